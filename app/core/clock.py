@@ -1,8 +1,8 @@
 """The one place that reads the wall clock.
 
-Everything else takes a `Clock` or a `now`, so that a test can stand at any instant without sleeping.
-Instants are aware UTC and cut to milliseconds, which is what BSON stores: a value compared with its
-stored copy is then equal to it.
+Everything else takes a `Clock` or a `now`, so that a test can stand at any instant and never
+sleeps. Instants are aware UTC and cut to milliseconds, which is what BSON stores: a value compared
+with its stored copy is then equal to it.
 """
 
 from datetime import UTC, datetime

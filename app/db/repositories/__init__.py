@@ -1,1 +1,77 @@
-"""repositories."""
+"""Every query of the service: one repository a collection."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from app.core.clock import Clock
+from app.db.database import Database
+from app.db.repositories.appointments import AppointmentRepository
+from app.db.repositories.campaigns import CampaignRepository
+from app.db.repositories.interactions import InteractionRepository
+from app.db.repositories.patients import PatientRepository
+from app.db.repositories.records import (
+    AuditRepository,
+    IdempotencyRepository,
+    InboundEventRepository,
+    KnowledgeRepository,
+    LeaseRepository,
+    SuppressionRepository,
+    SweepRepository,
+    UnansweredQuestionRepository,
+)
+from app.db.repositories.schedule import (
+    ChairRepository,
+    ClinicRepository,
+    ProviderRepository,
+    ServiceRepository,
+    TimeOffRepository,
+)
+from app.db.repositories.staff import StaffRepository
+
+
+@dataclass(frozen=True)
+class Repositories:
+    """All repositories over one database."""
+
+    patients: PatientRepository
+    campaigns: CampaignRepository
+    interactions: InteractionRepository
+    appointments: AppointmentRepository
+    staff: StaffRepository
+    providers: ProviderRepository
+    chairs: ChairRepository
+    services: ServiceRepository
+    time_off: TimeOffRepository
+    clinic: ClinicRepository
+    suppressions: SuppressionRepository
+    inbound_events: InboundEventRepository
+    leases: LeaseRepository
+    sweeps: SweepRepository
+    idempotency: IdempotencyRepository
+    audit: AuditRepository
+    knowledge: KnowledgeRepository
+    unanswered: UnansweredQuestionRepository
+
+    @classmethod
+    def over(cls, database: Database, clock: Clock) -> Self:
+        """Repositories that share a database and a clock."""
+        return cls(
+            patients=PatientRepository(database, clock),
+            campaigns=CampaignRepository(database, clock),
+            interactions=InteractionRepository(database, clock),
+            appointments=AppointmentRepository(database, clock),
+            staff=StaffRepository(database, clock),
+            providers=ProviderRepository(database, clock),
+            chairs=ChairRepository(database, clock),
+            services=ServiceRepository(database, clock),
+            time_off=TimeOffRepository(database, clock),
+            clinic=ClinicRepository(database, clock),
+            suppressions=SuppressionRepository(database, clock),
+            inbound_events=InboundEventRepository(database, clock),
+            leases=LeaseRepository(database, clock),
+            sweeps=SweepRepository(database, clock),
+            idempotency=IdempotencyRepository(database, clock),
+            audit=AuditRepository(database, clock),
+            knowledge=KnowledgeRepository(database, clock),
+            unanswered=UnansweredQuestionRepository(database, clock),
+        )

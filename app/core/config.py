@@ -1,0 +1,218 @@
+"""Settings: the only reader of the environment.
+
+Names, defaults and meanings are in `.env.example`; a test holds the two together. A combination
+that would be unsafe in production is refused here, with every reason at once, before anything
+starts.
+"""
+
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BeforeValidator,
+    EmailStr,
+    Field,
+    HttpUrl,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.core.hours import SendingHours, parse_clock_time, parse_sending_hours
+
+MIN_SECRET_BYTES = 32
+"""HS256 wants a key of at least 256 bits (RFC 7518, section 3.2)."""
+
+
+class InsecureConfigurationError(ValueError):
+    """Settings that production refuses; the message lists every reason."""
+
+
+def _blank_to_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_blank_to_none)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
+OptionalEmail = Annotated[EmailStr | None, BeforeValidator(_blank_to_none)]
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Immutable once read."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    # Where and how it runs
+    environment: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    data_dir: Path = Path("data")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_list)] = []
+    rate_limits: Literal["on", "off"] = "on"
+    demo_data: bool | None = None
+
+    # Database
+    mongo_uri: OptionalSecret = None
+    database_name: str = Field(default="dental_engagement", pattern=r"^[A-Za-z0-9_-]{1,38}$")
+
+    # Sign-in
+    jwt_secret_key: OptionalSecret = None
+    jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    access_token_expire_minutes: int = Field(default=15, ge=1, le=1440)
+    first_admin_email: OptionalEmail = None
+    first_admin_password: OptionalSecret = None
+
+    # The clinic an empty database starts with
+    clinic_name: str = Field(default="Demo Dental Practice", min_length=1, max_length=200)
+    clinic_phone: str = Field(default="+1 212-555-0100", max_length=40)
+    clinic_address: str = Field(default="1 Demo Street, New York, NY 10001", max_length=300)
+    clinic_timezone: str = "America/New_York"
+    clinic_country: str = Field(default="US", pattern="^[A-Z]{2}$")
+    clinic_currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    allow_new_patient_booking: bool = False
+    booking_horizon_days: int = Field(default=180, ge=1, le=730)
+    booking_lead_minutes: int = Field(default=120, ge=0, le=43200)
+    slot_grid_minutes: Literal[5, 10, 15, 20, 30, 60] = 15
+
+    # Addresses under which the outside reaches us
+    public_base_url: Annotated[str | None, BeforeValidator(_blank_to_none)] = None
+    booking_url: Annotated[str | None, BeforeValidator(_blank_to_none)] = None
+
+    # Outreach
+    outreach_enabled: bool | None = None
+    new_campaigns_per_day: int = Field(default=25, ge=0, le=10000)
+    mail_redirect_to: OptionalEmail = None
+    sweep_time: Annotated[time, BeforeValidator(parse_clock_time)] = time(8, 0)
+    sending_hours: Annotated[SendingHours, NoDecode, BeforeValidator(parse_sending_hours)] = (
+        SendingHours(start_minute=9 * 60, end_minute=18 * 60)
+    )
+    max_attempts: int = Field(default=4, ge=1, le=12)
+    attempt_interval_days: Annotated[
+        list[Annotated[int, Field(ge=0, le=365)]], NoDecode, BeforeValidator(_comma_list)
+    ] = [0, 3, 7, 14]
+    cool_down_days: int = Field(default=90, ge=0, le=3650)
+    recall_give_up_days: int = Field(default=180, ge=1, le=3650)
+    outreach_per_week: int = Field(default=3, ge=1, le=7)
+    agent_turns_per_day: int = Field(default=3, ge=1, le=20)
+
+    # Mail
+    mail_transport: Literal["file", "smtp", "gmail"] = "file"
+    mail_from: EmailStr = "frontdesk@example.com"
+    staff_alert_email: OptionalEmail = None
+    smtp_host: str = "localhost"
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_username: OptionalText = None
+    smtp_password: OptionalSecret = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_timeout_seconds: float = Field(default=20, gt=0, le=300)
+    gmail_mailbox: OptionalEmail = None
+    gmail_client_id: OptionalText = None
+    gmail_client_secret: OptionalSecret = None
+    gmail_refresh_token: OptionalSecret = None
+    gmail_topic: OptionalText = None
+
+    # Webhooks
+    pubsub_audience: OptionalText = None
+    pubsub_service_account: OptionalEmail = None
+    webhook_secret: OptionalSecret = None
+
+    # Language model (the local engine needs none of these)
+    llm_base_url: Annotated[HttpUrl | None, BeforeValidator(_blank_to_none)] = None
+    llm_model: OptionalText = None
+    llm_api_key: OptionalSecret = None
+
+    @field_validator("clinic_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            message = "CLINIC_TIMEZONE must be an IANA name such as America/New_York."
+            raise ValueError(message) from error
+        return value
+
+    @model_validator(mode="after")
+    def _attempts_have_intervals(self) -> Self:
+        intervals = self.attempt_interval_days
+        if len(intervals) < self.max_attempts or intervals != sorted(intervals):
+            message = (
+                "ATTEMPT_INTERVAL_DAYS needs one growing number of days for each of MAX_ATTEMPTS."
+            )
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Self:
+        if self.is_production and (reasons := self._production_objections()):
+            message = "ENVIRONMENT=production refuses to start: " + " ".join(reasons)
+            raise InsecureConfigurationError(message)
+        return self
+
+    def _production_objections(self) -> list[str]:
+        checks = [
+            (not _is_strong(self.jwt_secret_key), _WEAK.format("JWT_SECRET_KEY")),
+            (
+                self.webhook_secret is not None and not _is_strong(self.webhook_secret),
+                _WEAK.format("WEBHOOK_SECRET"),
+            ),
+            (self.mongo_uri is None, "MONGO_URI is unset, and the embedded database is for trial."),
+            ("*" in self.cors_origins, "CORS_ORIGINS holds a wildcard."),
+            (self.public_base_url is None, "PUBLIC_BASE_URL is unset, so links would be broken."),
+            (self.demo_data is True, "DEMO_DATA is on."),
+        ]
+        return [reason for applies, reason in checks if applies]
+
+    @property
+    def is_production(self) -> bool:
+        """Whether real patients are on the other end."""
+        return self.environment == "production"
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        """Whether the service starts its own database."""
+        return self.mongo_uri is None
+
+    @property
+    def loads_demo_data(self) -> bool:
+        """Whether an empty database is filled with the demo clinic (development only)."""
+        return not self.is_production if self.demo_data is None else self.demo_data
+
+    @property
+    def outreach_is_on(self) -> bool:
+        """Whether outreach leaves: on in development, off in production until switched on."""
+        return not self.is_production if self.outreach_enabled is None else self.outreach_enabled
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is reached from outside, without a slash at the end."""
+        return (self.public_base_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def booking_page(self) -> str:
+        """The page that booking links open."""
+        return self.booking_url or f"{self.base_url}/book"
+
+
+_WEAK = "{} is missing or weak: at least 32 random bytes (256 bits) are needed."
+
+
+def _is_strong(secret: SecretStr | None) -> bool:
+    """Long enough, and not one character repeated."""
+    value = secret.get_secret_value() if secret else ""
+    return len(value.encode()) >= MIN_SECRET_BYTES and len(set(value)) >= 8  # noqa: PLR2004

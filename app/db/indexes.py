@@ -1,0 +1,149 @@
+"""Every index, created idempotently at start. The unique ones are the invariants of data.md.
+
+Partial filters use only what MongoDB 6.0 understands (equality, `$exists: true`, `$gt` and its
+kin, `$type`, `$and`, `$in`); a test holds them to that list.
+"""
+
+from typing import Any
+
+from pymongo import ASCENDING as UP
+from pymongo import DESCENDING as DOWN
+from pymongo import IndexModel
+
+from app.db.database import Database
+from app.models.campaign import ACTIVE_STATUSES, CampaignType
+from app.models.interaction import DeliveryStatus
+from app.models.records import InboundState
+
+IDEMPOTENCY_KEEP_SECONDS = 7 * 24 * 3600
+INBOUND_KEEP_SECONDS = 90 * 24 * 3600
+
+PATIENT_EMAIL_NAME = "patient_email_name"
+CAMPAIGN_ONE_ACTIVE = "campaign_one_active"
+CAMPAIGN_ONE_RECALL = "campaign_one_recall_per_due_date"
+CAMPAIGN_QUOTA = "campaign_quota_key"
+INTERACTION_PROVIDER_ID = "interaction_provider_id"
+INTERACTION_DEDUPE_KEY = "interaction_dedupe_key"
+INTERACTION_DAY_SLOT = "interaction_day_slot"
+APPOINTMENT_CLAIMS = "appointment_claims"
+APPOINTMENT_EXTERNAL_ID = "appointment_external_id"
+STAFF_EMAIL = "role_email"
+SERVICE_ID = "service_id"
+SUPPRESSION_ADDRESS = "suppression_address"
+
+
+def _index(name: str, *fields: tuple[str, int], **options: Any) -> IndexModel:  # noqa: ANN401 - pymongo's own options
+    return IndexModel(list(fields), name=name, **options)
+
+
+def _unique_where(name: str, where: dict[str, Any], *fields: tuple[str, int]) -> IndexModel:
+    return _index(name, *fields, unique=True, partialFilterExpression=where)
+
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "patients": [
+        _unique_where(
+            PATIENT_EMAIL_NAME, {"email": {"$type": "string"}}, ("email", UP), ("name_key", UP)
+        ),
+        _index("patient_phone", ("phone", UP)),
+        _index("patient_name", ("name_key", UP), ("_id", UP)),
+        _index("patient_due", ("next_follow_up_date", UP), ("patient_type", UP)),
+        _index("patient_type_status", ("patient_type", UP), ("status", UP), ("_id", UP)),
+    ],
+    "campaigns": [
+        _unique_where(
+            CAMPAIGN_ONE_ACTIVE,
+            {"status": {"$in": sorted(ACTIVE_STATUSES)}},
+            ("patient_id", UP),
+        ),
+        _unique_where(
+            CAMPAIGN_ONE_RECALL,
+            {"campaign_type": CampaignType.RECALL.value},
+            ("patient_id", UP),
+            ("due_date", UP),
+        ),
+        _unique_where(CAMPAIGN_QUOTA, {"quota_key": {"$exists": True}}, ("quota_key", UP)),
+        _index("campaign_patient_recent", ("patient_id", UP), ("created_at", DOWN)),
+        _index("campaign_status_recent", ("status", UP), ("updated_at", DOWN), ("_id", DOWN)),
+        _index("campaign_recent", ("updated_at", DOWN), ("_id", DOWN)),
+        _index("campaign_due", ("status", UP), ("follow_up_details.next_attempt_at", UP)),
+        _index("campaign_thread", ("channel.thread_id", UP)),
+        _index("campaign_ended", ("campaign_type", UP), ("ended_at", UP)),
+        _index("campaign_attention", ("attention.resolved_at", UP), ("attention.since", UP)),
+    ],
+    "interactions": [
+        _unique_where(
+            INTERACTION_PROVIDER_ID, {"provider_id": {"$exists": True}}, ("provider_id", UP)
+        ),
+        _unique_where(
+            INTERACTION_DEDUPE_KEY, {"dedupe_key": {"$exists": True}}, ("dedupe_key", UP)
+        ),
+        _unique_where(
+            INTERACTION_DAY_SLOT,
+            {"delivery.day_slot": {"$exists": True}},
+            ("delivery.day_slot", UP),
+        ),
+        _index("interaction_campaign", ("campaign_id", UP), ("timestamp", UP), ("_id", UP)),
+        _index("interaction_patient", ("patient_id", UP), ("timestamp", UP)),
+        _index(
+            "interaction_outbox",
+            ("delivery.status", UP),
+            ("delivery.not_before", UP),
+            partialFilterExpression={
+                "delivery.status": {
+                    "$in": [DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value]
+                }
+            },
+        ),
+        _index("interaction_delivery", ("delivery.status", UP), ("timestamp", DOWN)),
+        _index("interaction_unmatched", ("unmatched", UP), ("timestamp", DOWN)),
+    ],
+    "appointments": [
+        _unique_where(APPOINTMENT_CLAIMS, {"claims": {"$exists": True}}, ("claims", UP)),
+        _unique_where(
+            APPOINTMENT_EXTERNAL_ID, {"external_id": {"$exists": True}}, ("external_id", UP)
+        ),
+        _index("appointment_date", ("appointment_date", UP), ("_id", UP)),
+        _index("appointment_patient", ("patient_id", UP), ("status", UP), ("appointment_date", UP)),
+        _index("appointment_campaign", ("campaign_id", UP), ("status", UP)),
+        _index("appointment_completed", ("completed_at", UP)),
+        _index(
+            "appointment_pending_event",
+            ("pending_event.at", UP),
+            partialFilterExpression={"pending_event": {"$exists": True}},
+        ),
+    ],
+    "role": [_index(STAFF_EMAIL, ("email", UP), unique=True)],
+    "services": [_index(SERVICE_ID, ("service_id", UP), unique=True)],
+    "clinic": [_index("clinic_key", ("key", UP), unique=True)],
+    "providers": [_index("provider_name", ("name", UP))],
+    "chairs": [_index("chair_name", ("name", UP))],
+    "time_off": [_index("time_off_span", ("ends_at", UP), ("starts_at", UP))],
+    "suppressions": [_index(SUPPRESSION_ADDRESS, ("address", UP), unique=True)],
+    "inbound_events": [
+        _index("inbound_due", ("state", UP), ("not_before", UP)),
+        _index(
+            "inbound_keep",
+            ("done_at", UP),
+            expireAfterSeconds=INBOUND_KEEP_SECONDS,
+            partialFilterExpression={"state": InboundState.DONE.value},
+        ),
+    ],
+    "knowledge": [_index("knowledge_recent", ("updated_at", DOWN))],
+    "unanswered_questions": [_index("unanswered_recent", ("at", DOWN))],
+    "sweeps": [_index("sweep_recent", ("started_at", DOWN))],
+    "audit_log": [_index("audit_subject", ("subject_id", UP), ("at", DOWN))],
+    "idempotency_keys": [
+        _index("idempotency_keep", ("created_at", UP), expireAfterSeconds=IDEMPOTENCY_KEEP_SECONDS)
+    ],
+}
+"""TTL indexes tidy up; no rule waits for one."""
+
+
+async def ensure_indexes(database: Database) -> None:
+    """Create what is missing; what exists stays. Safe to run from many processes at once."""
+    for collection, wanted in INDEXES.items():
+        existing = await database.collection(collection).index_information()
+        missing = [index for index in wanted if index.document["name"] not in existing]
+        if missing:
+            await database.collection(collection).create_indexes(missing)

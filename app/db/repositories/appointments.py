@@ -1,0 +1,152 @@
+"""Appointments. The unique index on `claims` is what makes a double booking impossible."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.db.repositories.base import DocumentRepository, Page
+from app.models.appointment import (
+    LIVE_STATUSES,
+    Appointment,
+    AppointmentEvent,
+    AppointmentStatus,
+)
+from app.models.base import PyObjectId
+
+
+@dataclass(frozen=True)
+class AppointmentFilter:
+    """What a list of visits may be narrowed by; the span is [starts_from, starts_before)."""
+
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+    provider_id: PyObjectId | None = None
+    status: AppointmentStatus | None = None
+
+    def to_query(self) -> dict[str, Any]:
+        """As the database is asked."""
+        span = {"$gte": self.starts_from, "$lt": self.starts_before}
+        query: dict[str, Any] = {
+            "provider_id": self.provider_id,
+            "status": self.status,
+            "appointment_date": {name: at for name, at in span.items() if at} or None,
+        }
+        return {name: value for name, value in query.items() if value is not None}
+
+
+class AppointmentRepository(DocumentRepository[Appointment]):
+    """Queries over `appointments`. `insert` raises `DuplicateValueError(APPOINTMENT_CLAIMS)`."""
+
+    collection_name = "appointments"
+    model = Appointment
+
+    async def page(self, wanted: AppointmentFilter, *, page: int, limit: int) -> Page[Appointment]:
+        """By start, stable."""
+        return await self._page(
+            wanted.to_query(),
+            sort=[("appointment_date", 1), ("_id", 1)],
+            page=page,
+            limit=limit,
+        )
+
+    async def claimed_between(self, since: datetime, before: datetime) -> list[Appointment]:
+        """Every visit that holds time and starts in [since, before): one indexed query."""
+        return await self._find(
+            {
+                "appointment_date": {"$gte": since, "$lt": before},
+                "claims": {"$exists": True},
+            },
+            sort=[("appointment_date", 1)],
+        )
+
+    async def holding_any(self, claims: Sequence[str]) -> list[Appointment]:
+        """The visits that hold any of these claims: who is in the way."""
+        return await self._find({"claims": {"$in": list(claims)}})
+
+    async def patients_with_live_visit(
+        self, patient_ids: Iterable[PyObjectId], after: datetime
+    ) -> set[PyObjectId]:
+        """Who of these has a visit still ahead."""
+        query = {
+            "patient_id": {"$in": list(patient_ids)},
+            "status": {"$in": sorted(LIVE_STATUSES)},
+            "appointment_date": {"$gte": after},
+        }
+        found = await self._collection.find(query, {"patient_id": 1}).to_list(None)
+        return {row["patient_id"] for row in found}
+
+    async def all_for_patient(self, patient_id: PyObjectId) -> list[Appointment]:
+        """Every visit of a patient, newest first."""
+        return await self._find({"patient_id": patient_id}, sort=[("appointment_date", -1)])
+
+    async def live_for_campaign(
+        self, campaign_id: PyObjectId, *, other_than: PyObjectId
+    ) -> list[Appointment]:
+        """The campaign's visits still to come, except one."""
+        return await self._find(
+            {
+                "campaign_id": campaign_id,
+                "status": {"$in": sorted(LIVE_STATUSES)},
+                "_id": {"$ne": other_than},
+            }
+        )
+
+    async def change(
+        self,
+        appointment: Appointment,
+        fields: Mapping[str, Any],
+        event: AppointmentEvent,
+        *,
+        frees_time: bool = False,
+    ) -> bool:
+        """One write: the change, its claims and the event whose effects are still to be done.
+
+        Guarded by the status and the sequence it was read in. Raises
+        `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved claims collide.
+        """
+        update: dict[str, Any] = {
+            "$set": {**fields, "pending_event": event.to_stored()},
+            "$inc": {"sequence": 1},
+        }
+        if frees_time:
+            update["$unset"] = {"claims": ""}
+        guard = {
+            "_id": appointment.id,
+            "status": appointment.status,
+            "sequence": appointment.sequence,
+        }
+        return await self._update(guard, update)
+
+    async def clear_event(self, appointment: Appointment) -> bool:
+        """The event's effects are done. A newer event is left alone."""
+        if appointment.pending_event is None:
+            return False
+        guard = {"_id": appointment.id, "sequence": appointment.sequence}
+        return await self._update(guard, {"$unset": {"pending_event": ""}})
+
+    async def with_pending_event(self, before: datetime, limit: int) -> list[Appointment]:
+        """Visits whose change has not reached everything it should, oldest first."""
+        query = {"pending_event": {"$exists": True}, "pending_event.at": {"$lt": before}}
+        return await self._find(query, sort=[("pending_event.at", 1)], limit=limit)
+
+    async def free_claims_before(self, before: datetime) -> int:
+        """Drop the claims of visits that started before `before`; how many held some."""
+        result = await self._collection.update_many(
+            {"appointment_date": {"$lt": before}, "claims": {"$exists": True}},
+            {"$unset": {"claims": ""}},
+        )
+        return result.modified_count
+
+    async def count_created_between(self, since: datetime, before: datetime) -> int:
+        """Visits written into the book in [since, before) and not cancelled since."""
+        return await self._collection.count_documents(
+            {
+                "created_at": {"$gte": since, "$lt": before},
+                "status": {"$ne": AppointmentStatus.CANCELLED},
+            }
+        )
+
+    def stream_completed(self, since: datetime, before: datetime) -> AsyncIterator[Appointment]:
+        """Visits completed in [since, before)."""
+        return self._stream({"completed_at": {"$gte": since, "$lt": before}})

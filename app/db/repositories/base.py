@@ -1,0 +1,131 @@
+"""What every repository does the same way: read models, write fields, page, insert once."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import stamina
+from pymongo.errors import ConnectionFailure, DuplicateKeyError
+
+from app.core.clock import Clock
+from app.db.database import Collection, Database
+from app.db.errors import DuplicateValueError, index_named_in
+from app.models.base import Document, PyObjectId, StoredModel
+
+ModelT = TypeVar("ModelT", bound=StoredModel)
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+Filter = Mapping[str, Any]
+Sort = Sequence[tuple[str, int]]
+
+INSERT_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Page(Generic[ModelT]):
+    """One page of a list, with the exact number of all that match."""
+
+    items: list[ModelT]
+    total_items: int
+
+
+class Repository(Generic[ModelT]):
+    """Queries over one collection. Models in and out, never dictionaries."""
+
+    collection_name: ClassVar[str]
+    model: type[ModelT]
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._collection: Collection = database.collection(self.collection_name)
+        self._clock = clock
+
+    def _read(self, document: Mapping[str, Any] | None) -> ModelT | None:
+        return None if document is None else self.model.from_stored(document)
+
+    async def _find_one(self, query: Filter, sort: Sort | None = None) -> ModelT | None:
+        return self._read(await self._collection.find_one(query, sort=sort))
+
+    async def _find(
+        self, query: Filter, *, sort: Sort | None = None, skip: int = 0, limit: int = 0
+    ) -> list[ModelT]:
+        cursor = self._collection.find(query, sort=sort, skip=skip, limit=limit)
+        return [self.model.from_stored(document) for document in await cursor.to_list(None)]
+
+    async def _stream(
+        self, query: Filter, *, sort: Sort | None = None, batch_size: int = 500
+    ) -> AsyncIterator[ModelT]:
+        cursor = self._collection.find(query, sort=sort, batch_size=batch_size)
+        async for document in cursor:
+            yield self.model.from_stored(document)
+
+    async def _page(self, query: Filter, *, sort: Sort, page: int, limit: int) -> Page[ModelT]:
+        total = await self._collection.count_documents(query)
+        items = await self._find(query, sort=sort, skip=(page - 1) * limit, limit=limit)
+        return Page(items, total)
+
+    async def _insert(self, model: ModelT) -> None:
+        """Insert once, whatever the connection does meanwhile.
+
+        The id is made by us: when a retry after a lost connection meets its own id, the first try
+        had landed. Raises `DuplicateValueError` for any other collision.
+        """
+        document = model.to_stored()
+        async for attempt in stamina.retry_context(on=ConnectionFailure, attempts=INSERT_ATTEMPTS):
+            with attempt:
+                try:
+                    await self._collection.insert_one(document)
+                except DuplicateKeyError as error:
+                    index = index_named_in(error.details, str(error))
+                    if index != "_id_" or attempt.num == 1:
+                        raise DuplicateValueError(index) from error
+
+    async def _update(self, query: Filter, update: Mapping[str, Any]) -> bool:
+        """One guarded single-document update; whether the guard held.
+
+        `updated_at` is stamped. Raises `DuplicateValueError` where a unique index refuses.
+        """
+        stamped = dict(update)
+        stamped["$set"] = {**update.get("$set", {}), "updated_at": self._clock.now()}
+        try:
+            result = await self._collection.update_one(query, stamped)
+        except DuplicateKeyError as error:
+            index = index_named_in(error.details, str(error))
+            raise DuplicateValueError(index) from error
+        return result.matched_count == 1
+
+
+class DocumentRepository(Repository[DocumentT]):
+    """A repository of documents with an ObjectId and the two instants."""
+
+    async def get(self, document_id: PyObjectId) -> DocumentT | None:
+        """The document, or `None`."""
+        return await self._find_one({"_id": document_id})
+
+    async def get_many(self, ids: Iterable[PyObjectId]) -> dict[PyObjectId, DocumentT]:
+        """Those of `ids` that exist, by id, in one query."""
+        wanted = list(set(ids))
+        found = await self._find({"_id": {"$in": wanted}}) if wanted else []
+        return {document.id: document for document in found}
+
+    async def insert(self, document: DocumentT) -> DocumentT:
+        """Store a new document, stamped with the clock. Raises `DuplicateValueError`."""
+        document.created_at = document.updated_at = self._clock.now()
+        await self._insert(document)
+        return document
+
+    async def update_fields(
+        self, document_id: PyObjectId, fields: Mapping[str, Any], *, unset: Iterable[str] = ()
+    ) -> bool:
+        """Set what changed and remove `unset`; whether the document exists.
+
+        Raises `DuplicateValueError` where a unique index refuses.
+        """
+        update: dict[str, Any] = {"$set": dict(fields)}
+        if removed := dict.fromkeys(unset, ""):
+            update["$unset"] = removed
+        return await self._update({"_id": document_id}, update)
+
+    async def delete(self, document_id: PyObjectId) -> bool:
+        """Remove the document; whether it was there."""
+        result = await self._collection.delete_one({"_id": document_id})
+        return result.deleted_count == 1

@@ -1,0 +1,217 @@
+"""Campaigns. Every status change is one conditional update on the status it leaves."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.db.repositories.base import DocumentRepository, Page
+from app.models.base import PyObjectId
+from app.models.campaign import (
+    ACTIVE_STATUSES,
+    FOLLOWED_UP_STATUSES,
+    Attention,
+    Campaign,
+    CampaignOrigin,
+    CampaignStatus,
+    CampaignType,
+    StatusChange,
+)
+from app.models.decision import Urgency
+
+
+@dataclass(frozen=True)
+class CampaignFilter:
+    """What a list of campaigns may be narrowed by."""
+
+    statuses: Sequence[CampaignStatus] = ()
+    campaign_type: CampaignType | None = None
+    patient_ids: Sequence[PyObjectId] | None = None
+
+    def to_query(self) -> dict[str, Any]:
+        """As the database is asked."""
+        query: dict[str, Any] = {}
+        if self.statuses:
+            query["status"] = {"$in": list(self.statuses)}
+        if self.campaign_type:
+            query["campaign_type"] = self.campaign_type
+        if self.patient_ids is not None:
+            query["patient_id"] = {"$in": list(self.patient_ids)}
+        return query
+
+
+class CampaignRepository(DocumentRepository[Campaign]):
+    """Queries over `campaigns`."""
+
+    collection_name = "campaigns"
+    model = Campaign
+
+    async def active_for(self, patient_id: PyObjectId) -> Campaign | None:
+        """The one active campaign of a patient, if any."""
+        return await self._find_one(
+            {"patient_id": patient_id, "status": {"$in": sorted(ACTIVE_STATUSES)}}
+        )
+
+    async def latest_for(self, patient_id: PyObjectId) -> Campaign | None:
+        """The patient's most recent campaign in any status."""
+        return await self._find_one({"patient_id": patient_id}, sort=[("created_at", -1)])
+
+    async def all_for(self, patient_ids: Iterable[PyObjectId]) -> list[Campaign]:
+        """Every campaign of these patients, newest first (one query for a whole batch)."""
+        query = {"patient_id": {"$in": list(patient_ids)}}
+        return await self._find(query, sort=[("created_at", -1)])
+
+    async def with_thread(self, thread_id: str) -> Campaign | None:
+        """The newest campaign whose conversation runs in this thread."""
+        return await self._find_one({"channel.thread_id": thread_id}, sort=[("created_at", -1)])
+
+    async def page(
+        self, wanted: CampaignFilter, *, sort: Sequence[tuple[str, int]], page: int, limit: int
+    ) -> Page[Campaign]:
+        """One page in the order asked for; ties by id."""
+        order = [*sort, ("_id", -1)]
+        return await self._page(wanted.to_query(), sort=order, page=page, limit=limit)
+
+    async def change_status(
+        self, campaign: Campaign, change: StatusChange, fields: Mapping[str, Any], unset: list[str]
+    ) -> bool:
+        """Move on from the status `campaign` was read in; `False` where another write was first.
+
+        Raises `DuplicateValueError` where the patient got another active campaign meanwhile.
+        """
+        update: dict[str, Any] = {
+            "$set": {"status": change.to_status, **fields},
+            "$push": {"history": change.to_stored()},
+        }
+        if unset:
+            update["$unset"] = dict.fromkeys(unset, "")
+        return await self._update({"_id": campaign.id, "status": campaign.status}, update)
+
+    async def count_attempt(
+        self, campaign: Campaign, *, attempts_made: int, fields: Mapping[str, Any]
+    ) -> bool:
+        """Record one more attempt, unless another worker counted it or the status moved on."""
+        guard = {
+            "_id": campaign.id,
+            "status": campaign.status,
+            "follow_up_details.attempts_made": attempts_made - 1,
+        }
+        values = {f"follow_up_details.{name}": value for name, value in fields.items()}
+        update = {"$set": {"follow_up_details.attempts_made": attempts_made, **values}}
+        return await self._update(guard, update)
+
+    async def give_back_attempt(
+        self, campaign_id: PyObjectId, *, attempt: int, next_attempt_at: datetime
+    ) -> bool:
+        """Undo `count_attempt` for a message the send gate dropped; a second call changes nothing.
+
+        The next try is only planned where the machine may still write first.
+        """
+        guard = {"_id": campaign_id, "follow_up_details.attempts_made": attempt}
+        fields: dict[str, Any] = {"follow_up_details.attempts_made": attempt - 1}
+        followed = {**guard, "status": {"$in": sorted(FOLLOWED_UP_STATUSES)}}
+        planned = {**fields, "follow_up_details.next_attempt_at": next_attempt_at}
+        if await self._update(followed, {"$set": planned}):
+            return True
+        return await self._update(guard, {"$set": fields})
+
+    def stream_due(self, now: datetime) -> AsyncIterator[Campaign]:
+        """Campaigns the machine may write in whose next attempt has come, longest due first."""
+        query = {
+            "status": {"$in": sorted(FOLLOWED_UP_STATUSES)},
+            "follow_up_details.next_attempt_at": {"$lte": now},
+        }
+        return self._stream(query, sort=[("follow_up_details.next_attempt_at", 1)])
+
+    async def staff_started_and_unwritten(self, now: datetime, limit: int) -> list[Campaign]:
+        """Campaigns by staff whose first message a crash kept from being queued."""
+        query = {
+            "status": CampaignStatus.ATTEMPTING_RECOVERY,
+            "follow_up_details.next_attempt_at": {"$lte": now},
+            "origin": CampaignOrigin.STAFF,
+            "follow_up_details.attempts_made": 0,
+        }
+        return await self._find(query, limit=limit)
+
+    async def count_created_by_sweep(self, since: datetime) -> int:
+        """How many campaigns sweeps created at or after `since`."""
+        query = {"origin": CampaignOrigin.SWEEP, "created_at": {"$gte": since}}
+        return await self._collection.count_documents(query)
+
+    async def set_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:
+        """Ask for a person, replacing an attention that was resolved or is less urgent.
+
+        An open attention that is as urgent keeps its age and its claim: only its summary is
+        brought up to date, so that nobody loses a task they claimed.
+        """
+        fresh = {"attention": attention.to_stored()}
+        replaceable: list[dict[str, Any]] = [
+            {"attention": {"$exists": False}},
+            {"attention.resolved_at": {"$exists": True}},
+        ]
+        if attention.urgency == Urgency.URGENT:
+            replaceable.append({"attention.urgency": Urgency.NORMAL})
+        if await self._update({"_id": campaign_id, "$or": replaceable}, {"$set": fresh}):
+            return True
+        refreshed = {"attention.summary": attention.summary, "attention.reason": attention.reason}
+        return await self._update({"_id": campaign_id}, {"$set": refreshed})
+
+    async def claim_attention(self, campaign_id: PyObjectId, staff_id: PyObjectId) -> bool:
+        """Take an open attention that nobody holds; of two who try, one wins."""
+        guard = {
+            "_id": campaign_id,
+            "attention": {"$exists": True},
+            "attention.resolved_at": {"$exists": False},
+            "attention.claimed_by": {"$exists": False},
+        }
+        now = self._clock.now()
+        fields = {"attention.claimed_by": staff_id, "attention.claimed_at": now}
+        return await self._update(guard, {"$set": fields})
+
+    async def resolve_attention(self, campaign_id: PyObjectId) -> bool:
+        """Close an open attention; `False` where none was open."""
+        guard = {
+            "_id": campaign_id,
+            "attention": {"$exists": True},
+            "attention.resolved_at": {"$exists": False},
+        }
+        return await self._update(guard, {"$set": {"attention.resolved_at": self._clock.now()}})
+
+    async def mark_alerted(self, campaign_id: PyObjectId, at: datetime) -> bool:
+        """Note that staff were told of an open attention."""
+        guard = {"_id": campaign_id, "attention": {"$exists": True}}
+        return await self._update(guard, {"$set": {"attention.alerted_at": at}})
+
+    async def open_attentions(self) -> list[Campaign]:
+        """Every campaign that waits for a person: urgent first, then longest waiting."""
+        query = {"attention": {"$exists": True}, "attention.resolved_at": {"$exists": False}}
+        waiting = await self._find(query, sort=[("attention.since", 1)])
+        return sorted(waiting, key=_not_urgent)
+
+    async def count_by_status(self) -> dict[CampaignStatus, int]:
+        """How many campaigns stand in each status."""
+        pipeline = [{"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+        rows = await self._collection.aggregate(pipeline).to_list(None)
+        return {CampaignStatus(row["_id"]): int(row["count"]) for row in rows}
+
+    async def count_ended(
+        self, campaign_type: CampaignType, since: datetime, before: datetime
+    ) -> dict[CampaignStatus, int]:
+        """How many campaigns of a type ended in [since, before), by the status they ended in."""
+        match = {"campaign_type": campaign_type, "ended_at": {"$gte": since, "$lt": before}}
+        pipeline = [{"$match": match}, {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+        rows = await self._collection.aggregate(pipeline).to_list(None)
+        return {CampaignStatus(row["_id"]): int(row["count"]) for row in rows}
+
+    async def recovered_between(self, since: datetime, before: datetime) -> list[Campaign]:
+        """Campaigns that ended as RECOVERED in [since, before)."""
+        query = {
+            "campaign_type": {"$in": list(CampaignType)},
+            "ended_at": {"$gte": since, "$lt": before},
+            "status": CampaignStatus.RECOVERED,
+        }
+        return await self._find(query, sort=[("ended_at", 1)])
+
+
+def _not_urgent(campaign: Campaign) -> bool:
+    return campaign.attention is None or campaign.attention.urgency != Urgency.URGENT

@@ -1,0 +1,228 @@
+"""Interactions: what was said, and the outbox.
+
+An outgoing message is claimed by finding candidates and then one guarded `update_one` on its term
+(the embedded server scans for `find_one_and_update`). Every later write under the claim repeats
+the term, so a worker whose lease was taken over changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from app.db.errors import DuplicateValueError
+from app.db.indexes import INTERACTION_DAY_SLOT, INTERACTION_DEDUPE_KEY, INTERACTION_PROVIDER_ID
+from app.db.repositories.base import DocumentRepository, Page
+from app.models.base import PyObjectId
+from app.models.decision import AiAnalysis
+from app.models.interaction import (
+    Decision,
+    DeliveryStatus,
+    Direction,
+    Interaction,
+    MessageClass,
+)
+
+OLDEST_FIRST = [("timestamp", 1), ("_id", 1)]
+
+
+class InteractionRepository(DocumentRepository[Interaction]):
+    """Queries over `interactions`."""
+
+    collection_name = "interactions"
+    model = Interaction
+
+    async def record_incoming(self, interaction: Interaction) -> Interaction:
+        """Store an incoming message once; a second delivery answers the one that is stored."""
+        try:
+            return await self.insert(interaction)
+        except DuplicateValueError as error:
+            if error.index != INTERACTION_PROVIDER_ID:
+                raise
+        stored = await self._find_one({"provider_id": interaction.provider_id})
+        return stored or interaction
+
+    async def enqueue(self, interaction: Interaction) -> tuple[Interaction, bool]:
+        """Put a message into the outbox once per dedupe key; the stored one, and whether new."""
+        try:
+            return await self.insert(interaction), True
+        except DuplicateValueError as error:
+            if error.index != INTERACTION_DEDUPE_KEY:
+                raise
+        stored = await self._find_one({"dedupe_key": interaction.dedupe_key})
+        return stored or interaction, False
+
+    async def with_dedupe_key(self, dedupe_key: str) -> Interaction | None:
+        """The outgoing message of this key."""
+        return await self._find_one({"dedupe_key": dedupe_key})
+
+    async def conversation(self, campaign_id: PyObjectId) -> list[Interaction]:
+        """Everything said in a campaign, oldest first."""
+        return await self._find({"campaign_id": campaign_id}, sort=OLDEST_FIRST)
+
+    async def unmatched_page(self, *, page: int, limit: int) -> Page[Interaction]:
+        """Incoming messages nobody could match to a campaign, newest first."""
+        return await self._page(
+            {"unmatched": True}, sort=[("timestamp", -1), ("_id", -1)], page=page, limit=limit
+        )
+
+    async def deliveries_page(
+        self, status: DeliveryStatus | None, *, page: int, limit: int
+    ) -> Page[Interaction]:
+        """Outgoing messages by state, newest first."""
+        wanted: Any = status or {"$in": list(DeliveryStatus)}
+        return await self._page(
+            {"delivery.status": wanted},
+            sort=[("timestamp", -1), ("_id", -1)],
+            page=page,
+            limit=limit,
+        )
+
+    async def store_decision(
+        self, interaction_id: PyObjectId, analysis: AiAnalysis, decision: Decision
+    ) -> bool:
+        """Keep what the agent decided, once: the first decision stands."""
+        return await self._update(
+            {"_id": interaction_id, "decision": {"$exists": False}},
+            {
+                "$set": {
+                    "ai_analysis": analysis.model_dump(exclude_none=True),
+                    "decision": decision.to_stored(),
+                }
+            },
+        )
+
+    async def mark_processed(self, interaction_id: PyObjectId, at: datetime) -> bool:
+        """Note that everything a decision asked for has been done."""
+        return await self.update_fields(interaction_id, {"processed_at": at})
+
+    async def count_agent_turns(self, campaign_id: PyObjectId, since: datetime) -> int:
+        """Automatic answers queued in a campaign at or after `since` and not dropped."""
+        return await self._collection.count_documents(
+            {
+                "campaign_id": campaign_id,
+                "timestamp": {"$gte": since},
+                "delivery.message_class": MessageClass.AGENT_ANSWER,
+                "delivery.status": {"$ne": DeliveryStatus.SUPPRESSED},
+            }
+        )
+
+    async def last_staff_message(self, campaign_id: PyObjectId) -> Interaction | None:
+        """The newest message a person sent in a campaign."""
+        return await self._find_one(
+            {"campaign_id": campaign_id, "delivery.message_class": MessageClass.STAFF},
+            sort=[("timestamp", -1)],
+        )
+
+    async def last_incoming(self, patient_id: PyObjectId) -> Interaction | None:
+        """The newest message of a patient."""
+        return await self._find_one(
+            {"patient_id": patient_id, "direction": Direction.INCOMING},
+            sort=[("timestamp", -1)],
+        )
+
+    # The outbox
+
+    async def due(self, now: datetime, limit: int) -> list[Interaction]:
+        """Messages whose time has come, longest waiting first."""
+        query = {"delivery.status": DeliveryStatus.PENDING, "delivery.not_before": {"$lte": now}}
+        return await self._find(query, sort=[("delivery.not_before", 1)], limit=limit)
+
+    async def next_due_at(self) -> datetime | None:
+        """When the next pending message wants to leave."""
+        waiting = await self._find(
+            {"delivery.status": DeliveryStatus.PENDING},
+            sort=[("delivery.not_before", 1)],
+            limit=1,
+        )
+        first = waiting[0].delivery if waiting else None
+        return first.not_before if first else None
+
+    async def abandoned(self, now: datetime, limit: int) -> list[Interaction]:
+        """Messages being sent by somebody whose lease ran out."""
+        query = {"delivery.status": DeliveryStatus.SENDING, "delivery.lease_until": {"$lt": now}}
+        return await self._find(query, limit=limit)
+
+    async def claim_for_sending(
+        self, interaction: Interaction, *, lease_until: datetime, day_slot: str | None
+    ) -> bool:
+        """pending → sending under a new term.
+
+        Raises `DuplicateValueError(INTERACTION_DAY_SLOT)` where this address already had its one
+        outreach message of the day.
+        """
+        assert interaction.delivery is not None  # noqa: S101 - the caller read it from the outbox
+        fields: dict[str, Any] = {
+            "delivery.status": DeliveryStatus.SENDING,
+            "delivery.lease_until": lease_until,
+        }
+        if day_slot:
+            fields["delivery.day_slot"] = day_slot
+        return await self._update(
+            {
+                "_id": interaction.id,
+                "delivery.status": DeliveryStatus.PENDING,
+                "delivery.term": interaction.delivery.term,
+            },
+            {"$set": fields, "$inc": {"delivery.term": 1, "delivery.attempts": 1}},
+        )
+
+    async def finish_sending(
+        self,
+        interaction_id: PyObjectId,
+        term: int,
+        fields: Mapping[str, Any],
+        *,
+        unset: Iterable[str] = (),
+    ) -> bool:
+        """Write the outcome under the term of the claim; `False` where the lease was lost."""
+        update: dict[str, Any] = {
+            "$set": {f"delivery.{name}": value for name, value in fields.items()},
+            "$unset": dict.fromkeys(("delivery.lease_until", *unset), ""),
+        }
+        guard = {
+            "_id": interaction_id,
+            "delivery.status": DeliveryStatus.SENDING,
+            "delivery.term": term,
+        }
+        return await self._update(guard, update)
+
+    async def hold(
+        self, interaction: Interaction, fields: Mapping[str, Any], *, unset: Iterable[str] = ()
+    ) -> bool:
+        """Change a message that is still pending and unclaimed (defer it, or drop it)."""
+        assert interaction.delivery is not None  # noqa: S101 - the caller read it from the outbox
+        update: dict[str, Any] = {
+            "$set": {f"delivery.{name}": value for name, value in fields.items()}
+        }
+        if names := dict.fromkeys(unset, ""):
+            update["$unset"] = names
+        guard = {
+            "_id": interaction.id,
+            "delivery.status": DeliveryStatus.PENDING,
+            "delivery.term": interaction.delivery.term,
+        }
+        return await self._update(guard, update)
+
+    async def count_outreach_days(self, address: str, first_day: str, last_day: str) -> int:
+        """How many days in [first_day, last_day] (ISO) this address had its outreach message."""
+        low, high = day_slot(address, first_day), day_slot(address, last_day)
+        return await self._collection.count_documents(
+            {"delivery.day_slot": {"$gte": low, "$lte": high}}
+        )
+
+    async def count_by_delivery_status(self) -> dict[DeliveryStatus, int]:
+        """How many outgoing messages stand in each state."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"delivery.status": {"$in": list(DeliveryStatus)}}},
+            {"$group": {"_id": "$delivery.status", "count": {"$sum": 1}}},
+        ]
+        rows = await self._collection.aggregate(pipeline).to_list(None)
+        return {DeliveryStatus(row["_id"]): int(row["count"]) for row in rows}
+
+
+def day_slot(address: str, day: str) -> str:
+    """The key of an address's one outreach message on a local day (ISO date)."""
+    return f"{address}@{day}"
+
+
+__all__ = ["INTERACTION_DAY_SLOT", "InteractionRepository", "day_slot"]

@@ -1,0 +1,253 @@
+"""The machinery's own collections: suppressions, inbound events, leases, sweeps and the like."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.db.errors import DuplicateValueError
+from app.db.repositories.base import DocumentRepository, Page, Repository
+from app.db.repositories.schedule import ListedRepository
+from app.models.base import PyObjectId
+from app.models.records import (
+    AuditEntry,
+    IdempotencyRecord,
+    InboundEvent,
+    InboundState,
+    KnowledgeArticle,
+    Lease,
+    Suppression,
+    Sweep,
+    SweepStatus,
+    UnansweredQuestion,
+)
+
+CLOCK_SKEW_MARGIN = timedelta(seconds=2)
+"""Leases compare with a literal time, so two machines' clocks may differ by this much."""
+
+
+class SuppressionRepository(DocumentRepository[Suppression]):
+    """Queries over `suppressions`."""
+
+    collection_name = "suppressions"
+    model = Suppression
+
+    async def for_address(self, address: str) -> Suppression | None:
+        """Why this (normalised) address may not be written to, or `None`."""
+        return await self._find_one({"address": address})
+
+    async def among(self, addresses: list[str]) -> dict[str, Suppression]:
+        """Which of these addresses are suppressed (one query for a whole batch)."""
+        found = await self._find({"address": {"$in": addresses}}) if addresses else []
+        return {suppression.address: suppression for suppression in found}
+
+    async def add(self, suppression: Suppression) -> bool:
+        """Suppress once; whether it is new."""
+        try:
+            await self.insert(suppression)
+        except DuplicateValueError:
+            return False
+        return True
+
+    async def remove(self, address: str) -> bool:
+        """Lift a suppression (an opt-in); whether there was one."""
+        result = await self._collection.delete_one({"address": address})
+        return result.deleted_count == 1
+
+
+class InboundEventRepository(Repository[InboundEvent]):
+    """Queries over `inbound_events`."""
+
+    collection_name = "inbound_events"
+    model = InboundEvent
+
+    async def store(self, event: InboundEvent) -> bool:
+        """Keep a delivery before it is acknowledged; `False` where it is already here."""
+        try:
+            await self._insert(event)
+        except DuplicateValueError:
+            return False
+        return True
+
+    async def get(self, event_id: str) -> InboundEvent | None:
+        """The stored delivery."""
+        return await self._find_one({"_id": event_id})
+
+    async def due(self, now: datetime, limit: int) -> list[InboundEvent]:
+        """Events to be processed: due ones, and those whose worker lost its lease."""
+        pending = {"state": InboundState.PENDING, "not_before": {"$lte": now}}
+        waiting = await self._find(pending, sort=[("not_before", 1)], limit=limit)
+        lost = {"state": InboundState.PROCESSING, "lease_until": {"$lt": now - CLOCK_SKEW_MARGIN}}
+        return waiting + await self._find(lost, limit=limit)
+
+    async def claim(self, event: InboundEvent, lease_until: datetime) -> bool:
+        """Take an event under a new term; of two workers one wins."""
+        guard = {"_id": event.id, "state": event.state, "term": event.term}
+        fields = {"state": InboundState.PROCESSING, "lease_until": lease_until}
+        update = {"$set": fields, "$inc": {"term": 1, "attempts": 1}}
+        return await self._update(guard, update)
+
+    async def finish(self, event_id: str, term: int, fields: Mapping[str, Any]) -> bool:
+        """Write the outcome under the claim's term; `False` where the lease was lost."""
+        guard = {"_id": event_id, "state": InboundState.PROCESSING, "term": term}
+        return await self._update(guard, {"$set": dict(fields), "$unset": {"lease_until": ""}})
+
+    async def count_by_state(self) -> dict[InboundState, int]:
+        """How many events wait, and how many are dead."""
+        unfinished = [state for state in InboundState if state != InboundState.DONE]
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"state": {"$in": unfinished}}},
+            {"$group": {"_id": "$state", "count": {"$sum": 1}}},
+        ]
+        rows = await self._collection.aggregate(pipeline).to_list(None)
+        return {InboundState(row["_id"]): int(row["count"]) for row in rows}
+
+
+class LeaseRepository(Repository[Lease]):
+    """Queries over `leases`."""
+
+    collection_name = "leases"
+    model = Lease
+
+    async def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease | None:
+        """Become the holder under a new term, or `None` while somebody else holds it."""
+        now = self._clock.now()
+        first = Lease(id=name, holder=holder, term=1, expires_at=now + ttl)
+        try:
+            await self._insert(first)
+        except DuplicateValueError:
+            return await self._take_over(name, holder, now, ttl)
+        return first
+
+    async def _take_over(
+        self, name: str, holder: str, now: datetime, ttl: timedelta
+    ) -> Lease | None:
+        guard = {"_id": name, "expires_at": {"$lt": now - CLOCK_SKEW_MARGIN}}
+        fields = {"holder": holder, "expires_at": now + ttl}
+        if not await self._update(guard, {"$set": fields, "$inc": {"term": 1}}):
+            return None
+        return await self._find_one({"_id": name, "holder": holder})
+
+    async def renew(self, lease: Lease, ttl: timedelta) -> bool:
+        """Hold on; `False` where the lease has gone to somebody else."""
+        guard = {"_id": lease.id, "holder": lease.holder, "term": lease.term}
+        return await self._update(guard, {"$set": {"expires_at": self._clock.now() + ttl}})
+
+    async def release(self, lease: Lease) -> bool:
+        """Let go, so that the next one need not wait."""
+        guard = {"_id": lease.id, "holder": lease.holder, "term": lease.term}
+        free_at = self._clock.now() - 2 * CLOCK_SKEW_MARGIN
+        return await self._update(guard, {"$set": {"expires_at": free_at}})
+
+    async def current(self, name: str) -> Lease | None:
+        """The lease as it stands, held or not."""
+        return await self._find_one({"_id": name})
+
+
+class SweepRepository(Repository[Sweep]):
+    """Queries over `sweeps`."""
+
+    collection_name = "sweeps"
+    model = Sweep
+
+    async def start(self, sweep: Sweep) -> bool:
+        """Record a run; `False` where this id (a local date) was already run."""
+        try:
+            await self._insert(sweep)
+        except DuplicateValueError:
+            return False
+        return True
+
+    async def get(self, sweep_id: str) -> Sweep | None:
+        """One run."""
+        return await self._find_one({"_id": sweep_id})
+
+    async def restart(self, sweep_id: str, started_at: datetime) -> bool:
+        """Take up a run that a crash cut short; a completed one stays as it is."""
+        guard = {"_id": sweep_id, "status": {"$ne": SweepStatus.COMPLETED}}
+        fields = {"status": SweepStatus.RUNNING, "started_at": started_at}
+        return await self._update(guard, {"$set": fields})
+
+    async def finish(self, sweep: Sweep) -> bool:
+        """Write the outcome of a run."""
+        stored = sweep.to_stored()
+        fields = {name: stored[name] for name in ("status", "counts", "finished_at")}
+        if sweep.error:
+            fields["error"] = sweep.error
+        return await self._update({"_id": sweep.id}, {"$set": fields})
+
+    async def latest(self) -> Sweep | None:
+        """The run started last; `None` in a database that never swept."""
+        return await self._find_one({"dry_run": False}, sort=[("started_at", -1)])
+
+    async def running(self) -> Sweep | None:
+        """The run that is (or was, before a crash) under way."""
+        return await self._find_one({"status": SweepStatus.RUNNING}, sort=[("started_at", -1)])
+
+    async def page(self, *, page: int, limit: int) -> Page[Sweep]:
+        """Newest first."""
+        return await self._page({}, sort=[("started_at", -1), ("_id", -1)], page=page, limit=limit)
+
+
+class IdempotencyRepository(Repository[IdempotencyRecord]):
+    """Queries over `idempotency_keys`."""
+
+    collection_name = "idempotency_keys"
+    model = IdempotencyRecord
+
+    async def begin(self, record: IdempotencyRecord) -> IdempotencyRecord:
+        """Store the first use of a key; the record of the first use, this one or an older one."""
+        try:
+            await self._insert(record)
+        except DuplicateValueError:
+            return await self._find_one({"_id": record.id}) or record
+        return record
+
+    async def complete(self, record_id: str, status: int, body: Mapping[str, Any]) -> bool:
+        """Keep the answer, once: the first answer is the one every retry gets."""
+        guard = {"_id": record_id, "response_status": {"$exists": False}}
+        fields = {"response_status": status, "response_body": dict(body)}
+        return await self._update(guard, {"$set": fields})
+
+
+class AuditRepository(DocumentRepository[AuditEntry]):
+    """Queries over `audit_log`: insert and read, nothing else."""
+
+    collection_name = "audit_log"
+    model = AuditEntry
+
+    async def about(self, subject_id: str) -> list[AuditEntry]:
+        """Everything recorded about one document, newest first."""
+        return await self._find({"subject_id": subject_id}, sort=[("at", -1)])
+
+
+class KnowledgeRepository(ListedRepository[KnowledgeArticle]):
+    """Queries over `knowledge`."""
+
+    collection_name = "knowledge"
+    model = KnowledgeArticle
+    order = "title"
+
+    async def version(self) -> tuple[int, datetime | None]:
+        """Changes whenever an article does: how many there are, and the newest change."""
+        newest = await self._find_one({}, sort=[("updated_at", -1)])
+        return await self._collection.count_documents({}), newest.updated_at if newest else None
+
+
+class UnansweredQuestionRepository(DocumentRepository[UnansweredQuestion]):
+    """Queries over `unanswered_questions`."""
+
+    collection_name = "unanswered_questions"
+    model = UnansweredQuestion
+
+    async def record(self, interaction_id: PyObjectId, question: str) -> None:
+        """Keep a question once for each message it came in (its id is the message's)."""
+        entry = UnansweredQuestion(
+            id=interaction_id,
+            interaction_id=interaction_id,
+            question=question,
+            at=self._clock.now(),
+        )
+        try:
+            await self.insert(entry)
+        except DuplicateValueError:
+            return

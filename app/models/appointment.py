@@ -1,0 +1,96 @@
+"""A visit. The document carries its own claims on time: see `app.services.scheduling.claims`."""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
+
+
+class AppointmentStatus(StrEnum):
+    """Where a visit stands."""
+
+    BOOKED = "booked"
+    CONFIRMED = "confirmed"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+
+
+class CreatedFrom(StrEnum):
+    """How a visit came into the book."""
+
+    AI_AGENT_FORM = "AI_AGENT_FORM"
+    MANUAL_ADMIN = "MANUAL_ADMIN"
+    IMPORT = "IMPORT"
+
+
+_A = AppointmentStatus
+
+APPOINTMENT_TRANSITIONS: MappingProxyType[AppointmentStatus, frozenset[AppointmentStatus]] = (
+    MappingProxyType(
+        {
+            _A.BOOKED: frozenset({_A.CONFIRMED, _A.COMPLETED, _A.CANCELLED, _A.NO_SHOW}),
+            _A.CONFIRMED: frozenset({_A.BOOKED, _A.COMPLETED, _A.CANCELLED, _A.NO_SHOW}),
+            _A.COMPLETED: frozenset(),
+            _A.CANCELLED: frozenset(),
+            _A.NO_SHOW: frozenset(),
+        }
+    )
+)
+"""What may follow what. `confirmed → booked` is a visit that was moved: unconfirmed again."""
+
+LIVE_STATUSES = frozenset({AppointmentStatus.BOOKED, AppointmentStatus.CONFIRMED})
+"""A visit that is still going to happen."""
+
+
+def appointment_sources_of(target: AppointmentStatus) -> frozenset[AppointmentStatus]:
+    """Every status from which `target` may be entered."""
+    return frozenset(
+        source for source, following in APPOINTMENT_TRANSITIONS.items() if target in following
+    )
+
+
+class AppointmentEventKind(StrEnum):
+    """What happened to a visit and has yet to reach its campaign, its patient and the mail."""
+
+    BOOKED = "booked"
+    CONFIRMED = "confirmed"
+    MOVED = "moved"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+    COMPLETED = "completed"
+    DELETED = "deleted"
+
+
+class AppointmentEvent(StoredModel):
+    """Written in the same single-document write as the change itself, removed when its effects are
+    done. A crash between the two leaves it for the reconciler; every effect may run twice.
+    """
+
+    kind: AppointmentEventKind
+    at: UtcDatetime
+    by: str
+    next_follow_up_date: UtcDatetime | None = None
+
+
+class Appointment(Document):
+    """A stored visit. `appointment_date` is the instant it starts."""
+
+    patient_id: PyObjectId
+    campaign_id: PyObjectId | None = None
+    provider_id: PyObjectId
+    chair_id: PyObjectId
+    service_id: str
+    service_name: str
+    appointment_date: UtcDatetime
+    duration_minutes: int
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    status: AppointmentStatus = AppointmentStatus.BOOKED
+    created_from: CreatedFrom
+    notes: str | None = None
+    external_id: str | None = None
+    sequence: int = 0
+    claims: list[str] | None = None
+    pending_event: AppointmentEvent | None = None
+    completed_at: UtcDatetime | None = None

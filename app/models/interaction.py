@@ -1,0 +1,105 @@
+"""One message of a conversation. Outgoing ones are the outbox: there is no second collection."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
+from app.models.decision import AiAnalysis
+from app.models.patient import Channel
+
+
+class Direction(StrEnum):
+    """Which way a message went."""
+
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+
+
+class MessageClass(StrEnum):
+    """What a message is for; the send gate decides by it (product.md, Message classes)."""
+
+    OUTREACH = "outreach"
+    WAITLIST_OFFER = "waitlist_offer"
+    AGENT_ANSWER = "agent_answer"
+    HANDOFF_NOTICE = "handoff_notice"
+    EMERGENCY_TEXT = "emergency_text"
+    OPT_OUT_RECEIPT = "opt_out_receipt"
+    VISIT_NOTICE = "visit_notice"
+    REMINDER = "reminder"
+    STAFF = "staff"
+
+
+class DeliveryStatus(StrEnum):
+    """Where an outgoing message stands.
+
+    `unknown`: a crash fell between hand-over and our note of it, on a transport that cannot be
+    asked; a person decides. `suppressed`: the send gate dropped it. `failed`: out of retries.
+    """
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+    BOUNCED = "bounced"
+
+
+class Delivery(StoredModel):
+    """The outbox part of an outgoing message.
+
+    `term` grows with every claim; every write under a claim repeats it, so that a worker that lost
+    its lease changes nothing. `day_slot` is unique: one outreach a day and address, held by the
+    database.
+    """
+
+    status: DeliveryStatus = DeliveryStatus.PENDING
+    message_class: MessageClass
+    attempts: int = 0
+    term: int = 0
+    not_before: UtcDatetime
+    lease_until: UtcDatetime | None = None
+    sent_at: UtcDatetime | None = None
+    provider_message_id: str | None = None
+    day_slot: str | None = None
+    error: str | None = None
+
+
+class Decision(StoredModel):
+    """What the agent decided about an incoming message, stored before anything is done about it.
+
+    A second run after a crash acts on this record and does not decide again.
+    """
+
+    action: str
+    campaign_status: str | None = None
+    reason: str | None = None
+    answer: str | None = None
+    requested_by: str = "agent"
+
+
+class Interaction(Document):
+    """A stored message, incoming or outgoing, or a note of one made by hand."""
+
+    patient_id: PyObjectId | None = None
+    campaign_id: PyObjectId | None = None
+    appointment_id: PyObjectId | None = None
+    direction: Direction
+    channel: Channel = Channel.EMAIL
+    subject: str | None = None
+    content: str
+    raw_content: str | None = None
+    sender: str | None = None
+    timestamp: UtcDatetime
+    ai_analysis: AiAnalysis | None = None
+    decision: Decision | None = None
+    processed_at: UtcDatetime | None = None
+    unmatched: bool | None = None
+    thread_id: str | None = None
+    provider_id: str | None = None
+    dedupe_key: str | None = None
+    attempt: int | None = None
+    by: str | None = None
+    delivery: Delivery | None = None
+    in_reply_to: str | None = Field(default=None)

@@ -1,0 +1,97 @@
+"""A patient: who they are, how they may be reached, and when they are due."""
+
+import re
+import unicodedata
+from enum import StrEnum
+
+from pydantic import Field
+
+from app.models.base import Document, StoredModel, UtcDatetime
+
+
+class PatientType(StrEnum):
+    """Whether the practice has treated them, or they only ever asked."""
+
+    EXISTING = "EXISTING"
+    COLD_LEAD = "COLD_LEAD"
+
+
+class PatientStatus(StrEnum):
+    """Whether the practice still writes to them at all."""
+
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    DECEASED = "DECEASED"
+
+
+class Channel(StrEnum):
+    """A way to reach a patient."""
+
+    EMAIL = "email"
+    WHATSAPP = "whatsapp"
+    SMS = "sms"
+
+
+class Treatment(StoredModel):
+    """One thing that was done. History only: `Patient.next_follow_up_date` decides recalls."""
+
+    procedure_name: str
+    procedure_date: UtcDatetime | None = None
+    next_recommended_follow_up: str | None = None
+    next_follow_up_date: UtcDatetime | None = None
+
+
+class Consent(StoredModel):
+    """Whether the patient wants to be written to, and how we know."""
+
+    opted_out_at: UtcDatetime | None = None
+    reason: str | None = None
+    opted_in_at: UtcDatetime | None = None
+    source: str | None = None
+
+
+class Patient(Document):
+    """A stored patient.
+
+    Unique by (`email`, `name_key`) where there is an e-mail: families share a mailbox.
+    """
+
+    name: str
+    name_key: str
+    email: str | None = None
+    phone: str | None = None
+    patient_type: PatientType
+    status: PatientStatus = PatientStatus.ACTIVE
+    preferred_channel: list[Channel] = Field(default_factory=lambda: [Channel.EMAIL])
+    language: str = "en"
+    treatment_history: list[Treatment] = Field(default_factory=list)
+    next_follow_up_date: UtcDatetime | None = None
+    initial_inquiry: str | None = None
+    estimated_value: float | None = None
+    consent: Consent = Field(default_factory=Consent)
+
+    @property
+    def has_opted_out(self) -> bool:
+        """Whether staff or the patient recorded an opt-out that still stands."""
+        return self.consent.opted_out_at is not None
+
+    @property
+    def first_name(self) -> str:
+        """What a letter calls them: the first word of the name."""
+        return self.name.split()[0] if self.name.split() else self.name
+
+
+def normalise_email(address: str) -> str:
+    """An address as it is compared: NFKC, casefolded, no blanks around. Dots and plus tags stay."""
+    return unicodedata.normalize("NFKC", address).strip().casefold()
+
+
+def name_key(name: str, *, duplicate: str = "") -> str:
+    """A name as it is compared: without case, accents, punctuation and extra blanks.
+
+    `duplicate` keeps a true namesake on the same mailbox apart (`allow_duplicate`).
+    """
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    letters = "".join(mark for mark in decomposed if not unicodedata.combining(mark))
+    key = " ".join(re.sub(r"[^\w]+", " ", letters).split()) or name.casefold().strip()
+    return f"{key}#{duplicate}" if duplicate else key

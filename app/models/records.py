@@ -1,0 +1,138 @@
+"""Small documents the machinery keeps: leases, sweeps, suppressions, inbound events, audit."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
+
+
+class SuppressionReason(StrEnum):
+    """Why an address gets no more mail of some classes."""
+
+    OPT_OUT = "opt_out"
+    UNSUBSCRIBE_LINK = "unsubscribe_link"
+    HARD_BOUNCE = "hard_bounce"
+
+
+class Suppression(Document):
+    """An address nobody may be written to at, whichever patient it belongs to."""
+
+    address: str
+    reason: SuppressionReason
+    at: UtcDatetime
+    source: str
+
+
+class InboundState(StrEnum):
+    """Where a stored webhook event stands. `dead`: out of retries; staff see it."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    DONE = "done"
+    DEAD = "dead"
+
+
+class InboundEvent(StoredModel):
+    """A webhook delivery, stored before it is acknowledged. Its `_id` is what deduplicates it."""
+
+    id: str = Field(alias="_id")
+    source: str
+    payload: dict[str, Any]
+    state: InboundState = InboundState.PENDING
+    attempts: int = 0
+    term: int = 0
+    not_before: UtcDatetime
+    lease_until: UtcDatetime | None = None
+    error: str | None = None
+    done_at: UtcDatetime | None = None
+    created_at: UtcDatetime
+    updated_at: UtcDatetime
+
+
+class Lease(StoredModel):
+    """Who may run a job just now. `term` grows at every change of holder and fences late writes."""
+
+    id: str = Field(alias="_id")
+    holder: str
+    term: int
+    expires_at: UtcDatetime
+
+
+class SweepStatus(StrEnum):
+    """Where a sweep stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class SweepCounts(StoredModel):
+    """What a sweep did, or would do."""
+
+    recovery_created: int = 0
+    recall_created: int = 0
+    messages_queued: int = 0
+    recovery_failed: int = 0
+    skipped: dict[str, int] = Field(default_factory=dict)
+
+    def skip(self, reason: str) -> None:
+        """Count one patient passed over."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+
+class Sweep(StoredModel):
+    """One run of the sweep. `_id` is `auto:<local date>` for the daily one, else a random id."""
+
+    id: str = Field(alias="_id")
+    trigger: str
+    dry_run: bool = False
+    status: SweepStatus = SweepStatus.RUNNING
+    counts: SweepCounts = Field(default_factory=SweepCounts)
+    started_at: UtcDatetime
+    finished_at: UtcDatetime | None = None
+    started_by: str
+    error: str | None = None
+
+
+class IdempotencyRecord(StoredModel):
+    """The first use of an `Idempotency-Key`.
+
+    `resource_id` is chosen before the work: a retry after a crash finds what the first try made.
+    """
+
+    id: str = Field(alias="_id")
+    body_hash: str
+    resource_id: PyObjectId
+    response_status: int | None = None
+    response_body: dict[str, Any] | None = None
+    created_at: UtcDatetime
+
+
+class AuditEntry(Document):
+    """Who changed what, when, and what it was. Append-only."""
+
+    actor: str
+    action: str
+    subject: str
+    subject_id: str
+    at: UtcDatetime
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class KnowledgeArticle(Document):
+    """Something the agent may answer from, in the clinic's own words."""
+
+    title: str
+    body: str
+    tags: list[str] = Field(default_factory=list)
+    language: str = "en"
+
+
+class UnansweredQuestion(Document):
+    """A question nobody could answer from the knowledge base."""
+
+    interaction_id: PyObjectId
+    question: str
+    at: UtcDatetime

@@ -1,0 +1,170 @@
+"""The campaign life cycle: who may move a campaign where, and how a person is asked for.
+
+Every path (API, sweep, agent, booking) moves campaigns through here, so that the table in
+`app.models.campaign` is asked exactly once per move and each move is one conditional update.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.core.clock import Clock
+from app.core.errors import ConflictError
+from app.db.errors import DuplicateValueError
+from app.db.repositories.campaigns import CampaignRepository
+from app.models.base import PyObjectId
+from app.models.campaign import (
+    ENDED_STATUSES,
+    FOLLOWED_UP_STATUSES,
+    TRANSITIONS,
+    Attention,
+    Campaign,
+    CampaignStatus,
+    HandoffDetails,
+    StatusChange,
+)
+from app.models.decision import Urgency
+
+RACE_ATTEMPTS = 5
+"""How often a move is tried again after another write came first. Each loser sees a newer status,
+and a status path is shorter than this, so running out means a bug and not bad luck."""
+
+
+class CampaignTransitionError(ConflictError):
+    """The life cycle does not allow this move from where the campaign stands."""
+
+    slug = "campaign-transition"
+    title = "This campaign cannot move there"
+
+
+class Moved(StrEnum):
+    """What became of a move."""
+
+    MOVED = "moved"
+    ALREADY_THERE = "already_there"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class MoveResult:
+    """The outcome of a move, and the campaign as it stands now."""
+
+    outcome: Moved
+    campaign: Campaign
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the table said no."""
+        return self.outcome is Moved.REFUSED
+
+
+class CampaignLifecycle:
+    """Moves campaigns along the table and raises their attention."""
+
+    def __init__(self, campaigns: CampaignRepository, clock: Clock) -> None:
+        self._campaigns = campaigns
+        self._clock = clock
+
+    async def move(
+        self,
+        campaign: Campaign,
+        to: CampaignStatus,
+        *,
+        by: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> MoveResult:
+        """Move `campaign` to `to`, setting `fields` in the same write.
+
+        `by` names who moved it ("agent", "sweep", "booking", or `staff:<id>`). A move to where it
+        already stands changes nothing (not even `fields`). Lost races are tried again against the
+        newer status; what the table forbids is `REFUSED`, never an exception: the API turns that
+        into a 409 (`require`), a background job into a logged no-op.
+        """
+        current = campaign
+        for _ in range(RACE_ATTEMPTS):
+            if current.status == to:
+                return MoveResult(Moved.ALREADY_THERE, current)
+            if to not in TRANSITIONS[current.status]:
+                return MoveResult(Moved.REFUSED, current)
+            moved = await self._try_move(current, to, by, fields or {})
+            current = await self._reload(current)
+            if moved:
+                return MoveResult(Moved.MOVED, current)
+        return MoveResult(Moved.REFUSED, current)
+
+    async def require(
+        self,
+        campaign: Campaign,
+        to: CampaignStatus,
+        *,
+        by: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> MoveResult:
+        """`move`, where a refusal is the caller's error. Raises `CampaignTransitionError`."""
+        result = await self.move(campaign, to, by=by, fields=fields)
+        if result.is_refused:
+            message = f"A campaign in {result.campaign.status} cannot become {to}."
+            raise CampaignTransitionError(message)
+        return result
+
+    async def hand_off(
+        self, campaign: Campaign, *, reason: str, summary: str, by: str, urgency: Urgency
+    ) -> MoveResult:
+        """Give the conversation to a person: attention first, then the status where allowed.
+
+        In a status that the table does not lead on from (booked, ended) only the attention is
+        raised. The order matters after a crash: an attention without the status is seen by staff,
+        a status without the attention would not be.
+        """
+        await self.raise_attention(campaign.id, reason=reason, summary=summary, urgency=urgency)
+        now = self._clock.now()
+        details = HandoffDetails(reason=reason, summary=summary, handed_off_at=now, requested_by=by)
+        fields = {"handoff_details": details.to_stored()}
+        if campaign.status in FOLLOWED_UP_STATUSES:
+            return await self.move(campaign, CampaignStatus.HANDOFF_REQUIRED, by=by, fields=fields)
+        outcome = (
+            Moved.ALREADY_THERE
+            if campaign.status == CampaignStatus.HANDOFF_REQUIRED
+            else Moved.REFUSED
+        )
+        return MoveResult(outcome, await self._reload(campaign))
+
+    async def raise_attention(
+        self, campaign_id: PyObjectId, *, reason: str, summary: str, urgency: Urgency
+    ) -> None:
+        """Ask for a person, in any status, ended ones included."""
+        attention = Attention(
+            reason=reason, urgency=urgency, summary=summary, since=self._clock.now()
+        )
+        await self._campaigns.set_attention(campaign_id, attention)
+
+    async def _try_move(
+        self, current: Campaign, to: CampaignStatus, by: str, fields: Mapping[str, Any]
+    ) -> bool:
+        change = StatusChange(from_status=current.status, to_status=to, at=self._clock.now(), by=by)
+        also, unset = self._consequences(to)
+        try:
+            return await self._campaigns.change_status(
+                current, change, {**also, **fields}, [name for name in unset if name not in fields]
+            )
+        except DuplicateValueError:
+            return False
+
+    def _consequences(self, to: CampaignStatus) -> tuple[dict[str, Any], list[str]]:
+        """What entering a status sets and removes with it, in the same write."""
+        now = self._clock.now()
+        fields: dict[str, Any] = {}
+        unset: list[str] = []
+        if to not in FOLLOWED_UP_STATUSES or to == CampaignStatus.RE_ENGAGED:
+            unset.append("follow_up_details.next_attempt_at")
+        if to == CampaignStatus.HANDOFF_REQUIRED:
+            fields["agent_silent_since"] = now
+        if to == CampaignStatus.RE_ENGAGED:
+            unset.append("agent_silent_since")
+        if to in ENDED_STATUSES:
+            fields["ended_at"] = now
+        return fields, unset
+
+    async def _reload(self, campaign: Campaign) -> Campaign:
+        return await self._campaigns.get(campaign.id) or campaign
