@@ -1,5 +1,6 @@
 """What every stored document has, and the one id type of the whole service."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
@@ -22,7 +23,7 @@ OBJECT_ID_PATTERN = "^[0-9a-f]{24}$"
 
 
 class _ObjectIdSchema:
-    """Teaches pydantic to read an ObjectId (or its 24 hex digits) and to write it as hex in JSON."""
+    """Teaches pydantic to read an ObjectId (or its 24 hex digits) and to write hex in JSON."""
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -79,7 +80,7 @@ class StoredModel(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, validate_assignment=False)
 
     @classmethod
-    def from_stored(cls, document: Any) -> Self:
+    def from_stored(cls, document: Mapping[str, Any]) -> Self:
         """Read what the database holds, ignoring fields this version does not know."""
         return cls.model_validate(document, extra="ignore")
 
