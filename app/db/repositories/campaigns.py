@@ -177,6 +177,19 @@ class CampaignRepository(DocumentRepository[Campaign]):
         }
         return await self._update(guard, {"$set": {"attention.resolved_at": self._clock.now()}})
 
+    async def begin_agent_silence(self, campaign_id: PyObjectId) -> bool:
+        """A person keeps the thread from now on; an earlier beginning stands."""
+        guard = {"_id": campaign_id, "agent_silent_since": {"$exists": False}}
+        return await self._update(guard, {"$set": {"agent_silent_since": self._clock.now()}})
+
+    async def end_agent_silence(self, campaign_id: PyObjectId) -> bool:
+        """The thread goes back to the agent."""
+        return await self.update_fields(campaign_id, {}, unset=["agent_silent_since"])
+
+    async def note_reply(self, campaign_id: PyObjectId, at: datetime) -> bool:
+        """The patient wrote at `at`; outreach queued before that is dropped by the send gate."""
+        return await self._update({"_id": campaign_id}, {"$max": {"last_reply_at": at}})
+
     async def mark_alerted(self, campaign_id: PyObjectId, at: datetime) -> bool:
         """Note that staff were told of an open attention."""
         guard = {"_id": campaign_id, "attention": {"$exists": True}}

@@ -1,0 +1,108 @@
+"""Campaigns that staff start for one person who asked and was never won."""
+
+from dataclasses import dataclass
+
+from app.core.clock import Clock
+from app.core.errors import ConflictError
+from app.db.errors import DuplicateValueError
+from app.db.repositories import Repositories
+from app.models.campaign import (
+    Campaign,
+    CampaignOrigin,
+    CampaignStatus,
+    CampaignType,
+    FollowUpDetails,
+    StatusChange,
+)
+from app.models.patient import Patient, PatientStatus, PatientType
+from app.models.role import StaffMember
+from app.services.conversations import PatientUnreachableError, staff_actor
+from app.services.outreach.proactive import ProactivePath
+from app.services.patients import PatientDirectory
+
+
+@dataclass(frozen=True)
+class RecoveryRequest:
+    """Who to win back, and what they asked for."""
+
+    name: str
+    email: str
+    initial_inquiry: str
+    phone: str | None = None
+    estimated_value: float | None = None
+
+
+class CampaignActiveError(ConflictError):
+    """The patient already has an active campaign; `campaign_id` names it."""
+
+    slug = "campaign-active"
+    title = "This patient already has an active campaign"
+
+
+class RecoveryStarter:
+    """Creates the lead, or finds the patient, and starts their campaign."""
+
+    def __init__(
+        self,
+        *,
+        repositories: Repositories,
+        patients: PatientDirectory,
+        proactive: ProactivePath,
+        max_attempts: int,
+        clock: Clock,
+    ) -> None:
+        self._repositories = repositories
+        self._patients = patients
+        self._proactive = proactive
+        self._max_attempts = max_attempts
+        self._clock = clock
+
+    async def start(self, request: RecoveryRequest, *, by: StaffMember) -> Campaign:
+        """Start a campaign that is due at once: its first message is queued before this returns.
+
+        It does not count against `NEW_CAMPAIGNS_PER_DAY`. A crash before the message is queued is
+        finished by the reconciler. Raises `CampaignActiveError`, `PatientUnreachableError`.
+        """
+        patient = await self._patients.find_or_create(
+            name=request.name,
+            email=request.email,
+            phone=request.phone,
+            patient_type=PatientType.COLD_LEAD,
+            initial_inquiry=request.initial_inquiry,
+            estimated_value=request.estimated_value,
+        )
+        await self._require_reachable(patient)
+        campaign = await self._create(patient, request, by)
+        await self._proactive.advance(campaign, self._clock.now())
+        return campaign
+
+    async def _require_reachable(self, patient: Patient) -> None:
+        suppressed = patient.email and await self._repositories.suppressions.for_address(
+            patient.email
+        )
+        if patient.has_opted_out or suppressed or patient.status != PatientStatus.ACTIVE:
+            message = "The patient opted out, is inactive, or mail to them bounced."
+            raise PatientUnreachableError(message)
+
+    async def _create(
+        self, patient: Patient, request: RecoveryRequest, by: StaffMember
+    ) -> Campaign:
+        now = self._clock.now()
+        opening = StatusChange(
+            to_status=CampaignStatus.ATTEMPTING_RECOVERY, at=now, by=staff_actor(by)
+        )
+        campaign = Campaign(
+            patient_id=patient.id,
+            campaign_type=CampaignType.RECOVERY,
+            origin=CampaignOrigin.STAFF,
+            follow_up_details=FollowUpDetails(max_attempts=self._max_attempts, next_attempt_at=now),
+            estimated_value=request.estimated_value,
+            history=[opening],
+        )
+        try:
+            return await self._repositories.campaigns.insert(campaign)
+        except DuplicateValueError as error:
+            active = await self._repositories.campaigns.active_for(patient.id)
+            extra = {"campaign_id": str(active.id)} if active else {}
+            message = "This patient already has an active campaign."
+            raise CampaignActiveError(message, extra=extra) from error
