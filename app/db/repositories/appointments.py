@@ -1,6 +1,6 @@
 """Appointments. The unique index on `claims` is what makes a double booking impossible."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -147,6 +147,19 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             }
         )
 
-    def stream_completed(self, since: datetime, before: datetime) -> AsyncIterator[Appointment]:
-        """Visits completed in [since, before)."""
-        return self._stream({"completed_at": {"$gte": since, "$lt": before}})
+    async def count_completed_between(self, since: datetime, before: datetime) -> int:
+        """Visits marked as completed in [since, before)."""
+        return await self._collection.count_documents(
+            {"completed_at": {"$gte": since, "$lt": before}}
+        )
+
+    async def completed_for_campaigns(
+        self, campaign_ids: Iterable[PyObjectId]
+    ) -> list[Appointment]:
+        """The completed visits linked to any of these campaigns."""
+        return await self._find(
+            {
+                "campaign_id": {"$in": list(campaign_ids)},
+                "status": AppointmentStatus.COMPLETED,
+            }
+        )

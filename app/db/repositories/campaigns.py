@@ -201,11 +201,14 @@ class CampaignRepository(DocumentRepository[Campaign]):
         waiting = await self._find(query, sort=[("attention.since", 1)])
         return sorted(waiting, key=_not_urgent)
 
-    async def count_by_status(self) -> dict[CampaignStatus, int]:
-        """How many campaigns stand in each status."""
-        pipeline = [{"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+    async def count_by_type(self, statuses: Sequence[CampaignStatus]) -> dict[CampaignType, int]:
+        """How many campaigns of each type stand in one of these statuses."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"status": {"$in": list(statuses)}}},
+            {"$group": {"_id": "$campaign_type", "count": {"$sum": 1}}},
+        ]
         rows = await self._collection.aggregate(pipeline).to_list(None)
-        return {CampaignStatus(row["_id"]): int(row["count"]) for row in rows}
+        return {CampaignType(row["_id"]): int(row["count"]) for row in rows}
 
     async def count_ended(
         self, campaign_type: CampaignType, since: datetime, before: datetime
