@@ -1,0 +1,64 @@
+# Two commands matter: `make run` and `make test`. Both install what they need first.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMPS := $(VENV)/.stamps
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format lint types layers unit evaluate train footprint clean
+
+help: ## What can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("This project runs on Python 3.11 to 3.13, and %s is %d.%d. Say which to use: make PYTHON=python3.11" % (sys.executable, *v))'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/run: requirements.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
+
+run: $(STAMPS)/run ## Serve on http://127.0.0.1:8000 with an embedded database and a demo clinic
+	@exec $(PY) -m app serve
+
+demo: $(STAMPS)/run ## Walk the whole loop over HTTP against a fresh service, printing each step
+	@exec $(PY) -m app demo
+
+evaluate: $(STAMPS)/run ## Measure the agent on its evaluation set
+	@exec $(PY) -m app evaluate
+
+train: $(STAMPS)/run ## Rebuild the agent's model files from the training replies
+	@exec $(PY) -m app train
+
+footprint: $(STAMPS)/dev ## Print how long a second start takes and how much memory it idles with
+	@exec $(PY) -m tests.footprint
+
+format: $(STAMPS)/dev ## Format the code
+	$(VENV)/bin/ruff format app tests
+	$(VENV)/bin/ruff check --fix app tests
+
+lint: $(STAMPS)/dev
+	$(VENV)/bin/ruff format --check app tests
+	$(VENV)/bin/ruff check app tests
+
+types: $(STAMPS)/dev
+	$(VENV)/bin/mypy
+
+layers: $(STAMPS)/dev
+	$(VENV)/bin/lint-imports
+
+unit: $(STAMPS)/dev
+	$(PY) -m pytest -q -m "not mongo"
+
+check: lint types layers unit ## Format, lint, types, layers and the tests that need no database
+
+test: lint types layers ## Everything CI runs, with branch coverage
+	$(PY) -m pytest -q --cov --cov-report=term
+
+clean: ## Remove the virtual environment and caches (not your data)
+	rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
