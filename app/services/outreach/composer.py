@@ -1,0 +1,149 @@
+"""Every letter the practice sends. Pure: no I/O beyond the templates, nothing but what is given.
+
+Links, phone numbers and addresses in a letter come from the clinic and the settings alone. No
+subject holds anything about somebody's health: it shows on a locked screen. Letters written by the
+machine say so and name a way to a person (California AB 3030), outreach carries the postal address
+(CAN-SPAM) and a way to stop.
+"""
+
+from datetime import UTC, datetime
+
+from app.models.appointment import Appointment
+from app.models.campaign import Campaign, CampaignType
+from app.models.patient import Patient
+from app.models.schedule import Clinic
+from app.services.outreach.letters import (
+    Letter,
+    LetterTemplates,
+    greeting_name,
+    language_of,
+    local_day,
+    local_time,
+    one_line,
+    quotable,
+)
+from app.services.outreach.links import Links
+
+OUTREACH_VARIANTS = 4
+"""Texts for each campaign type; later attempts go round the second to the last."""
+
+
+class Composer:
+    """Composes letters in the patient's language: Spanish, or else English."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._templates = LetterTemplates()
+
+    def outreach(
+        self, clinic: Clinic, patient: Patient, campaign: Campaign, attempt: int
+    ) -> Letter:
+        """The practice writes first: the text of this attempt (1 is the first)."""
+        kind = "recall" if campaign.campaign_type == CampaignType.RECALL else "recovery"
+        return self._compose(
+            f"{kind}_{variant_of(attempt)}",
+            clinic,
+            patient,
+            booking_url=self._links.booking_link(patient.id, campaign.id),
+            unsubscribe_url=self._links.unsubscribe_link(patient.id),
+            inquiry=quotable(patient.initial_inquiry),
+            last_treatment=_last_treatment(patient),
+            is_last=attempt >= campaign.follow_up_details.max_attempts,
+        )
+
+    def booking_link(self, clinic: Clinic, patient: Patient, campaign: Campaign) -> Letter:
+        """The answer to somebody who wants to come."""
+        url = self._links.booking_link(patient.id, campaign.id)
+        return self._compose("booking_link", clinic, patient, booking_url=url)
+
+    def answer(
+        self, clinic: Clinic, patient: Patient, campaign: Campaign, answer_text: str
+    ) -> Letter:
+        """An answer from the knowledge base, with the booking link."""
+        url = self._links.booking_link(patient.id, campaign.id)
+        text = answer_text.strip()
+        return self._compose("answer", clinic, patient, booking_url=url, answer_text=text)
+
+    def closing(self, clinic: Clinic, patient: Patient) -> Letter:
+        """The polite end after a "no, thank you"."""
+        return self._compose("closing", clinic, patient)
+
+    def handoff_notice(self, clinic: Clinic, patient: Patient) -> Letter:
+        """A person will answer."""
+        return self._compose("handoff_notice", clinic, patient)
+
+    def emergency(self, clinic: Clinic, patient: Patient) -> Letter:
+        """The fixed text for an emergency: whom to call. No advice beyond that."""
+        return self._compose("emergency", clinic, patient)
+
+    def opt_out_receipt(self, clinic: Clinic, patient: Patient) -> Letter:
+        """The one receipt after "stop"."""
+        return self._compose("opt_out_receipt", clinic, patient)
+
+    def visit_booked(
+        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+    ) -> Letter:
+        """The confirmation that a visit is in the book."""
+        return self._visit("visit_booked", clinic, patient, appointment, manage_url)
+
+    def visit_changed(
+        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+    ) -> Letter:
+        """The visit has another time now."""
+        return self._visit("visit_changed", clinic, patient, appointment, manage_url)
+
+    def visit_cancelled(
+        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+    ) -> Letter:
+        """The visit does not take place."""
+        return self._visit("visit_cancelled", clinic, patient, appointment, manage_url)
+
+    def staff_message(self, clinic: Clinic, patient: Patient, text: str) -> Letter:
+        """A person's own words, signed by the practice and without the automatic notice."""
+        return self._compose("staff_message", clinic, patient, text=text.strip())
+
+    def _visit(
+        self,
+        template: str,
+        clinic: Clinic,
+        patient: Patient,
+        appointment: Appointment,
+        manage_url: str,
+    ) -> Letter:
+        language = language_of(patient.language)
+        starts_at = appointment.appointment_date
+        return self._compose(
+            template,
+            clinic,
+            patient,
+            day=local_day(starts_at, clinic.zone, language),
+            time=local_time(starts_at, clinic.zone, language),
+            service=one_line(appointment.service_name),
+            minutes=appointment.duration_minutes,
+            manage_url=manage_url,
+        )
+
+    def _compose(self, template: str, clinic: Clinic, patient: Patient, **values: object) -> Letter:
+        everywhere = {
+            "clinic_name": one_line(clinic.name),
+            "clinic_phone": one_line(clinic.phone),
+            "clinic_address": one_line(clinic.address),
+            "first_name": greeting_name(patient.first_name),
+        }
+        return self._templates.render(
+            language_of(patient.language), template, {**everywhere, **values}
+        )
+
+
+def variant_of(attempt: int) -> int:
+    """Which text an attempt uses. The first text introduces, so it is never used again."""
+    if attempt <= OUTREACH_VARIANTS:
+        return max(attempt, 1)
+    return 2 + (attempt - 2) % (OUTREACH_VARIANTS - 1)
+
+
+def _last_treatment(patient: Patient) -> str | None:
+    """What they had done most recently, by name."""
+    never = datetime.min.replace(tzinfo=UTC)
+    newest_last = sorted(patient.treatment_history, key=lambda t: t.procedure_date or never)
+    return quotable(newest_last[-1].procedure_name) if newest_last else None

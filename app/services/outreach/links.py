@@ -1,0 +1,38 @@
+"""The links that letters carry: ids in a signed token, nothing else."""
+
+from urllib.parse import urlencode, urlsplit
+
+from app.core.config import Settings
+from app.models.base import PyObjectId
+from app.services.tokens import LinkTokens, TokenPurpose
+
+API_PREFIX = "/api/v1"
+
+
+class Links:
+    """Makes links to the booking site and to this service's public pages."""
+
+    def __init__(self, settings: Settings, tokens: LinkTokens) -> None:
+        self._settings = settings
+        self._tokens = tokens
+
+    def booking_link(self, patient_id: PyObjectId, campaign_id: PyObjectId) -> str:
+        """The booking page, knowing whom it is for (`booking_token`, valid for 60 days)."""
+        token = self._tokens.issue(
+            TokenPurpose.BOOKING, patient_id=str(patient_id), campaign_id=str(campaign_id)
+        )
+        page = self._settings.booking_page
+        joint = "&" if urlsplit(page).query else "?"
+        return f"{page}{joint}{urlencode({'booking_token': token})}"
+
+    def unsubscribe_link(self, patient_id: PyObjectId) -> str:
+        """One-click unsubscribe (RFC 8058). The address is read from the patient at use."""
+        token = self._tokens.issue(TokenPurpose.UNSUBSCRIBE, patient_id=str(patient_id))
+        return f"{self._settings.base_url}{API_PREFIX}/unsubscribe/{token}"
+
+    def manage_link(self, appointment_id: PyObjectId) -> str:
+        """Where a patient sees, confirms, moves or cancels one visit without an account."""
+        token = self._tokens.issue(
+            TokenPurpose.MANAGE_APPOINTMENT, appointment_id=str(appointment_id)
+        )
+        return f"{self._settings.base_url}{API_PREFIX}/appointments/manage/{token}"
