@@ -4,7 +4,7 @@ Every path (API, sweep, agent, booking) moves campaigns through here, so that th
 `app.models.campaign` is asked exactly once per move and each move is one conditional update.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -73,19 +73,22 @@ class CampaignLifecycle:
         *,
         by: str,
         fields: Mapping[str, Any] | None = None,
+        only_from: Collection[CampaignStatus] = TRANSITIONS.keys(),
     ) -> MoveResult:
         """Move `campaign` to `to`, setting `fields` in the same write.
 
         `by` names who moved it ("agent", "sweep", "booking", or `staff:<id>`). A move to where it
         already stands changes nothing (not even `fields`). Lost races are tried again against the
         newer status; what the table forbids is `REFUSED`, never an exception: the API turns that
-        into a 409 (`require`), a background job into a logged no-op.
+        into a 409 (`require`), a background job into a logged no-op. `only_from` narrows the table
+        for this mover, also after a lost race: the agent must not lead a campaign out of a status
+        that a person or a booking has put it in meanwhile, although others may.
         """
         current = campaign
         for _ in range(RACE_ATTEMPTS):
             if current.status == to:
                 return MoveResult(Moved.ALREADY_THERE, current)
-            if to not in TRANSITIONS[current.status]:
+            if current.status not in only_from or to not in TRANSITIONS[current.status]:
                 return MoveResult(Moved.REFUSED, current)
             moved = await self._try_move(current, to, by, fields or {})
             current = await self._reload(current)
@@ -121,14 +124,13 @@ class CampaignLifecycle:
         now = self._clock.now()
         details = HandoffDetails(reason=reason, summary=summary, handed_off_at=now, requested_by=by)
         fields = {"handoff_details": details.to_stored()}
-        if campaign.status in FOLLOWED_UP_STATUSES:
-            return await self.move(campaign, CampaignStatus.HANDOFF_REQUIRED, by=by, fields=fields)
-        outcome = (
-            Moved.ALREADY_THERE
-            if campaign.status == CampaignStatus.HANDOFF_REQUIRED
-            else Moved.REFUSED
+        return await self.move(
+            await self._reload(campaign),
+            CampaignStatus.HANDOFF_REQUIRED,
+            by=by,
+            fields=fields,
+            only_from=FOLLOWED_UP_STATUSES,
         )
-        return MoveResult(outcome, await self._reload(campaign))
 
     async def raise_attention(
         self, campaign_id: PyObjectId, *, reason: str, summary: str, urgency: Urgency
