@@ -1,0 +1,57 @@
+"""What waits for a person."""
+
+from fastapi import APIRouter
+
+from app.api.deps import CampaignViewsDep, ConversationsDep, PageDep, Reader, Writer
+from app.api.openapi import problems
+from app.models.base import PyObjectId
+from app.schemas.campaigns import CampaignDetail, HandoffList
+from app.schemas.paging import Pagination
+
+router = APIRouter(prefix="/handoffs", tags=["hand-offs"])
+
+
+@router.get(
+    "",
+    summary="Everything that waits for a person",
+    operation_id="list_handoffs",
+    responses=problems(401, 403, 422),
+)
+async def list_handoffs(_user: Reader, views: CampaignViewsDep, paging: PageDep) -> HandoffList:
+    """Every unresolved attention, whatever the campaign's status: urgent first, oldest first."""
+    waiting = await views.handoffs()
+    first = (paging.page - 1) * paging.limit
+    return HandoffList(
+        pagination=Pagination.of(len(waiting), paging),
+        handoffs=waiting[first : first + paging.limit],
+    )
+
+
+@router.post(
+    "/{campaign_id}/claim",
+    summary="Take a hand-off",
+    operation_id="claim_handoff",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def claim_handoff(
+    campaign_id: PyObjectId, user: Writer, conversations: ConversationsDep, views: CampaignViewsDep
+) -> CampaignDetail:
+    """Of two who claim, one wins; the other is answered 409."""
+    await conversations.claim(campaign_id, by=user)
+    return await views.detail(campaign_id)
+
+
+@router.post(
+    "/{campaign_id}/release",
+    summary="Give a conversation back to the agent",
+    operation_id="release_handoff",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def release_handoff(
+    campaign_id: PyObjectId, user: Writer, conversations: ConversationsDep, views: CampaignViewsDep
+) -> CampaignDetail:
+    """Resolve what waited. A campaign that is neither booked nor ended becomes `RE_ENGAGED`, and
+    the agent may answer again.
+    """
+    await conversations.release(campaign_id, by=user)
+    return await views.detail(campaign_id)

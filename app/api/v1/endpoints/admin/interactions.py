@@ -1,0 +1,48 @@
+"""Conversations, and what is written down by hand."""
+
+from fastapi import APIRouter, status
+
+from app.api.deps import ConversationsDep, Reader, Writer
+from app.api.openapi import problems
+from app.models.base import PyObjectId
+from app.schemas.campaigns import ConversationRead, InteractionCreate, InteractionRead
+from app.services.conversations import StaffNote
+
+router = APIRouter(prefix="/interactions", tags=["campaigns"])
+
+
+@router.get(
+    "/{campaign_id}",
+    summary="A campaign's whole conversation",
+    operation_id="get_conversation",
+    responses=problems(401, 403, 404, 422),
+)
+async def get_conversation(
+    campaign_id: PyObjectId, _user: Reader, conversations: ConversationsDep
+) -> ConversationRead:
+    """Everything that was said in the campaign, oldest first."""
+    said = await conversations.history(campaign_id)
+    return ConversationRead(interactions=[InteractionRead.of(interaction) for interaction in said])
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Write down what was said elsewhere",
+    operation_id="record_interaction",
+    responses=problems(401, 403, 404, 422),
+)
+async def record_interaction(
+    body: InteractionCreate, user: Writer, conversations: ConversationsDep
+) -> InteractionRead:
+    """A record by hand, of a call for example. Nothing is sent; outreach that waits is dropped
+    where the patient spoke.
+    """
+    note = StaffNote(
+        campaign_id=body.campaign_id,
+        direction=body.direction,
+        channel=body.channel,
+        content=body.content,
+        timestamp=body.timestamp,
+    )
+    return InteractionRead.of(await conversations.note(note, by=user))

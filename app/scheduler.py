@@ -1,0 +1,36 @@
+"""Which recurring job runs when. No logic: the jobs decide through the database whether to work."""
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from app.models.schedule import Clinic
+from app.services.container import Services
+from app.services.jobs import Jobs
+
+CATCH_UP_SECONDS = 3600
+RECONCILE_SECONDS = 15
+DIGEST_SECONDS = 300
+
+
+def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOScheduler:
+    """The alarm clock of this process.
+
+    Every replica has one, with its jobs in memory (a shared job store is not safe between
+    schedulers). A missed run is made up once, however late: the sweep itself knows whether its day
+    was done.
+    """
+    scheduler = AsyncIOScheduler(
+        timezone=clinic.zone,
+        job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
+    )
+    at = services.settings.sweep_time
+    daily = CronTrigger(hour=at.hour, minute=at.minute, timezone=clinic.zone)
+    scheduler.add_job(jobs.daily_sweep, daily, id="daily-sweep")
+    for name, job, seconds in (
+        ("sweep-catch-up", jobs.catch_up_sweep, CATCH_UP_SECONDS),
+        ("reconcile", jobs.reconcile, RECONCILE_SECONDS),
+        ("staff-alerts", jobs.send_alerts, DIGEST_SECONDS),
+    ):
+        scheduler.add_job(job, IntervalTrigger(seconds=seconds, timezone=clinic.zone), id=name)
+    return scheduler

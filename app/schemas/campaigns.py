@@ -1,0 +1,358 @@
+"""Campaigns as they cross HTTP."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, EmailStr, Field
+
+from app.models.base import PyObjectId, UtcDatetime
+from app.models.campaign import (
+    Attention,
+    BookingFunnelStatus,
+    Campaign,
+    CampaignStatus,
+    CampaignType,
+    HandoffDetails,
+    StatusChange,
+)
+from app.models.decision import AiAnalysis, Urgency
+from app.models.interaction import DeliveryStatus, Direction, Interaction
+from app.models.patient import Channel, Patient
+from app.schemas.paging import Pagination
+from app.schemas.text import LongText, Money, PersonName, PhoneText
+
+EXAMPLE_ID = "66f2a1b4c3d2e1f0a9b8c7d6"
+EXAMPLE_OTHER_ID = "66f2a1b4c3d2e1f0a9b8c7d7"
+
+
+class AttentionRead(BaseModel):
+    """Something that waits for a person."""
+
+    reason: str
+    urgency: Urgency
+    summary: str
+    since: UtcDatetime
+    claimed_by: PyObjectId | None
+    resolved_at: UtcDatetime | None
+
+    @classmethod
+    def of(cls, attention: Attention | None) -> Self | None:
+        """From the stored form."""
+        if attention is None:
+            return None
+        return cls(
+            reason=attention.reason,
+            urgency=attention.urgency,
+            summary=attention.summary,
+            since=attention.since,
+            claimed_by=attention.claimed_by,
+            resolved_at=attention.resolved_at,
+        )
+
+
+class CampaignRow(BaseModel):
+    """A campaign in a list."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "campaign_id": EXAMPLE_ID,
+                "patient_id": EXAMPLE_OTHER_ID,
+                "patient_name": "Maria Lopez",
+                "campaign_type": "RECALL",
+                "status": "RE_ENGAGED",
+                "last_updated": "2026-11-23T14:05:00Z",
+                "attention": None,
+            }
+        }
+    )
+
+    campaign_id: PyObjectId
+    patient_id: PyObjectId
+    patient_name: str | None
+    campaign_type: CampaignType
+    status: CampaignStatus
+    last_updated: UtcDatetime
+    attention: AttentionRead | None = None
+
+    @classmethod
+    def of(cls, campaign: Campaign, patient: Patient | None) -> Self:
+        """From the stored forms; the name is `None` where the patient was erased."""
+        return cls(
+            campaign_id=campaign.id,
+            patient_id=campaign.patient_id,
+            patient_name=patient.name if patient else None,
+            campaign_type=campaign.campaign_type,
+            status=campaign.status,
+            last_updated=campaign.updated_at,
+            attention=AttentionRead.of(campaign.attention),
+        )
+
+
+class CampaignList(BaseModel):
+    """One page of campaigns."""
+
+    pagination: Pagination
+    campaigns: list[CampaignRow]
+
+
+class HandoffList(BaseModel):
+    """Every campaign that waits for a person: urgent first, then longest waiting."""
+
+    pagination: Pagination
+    handoffs: list[CampaignRow]
+
+
+class ChannelRead(BaseModel):
+    """Where the conversation runs."""
+
+    type: Channel
+    thread_id: str | None
+
+
+class FollowUpRead(BaseModel):
+    """The attempts so far, and when the next is due."""
+
+    attempts_made: int
+    max_attempts: int
+    next_attempt_at: UtcDatetime | None
+
+
+class BookingFunnelRead(BaseModel):
+    """The booking link and what became of it."""
+
+    status: BookingFunnelStatus | None
+    link_url: str | None
+    submitted_at: UtcDatetime | None
+
+
+class HandoffRead(BaseModel):
+    """What a person needs to take over."""
+
+    reason: str
+    summary: str
+    handed_off_at: UtcDatetime
+    requested_by: str
+
+    @classmethod
+    def of(cls, details: HandoffDetails | None) -> Self | None:
+        """From the stored form."""
+        return None if details is None else cls.model_validate(details.model_dump())
+
+
+class StatusChangeRead(BaseModel):
+    """One step of the history."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_status: CampaignStatus | None = Field(alias="from")
+    to_status: CampaignStatus = Field(alias="to")
+    at: UtcDatetime
+    by: str
+
+    @classmethod
+    def of(cls, change: StatusChange) -> Self:
+        """From the stored form."""
+        return cls(
+            from_status=change.from_status, to_status=change.to_status, at=change.at, by=change.by
+        )
+
+
+class CampaignDetails(BaseModel):
+    """Everything about one campaign. The three objects are always there, their members may be
+    `null`.
+    """
+
+    campaign_id: PyObjectId
+    patient_id: PyObjectId
+    patient_name: str | None
+    campaign_type: CampaignType
+    status: CampaignStatus
+    due_date: UtcDatetime | None
+    channel: ChannelRead
+    follow_up_details: FollowUpRead
+    booking_funnel: BookingFunnelRead
+    engagement_summary: str | None
+    handoff_details: HandoffRead | None
+    attention: AttentionRead | None
+    agent_silent_since: UtcDatetime | None
+    created_at: UtcDatetime
+    last_updated: UtcDatetime
+    history: list[StatusChangeRead]
+
+    @classmethod
+    def of(cls, campaign: Campaign, patient: Patient | None) -> Self:
+        """From the stored forms."""
+        follow_up, funnel = campaign.follow_up_details, campaign.booking_funnel
+        return cls(
+            campaign_id=campaign.id,
+            patient_id=campaign.patient_id,
+            patient_name=patient.name if patient else None,
+            campaign_type=campaign.campaign_type,
+            status=campaign.status,
+            due_date=campaign.due_date,
+            channel=ChannelRead(type=campaign.channel.type, thread_id=campaign.channel.thread_id),
+            follow_up_details=FollowUpRead(
+                attempts_made=follow_up.attempts_made,
+                max_attempts=follow_up.max_attempts,
+                next_attempt_at=follow_up.next_attempt_at,
+            ),
+            booking_funnel=BookingFunnelRead(
+                status=funnel.status, link_url=funnel.link_url, submitted_at=funnel.submitted_at
+            ),
+            engagement_summary=campaign.engagement_summary,
+            handoff_details=HandoffRead.of(campaign.handoff_details),
+            attention=AttentionRead.of(campaign.attention),
+            agent_silent_since=campaign.agent_silent_since,
+            created_at=campaign.created_at,
+            last_updated=campaign.updated_at,
+            history=[StatusChangeRead.of(change) for change in campaign.history],
+        )
+
+
+class InteractionRead(BaseModel):
+    """One message of a conversation. `delivery_status` is `null` for incoming ones."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "interaction_id": EXAMPLE_ID,
+                "campaign_id": EXAMPLE_OTHER_ID,
+                "direction": "outgoing",
+                "channel": "email",
+                "subject": "A note from your dentist",
+                "content": "Hello Maria, this is the front desk.",
+                "timestamp": "2026-11-23T14:05:00Z",
+                "ai_analysis": None,
+                "delivery_status": "pending",
+                "delivery_error": None,
+            }
+        }
+    )
+
+    interaction_id: PyObjectId
+    campaign_id: PyObjectId | None
+    direction: Direction
+    channel: Channel
+    subject: str | None
+    content: str
+    timestamp: UtcDatetime
+    ai_analysis: AiAnalysis | None
+    delivery_status: DeliveryStatus | None
+    delivery_error: str | None
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> Self:
+        """From the stored form."""
+        delivery = interaction.delivery
+        return cls(
+            interaction_id=interaction.id,
+            campaign_id=interaction.campaign_id,
+            direction=interaction.direction,
+            channel=interaction.channel,
+            subject=interaction.subject,
+            content=interaction.content,
+            timestamp=interaction.timestamp,
+            ai_analysis=interaction.ai_analysis,
+            delivery_status=delivery.status if delivery else None,
+            delivery_error=delivery.error if delivery else None,
+        )
+
+
+class CampaignDetail(BaseModel):
+    """A campaign and everything that was said in it, oldest first."""
+
+    campaign_details: CampaignDetails
+    conversation_history: list[InteractionRead]
+
+
+class ConversationRead(BaseModel):
+    """Everything that was said in a campaign, oldest first."""
+
+    interactions: list[InteractionRead]
+
+
+class InteractionList(BaseModel):
+    """One page of messages."""
+
+    pagination: Pagination
+    interactions: list[InteractionRead]
+
+
+class RecoveryCreate(BaseModel):
+    """A person who asked once and was never won."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "patient_name": "Maria Lopez",
+                "patient_email": "maria.lopez@example.com",
+                "patient_phone": "+1 212-555-0142",
+                "initial_inquiry": "Asked about teeth whitening in September",
+                "estimated_value": 450,
+            }
+        },
+    )
+
+    patient_name: PersonName
+    patient_email: EmailStr
+    patient_phone: PhoneText | None = None
+    initial_inquiry: Annotated[LongText, Field(max_length=1000)]
+    estimated_value: Money | None = None
+
+
+class RecoveryCreated(BaseModel):
+    """The campaign that was started."""
+
+    message: str = Field(examples=["Recovery campaign started."])
+    patient_id: PyObjectId
+    campaign_id: PyObjectId
+
+
+class StaffResponse(BaseModel):
+    """What staff write to the patient, and where the campaign goes with it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "message": "Hello Maria, we do take Delta Dental. Shall I hold Tuesday 10:00?",
+                "new_status": "HANDOFF_REQUIRED",
+            }
+        },
+    )
+
+    message: LongText
+    new_status: CampaignStatus | None = None
+
+
+class StatusUpdate(BaseModel):
+    """Where staff move a campaign."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"status": "MANUAL_FOLLOWUP_COMPLETE"}}
+    )
+
+    status: CampaignStatus
+
+
+class InteractionCreate(BaseModel):
+    """Something that was said elsewhere, written down by hand."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "campaign_id": EXAMPLE_ID,
+                "direction": "incoming",
+                "channel": "sms",
+                "content": "Will call back after work.",
+            }
+        },
+    )
+
+    campaign_id: PyObjectId
+    direction: Direction
+    channel: Channel = Channel.EMAIL
+    content: LongText
+    timestamp: UtcDatetime | None = None

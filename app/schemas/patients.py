@@ -1,0 +1,224 @@
+"""Patients as they cross HTTP."""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, ConfigDict, EmailStr, Field, JsonValue, model_validator
+
+from app.models.appointment import Appointment, AppointmentStatus
+from app.models.base import PyObjectId, UtcDatetime
+from app.models.patient import Channel, Patient, PatientStatus, PatientType
+from app.schemas.base import InputSchema, OutputSchema
+from app.schemas.campaigns import EXAMPLE_ID, CampaignRow
+from app.schemas.paging import Pagination
+from app.schemas.text import LongText, Money, PersonName, PhoneText, ShortText
+
+Inquiry = Annotated[LongText, Field(max_length=1000)]
+Language = Literal["en", "es"]
+DayOrInstant = date | AwareDatetime
+"""`YYYY-MM-DD`, or an instant whose clinic-local day counts."""
+
+
+class TreatmentWrite(InputSchema):
+    """One thing that was done."""
+
+    procedure_name: ShortText
+    procedure_date: DayOrInstant | None = None
+
+
+Channels = Annotated[list[Channel], Field(min_length=1, max_length=3)]
+Treatments = Annotated[list[TreatmentWrite], Field(max_length=200)]
+
+
+class TreatmentRead(OutputSchema):
+    """One thing that was done."""
+
+    procedure_name: str
+    procedure_date: UtcDatetime | None = None
+
+
+_WRITE_EXAMPLE: dict[str, JsonValue] = {
+    "name": "Maria Lopez",
+    "email": "maria.lopez@example.com",
+    "phone": "+1 212-555-0142",
+    "patient_type": "EXISTING",
+    "language": "es",
+    "next_follow_up_date": "2026-11-20",
+}
+
+
+class PatientCreate(InputSchema):
+    """A new patient. Somebody with the same address and name is a 409 unless they truly are two
+    people (`allow_duplicate`).
+    """
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _WRITE_EXAMPLE})
+
+    name: PersonName
+    email: EmailStr | None = None
+    phone: PhoneText | None = None
+    patient_type: PatientType
+    preferred_channel: Channels = Field(default_factory=lambda: [Channel.EMAIL])
+    language: Language = "en"
+    treatment_history: Treatments = Field(default_factory=list)
+    next_follow_up_date: DayOrInstant | None = None
+    initial_inquiry: Inquiry | None = None
+    estimated_value: Money | None = None
+    allow_duplicate: bool = False
+
+
+class PatientUpdate(InputSchema):
+    """What may be changed; what is left out stays, `null` removes what may be absent."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"next_follow_up_date": "2027-05-20"}}
+    )
+
+    name: PersonName | None = None
+    email: EmailStr | None = None
+    phone: PhoneText | None = None
+    patient_type: PatientType | None = None
+    status: PatientStatus | None = None
+    preferred_channel: Channels | None = None
+    language: Language | None = None
+    treatment_history: Treatments | None = None
+    next_follow_up_date: DayOrInstant | None = None
+    initial_inquiry: Inquiry | None = None
+    estimated_value: Money | None = None
+
+    @model_validator(mode="after")
+    def _required_stay(self) -> Self:
+        for field in ("name", "patient_type", "status", "preferred_channel", "language"):
+            if field in self.model_fields_set and getattr(self, field) is None:
+                message = f"{field} cannot be removed."
+                raise ValueError(message)
+        return self
+
+
+class ConsentRead(OutputSchema):
+    """Whether the patient wants to be written to, and how we know."""
+
+    opted_out_at: UtcDatetime | None
+    reason: str | None
+    opted_in_at: UtcDatetime | None
+    source: str | None
+
+
+class PatientRead(OutputSchema):
+    """A patient. `next_follow_up_date` is the instant at which that day starts at the clinic."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "patient_id": EXAMPLE_ID,
+                "name": "Maria Lopez",
+                "email": "maria.lopez@example.com",
+                "phone": "+12125550142",
+                "patient_type": "EXISTING",
+                "status": "ACTIVE",
+                "preferred_channel": ["email"],
+                "language": "es",
+                "treatment_history": [],
+                "next_follow_up_date": "2026-11-20T05:00:00Z",
+                "initial_inquiry": None,
+                "estimated_value": None,
+                "consent": {
+                    "opted_out_at": None,
+                    "reason": None,
+                    "opted_in_at": None,
+                    "source": None,
+                },
+                "created_at": "2026-11-23T14:05:00Z",
+                "updated_at": "2026-11-23T14:05:00Z",
+            }
+        },
+    )
+
+    patient_id: PyObjectId
+    name: str
+    email: str | None
+    phone: str | None
+    patient_type: PatientType
+    status: PatientStatus
+    preferred_channel: list[Channel]
+    language: str
+    treatment_history: list[TreatmentRead]
+    next_follow_up_date: UtcDatetime | None
+    initial_inquiry: str | None
+    estimated_value: float | None
+    consent: ConsentRead
+    created_at: UtcDatetime
+    updated_at: UtcDatetime
+
+    @classmethod
+    def of(cls, patient: Patient) -> Self:
+        """From the stored form."""
+        return cls(
+            patient_id=patient.id,
+            name=patient.name,
+            email=patient.email,
+            phone=patient.phone,
+            patient_type=patient.patient_type,
+            status=patient.status,
+            preferred_channel=patient.preferred_channel,
+            language=patient.language,
+            treatment_history=[
+                TreatmentRead(procedure_name=t.procedure_name, procedure_date=t.procedure_date)
+                for t in patient.treatment_history
+            ],
+            next_follow_up_date=patient.next_follow_up_date,
+            initial_inquiry=patient.initial_inquiry,
+            estimated_value=patient.estimated_value,
+            consent=ConsentRead.model_validate(patient.consent),
+            created_at=patient.created_at,
+            updated_at=patient.updated_at,
+        )
+
+
+class PatientList(OutputSchema):
+    """One page of patients, by name."""
+
+    pagination: Pagination
+    patients: list[PatientRead]
+
+
+class PatientVisit(OutputSchema):
+    """A visit on the patient's page."""
+
+    appointment_id: PyObjectId
+    campaign_id: PyObjectId | None
+    service_name: str
+    appointment_date: UtcDatetime
+    duration_minutes: int
+    status: AppointmentStatus
+
+    @classmethod
+    def of(cls, appointment: Appointment) -> Self:
+        """From the stored form."""
+        return cls(
+            appointment_id=appointment.id,
+            campaign_id=appointment.campaign_id,
+            service_name=appointment.service_name,
+            appointment_date=appointment.appointment_date,
+            duration_minutes=appointment.duration_minutes,
+            status=appointment.status,
+        )
+
+
+class PatientPage(OutputSchema):
+    """Everything about one patient on one screen."""
+
+    patient: PatientRead
+    campaigns: list[CampaignRow]
+    appointments: list[PatientVisit]
+
+
+class ConsentChange(InputSchema):
+    """Who said so, and how."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"reason": "asked on the phone"}}
+    )
+
+    reason: ShortText

@@ -1,0 +1,95 @@
+"""Sweeps as they cross HTTP."""
+
+from typing import Self
+
+from pydantic import ConfigDict, Field
+
+from app.models.base import PyObjectId, UtcDatetime
+from app.models.campaign import CampaignType
+from app.models.records import Sweep, SweepStatus
+from app.schemas.base import InputSchema, OutputSchema
+from app.schemas.campaigns import EXAMPLE_ID
+from app.schemas.paging import Pagination
+
+
+class SweepRequest(InputSchema):
+    """Whether to act, or only to tell what would be done."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"dry_run": False}})
+
+    dry_run: bool = False
+
+
+class SweepCountsRead(OutputSchema):
+    """What a sweep did, or would do."""
+
+    recovery_created: int
+    recall_created: int
+    messages_queued: int
+    recovery_failed: int
+    skipped: dict[str, int] = Field(description="How many were passed over, by reason.")
+
+
+class PlannedContactRead(OutputSchema):
+    """Whom a dry run would write to, and why."""
+
+    patient_id: PyObjectId
+    campaign_type: CampaignType
+    due_since: UtcDatetime
+    reason: str
+
+
+class SweepRead(OutputSchema):
+    """One run of the sweep."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "sweep_id": EXAMPLE_ID,
+                "status": "completed",
+                "dry_run": False,
+                "trigger": "staff",
+                "counts": {
+                    "recovery_created": 3,
+                    "recall_created": 9,
+                    "messages_queued": 14,
+                    "recovery_failed": 1,
+                    "skipped": {"visit_booked": 2, "opted_out": 1},
+                },
+                "planned": [],
+                "started_at": "2026-11-23T14:05:00Z",
+                "finished_at": "2026-11-23T14:05:01Z",
+            }
+        },
+    )
+
+    sweep_id: str
+    status: SweepStatus
+    dry_run: bool
+    trigger: str
+    counts: SweepCountsRead
+    planned: list[PlannedContactRead]
+    started_at: UtcDatetime
+    finished_at: UtcDatetime | None
+
+    @classmethod
+    def of(cls, sweep: Sweep, planned: list[PlannedContactRead] | None = None) -> Self:
+        """From the stored form; `planned` is what a dry run lists."""
+        return cls(
+            sweep_id=sweep.id,
+            status=sweep.status,
+            dry_run=sweep.dry_run,
+            trigger=sweep.trigger,
+            counts=SweepCountsRead.model_validate(sweep.counts),
+            planned=planned or [],
+            started_at=sweep.started_at,
+            finished_at=sweep.finished_at,
+        )
+
+
+class SweepList(OutputSchema):
+    """One page of sweeps, newest first."""
+
+    pagination: Pagination
+    sweeps: list[SweepRead]

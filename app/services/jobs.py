@@ -1,0 +1,58 @@
+"""The recurring jobs. Each may run in every replica at once, twice, and late."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from app.core.clock import Clock
+from app.db.database import UNAVAILABLE_ERRORS
+from app.services.leases import LeaseLostError
+from app.services.outreach.alerts import StaffAlerts
+from app.services.outreach.proactive import ProactivePath
+from app.services.outreach.sweep import SweepService
+from app.services.scheduling.effects import AppointmentEffects
+
+logger = logging.getLogger(__name__)
+
+
+class Jobs:
+    """What the scheduler calls. A job that fails is logged and comes round again."""
+
+    def __init__(
+        self,
+        *,
+        sweeps: SweepService,
+        proactive: ProactivePath,
+        effects: AppointmentEffects,
+        alerts: StaffAlerts,
+        clock: Clock,
+    ) -> None:
+        self._sweeps = sweeps
+        self._proactive = proactive
+        self._effects = effects
+        self._alerts = alerts
+        self._clock = clock
+
+    async def daily_sweep(self) -> None:
+        """The sweep of today's date, once across all replicas."""
+        await self._guarded("daily-sweep", lambda: self._sweeps.run_daily(self._clock.now()))
+
+    async def catch_up_sweep(self) -> None:
+        """Make up a sweep day that was missed or cut short."""
+        await self._guarded("sweep-catch-up", lambda: self._sweeps.catch_up(self._clock.now()))
+
+    async def reconcile(self) -> None:
+        """Finish what a crash cut short between two steps."""
+        await self._guarded("reconcile-appointments", self._effects.reconcile)
+        await self._guarded("reconcile-staff-campaigns", self._proactive.reconcile_staff_campaigns)
+
+    async def send_alerts(self) -> None:
+        """Tell staff what waits for them."""
+        await self._guarded("staff-alerts", self._alerts.send_due)
+
+    async def _guarded(self, name: str, job: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await job()
+        except (LeaseLostError, *UNAVAILABLE_ERRORS) as error:
+            logger.warning("job put off", extra={"job": name, "error_type": type(error).__name__})
+        except Exception:
+            logger.exception("job failed", extra={"job": name})
