@@ -1,0 +1,64 @@
+"""Outgoing messages by state, and incoming ones nobody could match."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.api.deps import DeliveriesDep, PageDep, Reader, Writer
+from app.api.openapi import problems
+from app.models.base import PyObjectId
+from app.models.interaction import DeliveryStatus
+from app.schemas.campaigns import InteractionList, InteractionRead
+from app.schemas.paging import Pagination
+
+router = APIRouter(tags=["messages"])
+
+
+@router.get(
+    "/deliveries",
+    summary="Outgoing messages by state",
+    operation_id="list_deliveries",
+    responses=problems(401, 403, 422),
+)
+async def list_deliveries(
+    _user: Reader,
+    deliveries: DeliveriesDep,
+    paging: PageDep,
+    delivery_status: Annotated[DeliveryStatus | None, Query(alias="status")] = None,
+) -> InteractionList:
+    """Newest first."""
+    found = await deliveries.page(delivery_status, page=paging.page, limit=paging.limit)
+    return InteractionList(
+        pagination=Pagination.of(found.total_items, paging),
+        interactions=[InteractionRead.of(interaction) for interaction in found.items],
+    )
+
+
+@router.post(
+    "/deliveries/{interaction_id}/retry",
+    summary="Send a failed message again",
+    operation_id="retry_delivery",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def retry_delivery(
+    interaction_id: PyObjectId, _user: Writer, deliveries: DeliveriesDep
+) -> InteractionRead:
+    """For messages that failed, or whose fate a crash left unknown: a person knows better."""
+    return InteractionRead.of(await deliveries.retry(interaction_id))
+
+
+@router.get(
+    "/unmatched",
+    summary="Incoming messages that matched no campaign",
+    operation_id="list_unmatched",
+    responses=problems(401, 403, 422),
+)
+async def list_unmatched(
+    _user: Reader, deliveries: DeliveriesDep, paging: PageDep
+) -> InteractionList:
+    """Newest first."""
+    found = await deliveries.unmatched(page=paging.page, limit=paging.limit)
+    return InteractionList(
+        pagination=Pagination.of(found.total_items, paging),
+        interactions=[InteractionRead.of(interaction) for interaction in found.items],
+    )

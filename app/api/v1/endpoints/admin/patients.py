@@ -1,0 +1,141 @@
+"""Patients."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, status
+
+from app.api.deps import (
+    CampaignViewsDep,
+    ConsentDep,
+    PageDep,
+    PatientRecordsDep,
+    Reader,
+    Writer,
+)
+from app.api.openapi import problems
+from app.db.repositories.patients import PatientFilter
+from app.models.base import PyObjectId
+from app.models.patient import PatientStatus, PatientType
+from app.schemas.paging import Pagination
+from app.schemas.patients import (
+    ConsentChange,
+    PatientCreate,
+    PatientList,
+    PatientPage,
+    PatientRead,
+    PatientUpdate,
+    PatientVisit,
+)
+from app.services.conversations import staff_actor
+
+router = APIRouter(prefix="/patients", tags=["patients"])
+
+
+@router.get(
+    "",
+    summary="List patients",
+    operation_id="list_patients",
+    responses=problems(401, 403, 422),
+)
+async def list_patients(
+    _user: Reader,
+    records: PatientRecordsDep,
+    paging: PageDep,
+    q: Annotated[str | None, Query(min_length=1, max_length=100, examples=["lop"])] = None,
+    patient_type: PatientType | None = None,
+    patient_status: Annotated[PatientStatus | None, Query(alias="status")] = None,
+) -> PatientList:
+    """By name. `q` is the beginning of a name, an address or a phone number."""
+    wanted = PatientFilter(q=q, patient_type=patient_type, status=patient_status)
+    found = await records.page(wanted, page=paging.page, limit=paging.limit)
+    return PatientList(
+        pagination=Pagination.of(found.total_items, paging),
+        patients=[PatientRead.of(patient) for patient in found.items],
+    )
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Add a patient",
+    operation_id="create_patient",
+    responses=problems(401, 403, 409, 422),
+)
+async def create_patient(
+    body: PatientCreate, _user: Writer, records: PatientRecordsDep
+) -> PatientRead:
+    """One patient per address and name: families share a mailbox, a second person of the same name
+    on it needs `allow_duplicate`.
+    """
+    fields = body.model_dump(exclude={"allow_duplicate"}, exclude_none=True)
+    return PatientRead.of(await records.create(fields, allow_duplicate=body.allow_duplicate))
+
+
+@router.get(
+    "/{patient_id}",
+    summary="Everything about one patient",
+    operation_id="get_patient",
+    responses=problems(401, 403, 404, 422),
+)
+async def get_patient(
+    patient_id: PyObjectId, _user: Reader, records: PatientRecordsDep, views: CampaignViewsDep
+) -> PatientPage:
+    """The patient, their campaigns and their visits, newest first."""
+    file = await records.file(patient_id)
+    return PatientPage(
+        patient=PatientRead.of(file.patient),
+        campaigns=await views.rows(file.campaigns),
+        appointments=[PatientVisit.of(visit) for visit in file.appointments],
+    )
+
+
+@router.patch(
+    "/{patient_id}",
+    summary="Change a patient",
+    operation_id="update_patient",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def update_patient(
+    patient_id: PyObjectId, body: PatientUpdate, _user: Writer, records: PatientRecordsDep
+) -> PatientRead:
+    """What is left out stays; `null` removes what may be absent."""
+    fields = body.model_dump(exclude_unset=True)
+    return PatientRead.of(await records.update(patient_id, fields))
+
+
+@router.post(
+    "/{patient_id}/opt-out",
+    summary="Stop writing to a patient",
+    operation_id="opt_patient_out",
+    responses=problems(401, 403, 404, 422),
+)
+async def opt_out(
+    patient_id: PyObjectId,
+    body: ConsentChange,
+    user: Writer,
+    records: PatientRecordsDep,
+    consent: ConsentDep,
+) -> PatientRead:
+    """Recorded with who, when and why. Effective for everything not yet sent."""
+    patient = await records.get(patient_id)
+    await consent.opt_out(patient, reason=body.reason, source=staff_actor(user))
+    return PatientRead.of(await records.get(patient_id))
+
+
+@router.post(
+    "/{patient_id}/opt-in",
+    summary="Write to a patient again",
+    operation_id="opt_patient_in",
+    responses=problems(401, 403, 404, 422),
+)
+async def opt_in(
+    patient_id: PyObjectId,
+    body: ConsentChange,
+    user: Writer,
+    records: PatientRecordsDep,
+    consent: ConsentDep,
+) -> PatientRead:
+    """Records who consented, when and how."""
+    patient = await records.get(patient_id)
+    await consent.opt_in(patient, reason=body.reason, source=staff_actor(user))
+    return PatientRead.of(await records.get(patient_id))

@@ -1,0 +1,5 @@
+"""Sweeps by hand."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/sweeps", tags=["sweeps"])

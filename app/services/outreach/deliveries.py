@@ -1,0 +1,49 @@
+"""Outgoing messages as staff see them."""
+
+from app.core.clock import Clock
+from app.core.errors import ConflictError, NotFoundError
+from app.db.repositories.base import Page
+from app.db.repositories.interactions import InteractionRepository
+from app.models.base import PyObjectId
+from app.models.interaction import DeliveryStatus, Interaction
+from app.services.work import Wakeable
+
+RETRYABLE = frozenset({DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN})
+
+
+class NotRetryableError(ConflictError):
+    """Only a message that failed, or whose fate is unknown, can be sent again."""
+
+    slug = "delivery-not-retryable"
+    title = "This message cannot be sent again"
+
+
+class Deliveries:
+    """Lists the outbox and puts failed messages back into it."""
+
+    def __init__(self, interactions: InteractionRepository, sender: Wakeable, clock: Clock) -> None:
+        self._interactions = interactions
+        self._sender = sender
+        self._clock = clock
+
+    async def page(
+        self, status: DeliveryStatus | None, *, page: int, limit: int
+    ) -> Page[Interaction]:
+        """Outgoing messages, newest first."""
+        return await self._interactions.deliveries_page(status, page=page, limit=limit)
+
+    async def unmatched(self, *, page: int, limit: int) -> Page[Interaction]:
+        """Incoming messages that matched no campaign, newest first."""
+        return await self._interactions.unmatched_page(page=page, limit=limit)
+
+    async def retry(self, interaction_id: PyObjectId) -> Interaction:
+        """Queue a message again. Raises `NotFoundError`, `NotRetryableError`."""
+        interaction = await self._interactions.get(interaction_id)
+        if interaction is None or interaction.delivery is None:
+            message = "There is no outgoing message with this id."
+            raise NotFoundError(message)
+        if not await self._interactions.requeue(interaction_id, sorted(RETRYABLE)):
+            message = "Only a message that failed or whose fate is unknown can be sent again."
+            raise NotRetryableError(message)
+        self._sender.wake()
+        return await self._interactions.get(interaction_id) or interaction

@@ -1,0 +1,148 @@
+"""Patients as staff keep them: create, change, look at everything about one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.core.clock import Clock
+from app.core.errors import UnprocessableError
+from app.db.errors import DuplicateValueError
+from app.db.repositories import Repositories
+from app.db.repositories.base import Page
+from app.db.repositories.patients import PatientFilter
+from app.models.appointment import Appointment
+from app.models.base import PyObjectId
+from app.models.campaign import Campaign
+from app.models.patient import Patient, Treatment, name_key, normalise_email
+from app.services.clinic import ClinicService
+from app.services.patients import (
+    DuplicatePatientError,
+    PatientDirectory,
+    PatientNotFoundError,
+    clean_name,
+)
+from app.services.scheduling.localtime import day_bounds, local_day
+
+NOBODY = "There is no patient with this id."
+
+
+class UnreachablePatientError(UnprocessableError):
+    """A patient needs an e-mail address or a phone number."""
+
+    slug = "patient-without-contact"
+    title = "A patient needs a way to be reached"
+
+
+@dataclass(frozen=True)
+class PatientFile:
+    """Everything about one patient."""
+
+    patient: Patient
+    campaigns: list[Campaign]
+    appointments: list[Appointment]
+
+
+class PatientRecords:
+    """Staff's view of patients."""
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        directory: PatientDirectory,
+        clinic: ClinicService,
+        clock: Clock,
+    ) -> None:
+        self._repositories = repositories
+        self._directory = directory
+        self._clinic = clinic
+        self._clock = clock
+
+    async def page(self, wanted: PatientFilter, *, page: int, limit: int) -> Page[Patient]:
+        """One page, by name."""
+        return await self._repositories.patients.page(wanted, page=page, limit=limit)
+
+    async def get(self, patient_id: PyObjectId) -> Patient:
+        """The patient. Raises `PatientNotFoundError`."""
+        patient = await self._repositories.patients.get(patient_id)
+        if patient is None:
+            raise PatientNotFoundError(NOBODY)
+        return patient
+
+    async def file(self, patient_id: PyObjectId) -> PatientFile:
+        """One patient with their campaigns and visits, newest first."""
+        patient = await self.get(patient_id)
+        campaigns = await self._repositories.campaigns.all_for([patient_id])
+        visits = await self._repositories.appointments.all_for_patient(patient_id)
+        return PatientFile(patient, campaigns, visits)
+
+    async def create(self, fields: Mapping[str, Any], *, allow_duplicate: bool) -> Patient:
+        """Store a new patient.
+
+        Raises `UnreachablePatientError`, `DuplicatePatientError`, `InvalidNameError`,
+        `InvalidPhoneError`.
+        """
+        _require_contact(fields.get("email"), fields.get("phone"))
+        patient = await self._directory.prepare(**await self._with_instants(fields))
+        return await self._directory.create(patient, allow_duplicate=allow_duplicate)
+
+    async def update(self, patient_id: PyObjectId, fields: Mapping[str, Any]) -> Patient:
+        """Change what is given; `None` removes what may be absent.
+
+        Raises what `create` raises, and `PatientNotFoundError`.
+        """
+        patient = await self.get(patient_id)
+        stored = await self._stored_form(fields)
+        kept = {**patient.to_stored(), **stored}
+        _require_contact(kept.get("email"), kept.get("phone"))
+        changed = {name: value for name, value in stored.items() if value is not None}
+        removed = [name for name, value in stored.items() if value is None]
+        try:
+            await self._repositories.patients.update_fields(patient_id, changed, unset=removed)
+        except DuplicateValueError as error:
+            message = "Another patient of this name has this e-mail address."
+            raise DuplicatePatientError(message) from error
+        return await self.get(patient_id)
+
+    async def _stored_form(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        stored = await self._with_instants(fields)
+        if stored.get("name"):
+            stored["name"] = clean_name(stored["name"])
+            stored["name_key"] = name_key(stored["name"])
+        if stored.get("email"):
+            stored["email"] = normalise_email(stored["email"])
+        if stored.get("phone"):
+            stored["phone"] = await self._directory.read_phone(stored["phone"])
+        if "treatment_history" in stored:
+            stored["treatment_history"] = [t.to_stored() for t in stored["treatment_history"]]
+        return stored
+
+    async def _with_instants(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Days become the instants at which they start on the clinic's clock."""
+        zone = (await self._clinic.current()).zone
+        resolved = dict(fields)
+        if due := resolved.get("next_follow_up_date"):
+            resolved["next_follow_up_date"] = start_of_day(due, zone)
+        if (history := resolved.get("treatment_history")) is not None:
+            resolved["treatment_history"] = [
+                Treatment(
+                    procedure_name=item["procedure_name"],
+                    procedure_date=item["procedure_date"]
+                    and start_of_day(item["procedure_date"], zone),
+                )
+                for item in history
+            ]
+        return resolved
+
+
+def start_of_day(value: date | datetime, zone: ZoneInfo) -> datetime:
+    """The instant (UTC) at which the day starts on the clinic's clock; an instant's day counts."""
+    day = local_day(value, zone) if isinstance(value, datetime) else value
+    return day_bounds(day, zone)[0]
+
+
+def _require_contact(email: object, phone: object) -> None:
+    if not email and not phone:
+        message = "Give an e-mail address or a phone number."
+        raise UnreachablePatientError(message)
