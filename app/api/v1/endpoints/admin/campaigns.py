@@ -5,7 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, status
 
-from app.api.deps import CampaignViewsDep, ConversationsDep, PageDep, Reader, RecoveryDep, Writer
+from app.api.deps import (
+    CampaignViewsDep,
+    ConversationsDep,
+    PageDep,
+    ReadAccess,
+    RecoveryDep,
+    WriteAccess,
+)
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.models.campaign import CampaignStatus, CampaignType
@@ -38,7 +45,7 @@ class CampaignSort(StrEnum):
     responses=problems(401, 403, 422),
 )
 async def list_campaigns(  # noqa: PLR0917 - one parameter a query parameter
-    _user: Reader,
+    _user: ReadAccess,
     views: CampaignViewsDep,
     paging: PageDep,
     statuses: Annotated[list[CampaignStatus] | None, Query(alias="status")] = None,
@@ -67,7 +74,7 @@ async def list_campaigns(  # noqa: PLR0917 - one parameter a query parameter
     responses=problems(401, 403, 404, 422),
 )
 async def get_campaign(
-    campaign_id: PyObjectId, _user: Reader, views: CampaignViewsDep
+    campaign_id: PyObjectId, _user: ReadAccess, views: CampaignViewsDep
 ) -> CampaignDetail:
     """Everything about a campaign, and everything that was said in it, oldest first."""
     return await views.detail(campaign_id)
@@ -81,7 +88,7 @@ async def get_campaign(
     responses=problems(401, 403, 409, 422),
 )
 async def start_recovery(
-    body: RecoveryCreate, user: Writer, recovery: RecoveryDep
+    body: RecoveryCreate, user: WriteAccess, recovery: RecoveryDep
 ) -> RecoveryCreated:
     """Create the lead (or find the patient) and their campaign. Its first message is due at once
     and leaves in the next sending hour, without waiting for the sweep.
@@ -113,7 +120,7 @@ async def start_recovery(
 async def respond(
     campaign_id: PyObjectId,
     body: StaffResponse,
-    user: Writer,
+    user: WriteAccess,
     conversations: ConversationsDep,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> InteractionRead:
@@ -140,7 +147,7 @@ async def respond(
 async def set_status(
     campaign_id: PyObjectId,
     body: StatusUpdate,
-    user: Writer,
+    user: WriteAccess,
     conversations: ConversationsDep,
     views: CampaignViewsDep,
 ) -> CampaignDetail:

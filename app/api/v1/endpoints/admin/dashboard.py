@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from app.api.deps import DashboardDep, Reader
+from app.api.deps import DashboardDep, ReadAccess
 from app.api.openapi import problems
 from app.schemas.dashboard import DashboardStatsRead
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["dashboard"])
     operation_id="get_dashboard_stats",
     responses=problems(401, 403),
 )
-async def get_dashboard_stats(_user: Reader, dashboard: DashboardDep) -> DashboardStatsRead:
+async def get_dashboard_stats(_user: ReadAccess, dashboard: DashboardDep) -> DashboardStatsRead:
     """Counts, conversion rates, recovered value and a twelve-month series, always from completed
     visits. A rate is `RECOVERED` / campaigns of that type that ended in the last 90 days, `null`
     where none ended.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.deps import DeliveriesDep, PageDep, Reader, Writer
+from app.api.deps import DeliveriesDep, PageDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.models.interaction import DeliveryStatus
@@ -21,7 +21,7 @@ router = APIRouter(tags=["messages"])
     responses=problems(401, 403, 422),
 )
 async def list_deliveries(
-    _user: Reader,
+    _user: ReadAccess,
     deliveries: DeliveriesDep,
     paging: PageDep,
     delivery_status: Annotated[DeliveryStatus | None, Query(alias="status")] = None,
@@ -41,7 +41,7 @@ async def list_deliveries(
     responses=problems(401, 403, 404, 409, 422),
 )
 async def retry_delivery(
-    interaction_id: PyObjectId, _user: Writer, deliveries: DeliveriesDep
+    interaction_id: PyObjectId, _user: WriteAccess, deliveries: DeliveriesDep
 ) -> InteractionRead:
     """For messages that failed, or whose fate a crash left unknown: a person knows better."""
     return InteractionRead.of(await deliveries.retry(interaction_id))
@@ -54,7 +54,7 @@ async def retry_delivery(
     responses=problems(401, 403, 422),
 )
 async def list_unmatched(
-    _user: Reader, deliveries: DeliveriesDep, paging: PageDep
+    _user: ReadAccess, deliveries: DeliveriesDep, paging: PageDep
 ) -> InteractionList:
     """Newest first."""
     found = await deliveries.unmatched(page=paging.page, limit=paging.limit)

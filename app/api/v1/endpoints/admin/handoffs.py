@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.deps import CampaignViewsDep, ConversationsDep, PageDep, Reader, Writer
+from app.api.deps import CampaignViewsDep, ConversationsDep, PageDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.schemas.campaigns import CampaignDetail, HandoffList
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/handoffs", tags=["hand-offs"])
     operation_id="list_handoffs",
     responses=problems(401, 403, 422),
 )
-async def list_handoffs(_user: Reader, views: CampaignViewsDep, paging: PageDep) -> HandoffList:
+async def list_handoffs(_user: ReadAccess, views: CampaignViewsDep, paging: PageDep) -> HandoffList:
     """Every unresolved attention, whatever the campaign's status: urgent first, oldest first."""
     waiting = await views.handoffs()
     first = (paging.page - 1) * paging.limit
@@ -34,7 +34,7 @@ async def list_handoffs(_user: Reader, views: CampaignViewsDep, paging: PageDep)
     responses=problems(401, 403, 404, 409, 422),
 )
 async def claim_handoff(
-    campaign_id: PyObjectId, user: Writer, conversations: ConversationsDep, views: CampaignViewsDep
+    campaign_id: PyObjectId, user: WriteAccess, conversations: ConversationsDep, views: CampaignViewsDep
 ) -> CampaignDetail:
     """Of two who claim, one wins; the other is answered 409."""
     await conversations.claim(campaign_id, by=user)
@@ -48,7 +48,7 @@ async def claim_handoff(
     responses=problems(401, 403, 404, 409, 422),
 )
 async def release_handoff(
-    campaign_id: PyObjectId, user: Writer, conversations: ConversationsDep, views: CampaignViewsDep
+    campaign_id: PyObjectId, user: WriteAccess, conversations: ConversationsDep, views: CampaignViewsDep
 ) -> CampaignDetail:
     """Resolve what waited. A campaign that is neither booked nor ended becomes `RE_ENGAGED`, and
     the agent may answer again.

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, status
 
-from app.api.deps import ConversationsDep, Reader, Writer
+from app.api.deps import ConversationsDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.schemas.campaigns import ConversationRead, InteractionCreate, InteractionRead
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/interactions", tags=["campaigns"])
     responses=problems(401, 403, 404, 422),
 )
 async def get_conversation(
-    campaign_id: PyObjectId, _user: Reader, conversations: ConversationsDep
+    campaign_id: PyObjectId, _user: ReadAccess, conversations: ConversationsDep
 ) -> ConversationRead:
     """Everything that was said in the campaign, oldest first."""
     said = await conversations.history(campaign_id)
@@ -33,7 +33,7 @@ async def get_conversation(
     responses=problems(401, 403, 404, 422),
 )
 async def record_interaction(
-    body: InteractionCreate, user: Writer, conversations: ConversationsDep
+    body: InteractionCreate, user: WriteAccess, conversations: ConversationsDep
 ) -> InteractionRead:
     """A record by hand, of a call for example. Nothing is sent; outreach that waits is dropped
     where the patient spoke.

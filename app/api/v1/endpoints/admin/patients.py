@@ -9,8 +9,8 @@ from app.api.deps import (
     ConsentDep,
     PageDep,
     PatientRecordsDep,
-    Reader,
-    Writer,
+    ReadAccess,
+    WriteAccess,
 )
 from app.api.openapi import problems
 from app.db.repositories.patients import PatientFilter
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/patients", tags=["patients"])
     responses=problems(401, 403, 422),
 )
 async def list_patients(
-    _user: Reader,
+    _user: ReadAccess,
     records: PatientRecordsDep,
     paging: PageDep,
     q: Annotated[str | None, Query(min_length=1, max_length=100, examples=["lop"])] = None,
@@ -62,7 +62,7 @@ async def list_patients(
     responses=problems(401, 403, 409, 422),
 )
 async def create_patient(
-    body: PatientCreate, _user: Writer, records: PatientRecordsDep
+    body: PatientCreate, _user: WriteAccess, records: PatientRecordsDep
 ) -> PatientRead:
     """One patient per address and name: families share a mailbox, a second person of the same name
     on it needs `allow_duplicate`.
@@ -78,7 +78,7 @@ async def create_patient(
     responses=problems(401, 403, 404, 422),
 )
 async def get_patient(
-    patient_id: PyObjectId, _user: Reader, records: PatientRecordsDep, views: CampaignViewsDep
+    patient_id: PyObjectId, _user: ReadAccess, records: PatientRecordsDep, views: CampaignViewsDep
 ) -> PatientPage:
     """The patient, their campaigns and their visits, newest first."""
     file = await records.file(patient_id)
@@ -96,7 +96,7 @@ async def get_patient(
     responses=problems(401, 403, 404, 409, 422),
 )
 async def update_patient(
-    patient_id: PyObjectId, body: PatientUpdate, _user: Writer, records: PatientRecordsDep
+    patient_id: PyObjectId, body: PatientUpdate, _user: WriteAccess, records: PatientRecordsDep
 ) -> PatientRead:
     """What is left out stays; `null` removes what may be absent."""
     fields = body.model_dump(exclude_unset=True)
@@ -112,7 +112,7 @@ async def update_patient(
 async def opt_out(
     patient_id: PyObjectId,
     body: ConsentChange,
-    user: Writer,
+    user: WriteAccess,
     records: PatientRecordsDep,
     consent: ConsentDep,
 ) -> PatientRead:
@@ -131,7 +131,7 @@ async def opt_out(
 async def opt_in(
     patient_id: PyObjectId,
     body: ConsentChange,
-    user: Writer,
+    user: WriteAccess,
     records: PatientRecordsDep,
     consent: ConsentDep,
 ) -> PatientRead:
