@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
+from app.models.campaign import CampaignType
 
 
 class SuppressionReason(StrEnum):
@@ -82,6 +83,15 @@ class SweepCounts(StoredModel):
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
 
+class PlannedContact(StoredModel):
+    """Whom a dry run would write to, since when they are due, and why."""
+
+    patient_id: PyObjectId
+    campaign_type: CampaignType
+    due_since: UtcDatetime
+    reason: str
+
+
 class Sweep(StoredModel):
     """One run of the sweep. `_id` is `auto:<local date>` for the daily one, else a random id."""
 
@@ -94,6 +104,8 @@ class Sweep(StoredModel):
     finished_at: UtcDatetime | None = None
     started_by: str
     error: str | None = None
+    planned: list[PlannedContact] = Field(default_factory=list)
+    """Filled by a dry run, which is never stored."""
 
 
 class IdempotencyRecord(StoredModel):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import stamina
+from pydantic import ValidationError
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 from app.core.clock import Clock
@@ -27,6 +28,13 @@ class Page(Generic[ModelT]):
 
     items: list[ModelT]
     total_items: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A stored document that does not fit its model: its id, and nothing of what it holds."""
+
+    document_id: str
 
 
 class Repository(Generic[ModelT]):
@@ -57,6 +65,19 @@ class Repository(Generic[ModelT]):
         cursor = self._collection.find(query, sort=sort, batch_size=batch_size)
         async for document in cursor:
             yield self.model.from_stored(document)
+
+    async def _stream_each(
+        self, query: Filter, *, sort: Sort | None = None, batch_size: int = 500
+    ) -> AsyncIterator[ModelT | Unreadable]:
+        """`_stream` for jobs that one bad document must not stop: it is yielded as `Unreadable`."""
+        cursor = self._collection.find(query, sort=sort, batch_size=batch_size)
+        async for document in cursor:
+            try:
+                model = self.model.from_stored(document)
+            except ValidationError:
+                yield Unreadable(str(document["_id"]))
+            else:
+                yield model
 
     async def _page(self, query: Filter, *, sort: Sort, page: int, limit: int) -> Page[ModelT]:
         total = await self._collection.count_documents(query)

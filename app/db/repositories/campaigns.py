@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.db.repositories.base import DocumentRepository, Page
+from app.db.repositories.base import DocumentRepository, Page, Unreadable
 from app.models.base import PyObjectId
 from app.models.campaign import (
     ACTIVE_STATUSES,
     FOLLOWED_UP_STATUSES,
     Attention,
+    BookingFunnelStatus,
     Campaign,
     CampaignOrigin,
     CampaignStatus,
@@ -115,13 +116,56 @@ class CampaignRepository(DocumentRepository[Campaign]):
             return True
         return await self._update(guard, {"$set": fields})
 
-    def stream_due(self, now: datetime) -> AsyncIterator[Campaign]:
+    async def note_link_sent(
+        self, campaign_id: PyObjectId, link_url: str, next_attempt_at: datetime
+    ) -> bool:
+        """The patient has the booking link; followed up then, while the agent still leads."""
+        guard = {
+            "_id": campaign_id,
+            "status": CampaignStatus.RE_ENGAGED,
+            "agent_silent_since": {"$exists": False},
+        }
+        fields = {
+            "booking_funnel.status": BookingFunnelStatus.FORM_SENT,
+            "booking_funnel.link_url": link_url,
+            "follow_up_details.next_attempt_at": next_attempt_at,
+        }
+        return await self._update(guard, {"$set": fields})
+
+    async def postpone(self, campaign_id: PyObjectId, until: datetime) -> bool:
+        """Let a planned attempt wait for somebody who is away; never bring one forward."""
+        guard = {
+            "_id": campaign_id,
+            "status": {"$in": sorted(FOLLOWED_UP_STATUSES)},
+            "follow_up_details.next_attempt_at": {"$lt": until},
+        }
+        return await self._update(guard, {"$set": {"follow_up_details.next_attempt_at": until}})
+
+    def stream_due(self, now: datetime) -> AsyncIterator[Campaign | Unreadable]:
         """Campaigns the machine may write in whose next attempt has come, longest due first."""
         query = {
             "status": {"$in": sorted(FOLLOWED_UP_STATUSES)},
             "follow_up_details.next_attempt_at": {"$lte": now},
         }
-        return self._stream(query, sort=[("follow_up_details.next_attempt_at", 1)])
+        return self._stream_each(query, sort=[("follow_up_details.next_attempt_at", 1)])
+
+    async def plan_next_attempt(
+        self, campaign_id: PyObjectId, statuses: Iterable[CampaignStatus], at: datetime
+    ) -> bool:
+        """Set when the machine may write next, while the campaign is in one of `statuses`."""
+        guard = {"_id": campaign_id, "status": {"$in": sorted(statuses)}}
+        return await self._update(guard, {"$set": {"follow_up_details.next_attempt_at": at}})
+
+    async def set_thread(self, campaign_id: PyObjectId, thread_id: str) -> bool:
+        """Note the conversation's thread, once: the first one stands."""
+        guard = {"_id": campaign_id, "channel.thread_id": {"$exists": False}}
+        return await self._update(guard, {"$set": {"channel.thread_id": thread_id}})
+
+    async def quota_keys_between(self, low: str, high: str) -> set[str]:
+        """The quota slots in [low, high] that are taken."""
+        query = {"quota_key": {"$gte": low, "$lte": high}}
+        taken = await self._collection.find(query, {"quota_key": 1, "_id": 0}).to_list(None)
+        return {row["quota_key"] for row in taken}
 
     async def staff_started_and_unwritten(self, now: datetime, limit: int) -> list[Campaign]:
         """Campaigns by staff whose first message a crash kept from being queued."""
@@ -190,9 +234,9 @@ class CampaignRepository(DocumentRepository[Campaign]):
         """The patient wrote at `at`; outreach queued before that is dropped by the send gate."""
         return await self._update({"_id": campaign_id}, {"$max": {"last_reply_at": at}})
 
-    async def mark_alerted(self, campaign_id: PyObjectId, at: datetime) -> bool:
-        """Note that staff were told of an open attention."""
-        guard = {"_id": campaign_id, "attention": {"$exists": True}}
+    async def mark_alerted(self, campaign_id: PyObjectId, *, since: datetime, at: datetime) -> bool:
+        """Note that staff were told of the attention raised at `since`, not of a newer one."""
+        guard = {"_id": campaign_id, "attention.since": since}
         return await self._update(guard, {"$set": {"attention.alerted_at": at}})
 
     async def open_attentions(self) -> list[Campaign]:

@@ -106,6 +106,26 @@ class InteractionRepository(DocumentRepository[Interaction]):
             }
         )
 
+    async def mark_last_bounced(self, campaign_id: PyObjectId, before: datetime) -> bool:
+        """The newest message sent in a campaign until `before` came back.
+
+        A second call for the same bounce finds that message marked and changes nothing.
+        """
+        query = {
+            "campaign_id": campaign_id,
+            "delivery.status": {"$in": [DeliveryStatus.SENT, DeliveryStatus.BOUNCED]},
+            "timestamp": {"$lte": before},
+        }
+        last = await self._find_one(query, sort=[("timestamp", -1), ("_id", -1)])
+        if last is None:
+            return False
+        guard = {"_id": last.id, "delivery.status": DeliveryStatus.SENT}
+        return await self._update(guard, {"$set": {"delivery.status": DeliveryStatus.BOUNCED}})
+
+    async def mark_unmatched(self, interaction_id: PyObjectId) -> bool:
+        """Put an incoming message before staff, who say whose it is."""
+        return await self.update_fields(interaction_id, {"unmatched": True})
+
     async def last_staff_message(self, campaign_id: PyObjectId) -> Interaction | None:
         """The newest message a person sent in a campaign."""
         return await self._find_one(
@@ -186,6 +206,95 @@ class InteractionRepository(DocumentRepository[Interaction]):
         }
         return await self._update(guard, update)
 
+    async def record_sent(
+        self,
+        interaction: Interaction,
+        term: int,
+        fields: Mapping[str, Any],
+        *,
+        subject: str,
+        thread_id: str,
+    ) -> bool:
+        """`finish_sending` for a message that left, with the subject and thread it left under."""
+        update: dict[str, Any] = {
+            "$set": {
+                **{f"delivery.{name}": value for name, value in fields.items()},
+                "subject": subject,
+                "thread_id": thread_id,
+            },
+            "$unset": {"delivery.lease_until": "", "delivery.error": ""},
+        }
+        guard = {
+            "_id": interaction.id,
+            "delivery.status": DeliveryStatus.SENDING,
+            "delivery.term": term,
+        }
+        return await self._update(guard, update)
+
+    async def take_over(self, interaction: Interaction, lease_until: datetime) -> bool:
+        """Continue what an abandoned worker was sending, under a new term; one of two wins."""
+        assert interaction.delivery is not None  # noqa: S101 - the caller read it from the outbox
+        guard = {
+            "_id": interaction.id,
+            "delivery.status": DeliveryStatus.SENDING,
+            "delivery.term": interaction.delivery.term,
+        }
+        fields = {"delivery.lease_until": lease_until}
+        return await self._update(guard, {"$set": fields, "$inc": {"delivery.term": 1}})
+
+    async def suppress(
+        self,
+        interaction: Interaction,
+        *,
+        status: DeliveryStatus,
+        term: int,
+        reason: str,
+        dedupe_key: str | None = None,
+    ) -> bool:
+        """Drop a message that stands in `status` under `term`.
+
+        A new `dedupe_key` frees the occasion of the old one in the same write.
+        """
+        fields: dict[str, Any] = {
+            "delivery.status": DeliveryStatus.SUPPRESSED,
+            "delivery.error": reason,
+        }
+        if dedupe_key:
+            fields["dedupe_key"] = dedupe_key
+        guard = {"_id": interaction.id, "delivery.status": status, "delivery.term": term}
+        freed = {"delivery.day_slot": "", "delivery.lease_until": ""}
+        return await self._update(guard, {"$set": fields, "$unset": freed})
+
+    async def waiting_outreach(
+        self, campaign_ids: Iterable[PyObjectId]
+    ) -> dict[PyObjectId, Interaction]:
+        """The outreach message that has yet to leave, by campaign (one query for a batch)."""
+        query = {
+            "campaign_id": {"$in": list(campaign_ids)},
+            "delivery.message_class": MessageClass.OUTREACH,
+            "delivery.status": {"$in": [DeliveryStatus.PENDING, DeliveryStatus.SENDING]},
+        }
+        found = await self._find(query)
+        return {message.campaign_id: message for message in found if message.campaign_id}
+
+    async def last_wishes(
+        self, patient_ids: Iterable[PyObjectId], ignoring: Iterable[str]
+    ) -> dict[PyObjectId, datetime]:
+        """When each of these patients last wrote, messages of the `ignoring` intents aside."""
+        match = {
+            "patient_id": {"$in": list(patient_ids)},
+            "direction": Direction.INCOMING,
+            "ai_analysis.intent": {"$nin": list(ignoring)},
+        }
+        newest = {"$group": {"_id": "$patient_id", "at": {"$max": "$timestamp"}}}
+        rows = await self._collection.aggregate([{"$match": match}, newest]).to_list(None)
+        return {row["_id"]: row["at"] for row in rows}
+
+    async def sent_in_campaign(self, campaign_id: PyObjectId) -> list[Interaction]:
+        """What left in a campaign, oldest first."""
+        query = {"campaign_id": campaign_id, "delivery.status": DeliveryStatus.SENT}
+        return await self._find(query, sort=OLDEST_FIRST)
+
     async def hold(
         self, interaction: Interaction, fields: Mapping[str, Any], *, unset: Iterable[str] = ()
     ) -> bool:
@@ -201,6 +310,17 @@ class InteractionRepository(DocumentRepository[Interaction]):
             "delivery.status": DeliveryStatus.PENDING,
             "delivery.term": interaction.delivery.term,
         }
+        return await self._update(guard, update)
+
+    async def requeue(self, interaction_id: PyObjectId, statuses: Iterable[DeliveryStatus]) -> bool:
+        """Back to pending from one of `statuses`, with fresh attempts; of two who ask, one wins."""
+        fields = {
+            "delivery.status": DeliveryStatus.PENDING,
+            "delivery.not_before": self._clock.now(),
+            "delivery.attempts": 0,
+        }
+        update = {"$set": fields, "$inc": {"delivery.term": 1}, "$unset": {"delivery.error": ""}}
+        guard = {"_id": interaction_id, "delivery.status": {"$in": list(statuses)}}
         return await self._update(guard, update)
 
     async def count_outreach_days(self, address: str, first_day: str, last_day: str) -> int:

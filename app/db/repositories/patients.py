@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.db.repositories.base import DocumentRepository, Page
-from app.models.patient import Patient, PatientStatus, PatientType, name_key, normalise_email
+from app.db.repositories.base import DocumentRepository, Page, Unreadable
+from app.models.base import PyObjectId
+from app.models.patient import (
+    Patient,
+    PatientStatus,
+    PatientType,
+    Treatment,
+    name_key,
+    normalise_email,
+)
 
 
 @dataclass(frozen=True)
@@ -58,19 +66,61 @@ class PatientRepository(DocumentRepository[Patient]):
             wanted.to_query(), sort=[("name_key", 1), ("_id", 1)], page=page, limit=limit
         )
 
-    def stream_leads(self) -> AsyncIterator[Patient]:
+    def stream_leads(self) -> AsyncIterator[Patient | Unreadable]:
         """Leads the practice still writes to, oldest first."""
         query = {"patient_type": PatientType.COLD_LEAD, "status": PatientStatus.ACTIVE}
-        return self._stream(query, sort=[("_id", 1)])
+        return self._stream_each(query, sort=[("_id", 1)])
 
-    def stream_recalls_due(self, since: datetime, before: datetime) -> AsyncIterator[Patient]:
-        """Existing patients due in [since, before), longest overdue first."""
+    def stream_recalls_due(self, before: datetime) -> AsyncIterator[Patient | Unreadable]:
+        """Existing patients due before `before`, longest overdue first."""
         query = {
-            "next_follow_up_date": {"$gte": since, "$lt": before},
+            "next_follow_up_date": {"$lt": before},
             "patient_type": PatientType.EXISTING,
             "status": PatientStatus.ACTIVE,
         }
-        return self._stream(query, sort=[("next_follow_up_date", 1)])
+        return self._stream_each(query, sort=[("next_follow_up_date", 1)])
+
+    async def record_opt_out(
+        self, patient_id: PyObjectId, *, at: datetime, reason: str, source: str
+    ) -> bool:
+        """Note that they want no more messages; the first opt-out that stands keeps its date."""
+        guard = {"_id": patient_id, "consent.opted_out_at": {"$exists": False}}
+        noted = {
+            "consent.opted_out_at": at,
+            "consent.reason": reason,
+            "consent.source": source,
+        }
+        return await self._update(guard, {"$set": noted})
+
+    async def record_opt_in(self, patient_id: PyObjectId, *, at: datetime, source: str) -> bool:
+        """Note that they want messages again."""
+        fields = {"consent.opted_in_at": at, "consent.source": source}
+        unset = ("consent.opted_out_at", "consent.reason")
+        return await self.update_fields(patient_id, fields, unset=unset)
+
+    async def record_visit(
+        self,
+        patient_id: PyObjectId,
+        treatment: Treatment,
+        next_follow_up_date: datetime | None,
+    ) -> bool:
+        """Note a completed visit: the patient is `EXISTING`, due again at the date given or never.
+
+        The treatment is added once, however often this is called.
+        """
+        fields: dict[str, Any] = {"patient_type": PatientType.EXISTING}
+        update: dict[str, Any] = {"$set": fields}
+        if next_follow_up_date is None:
+            update["$unset"] = {"next_follow_up_date": ""}
+        else:
+            fields["next_follow_up_date"] = next_follow_up_date
+        visit = {
+            "procedure_name": treatment.procedure_name,
+            "procedure_date": treatment.procedure_date,
+        }
+        guard = {"_id": patient_id, "treatment_history": {"$not": {"$elemMatch": visit}}}
+        pushed = {**update, "$push": {"treatment_history": treatment.to_stored()}}
+        return await self._update(guard, pushed) or await self._update({"_id": patient_id}, update)
 
     async def is_empty(self) -> bool:
         """Whether there is no patient at all."""

@@ -1,6 +1,6 @@
 """The machinery's own collections: suppressions, inbound events, leases, sweeps and the like."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from app.models.records import (
     KnowledgeArticle,
     Lease,
     Suppression,
+    SuppressionReason,
     Sweep,
     SweepStatus,
     UnansweredQuestion,
@@ -48,9 +49,15 @@ class SuppressionRepository(DocumentRepository[Suppression]):
             return False
         return True
 
-    async def remove(self, address: str) -> bool:
-        """Lift a suppression (an opt-in); whether there was one."""
-        result = await self._collection.delete_one({"address": address})
+    async def escalate(self, address: str, reason: SuppressionReason, source: str) -> bool:
+        """Give a suppressed address a stronger reason; `False` where it is not suppressed."""
+        fields = {"reason": reason, "source": source}
+        return await self._update({"address": address}, {"$set": fields})
+
+    async def remove(self, address: str, reasons: Iterable[SuppressionReason]) -> bool:
+        """Lift a suppression that stands for one of `reasons`; whether there was one."""
+        query = {"address": address, "reason": {"$in": list(reasons)}}
+        result = await self._collection.delete_one(query)
         return result.deleted_count == 1
 
 
@@ -90,6 +97,12 @@ class InboundEventRepository(Repository[InboundEvent]):
         """Write the outcome under the claim's term; `False` where the lease was lost."""
         guard = {"_id": event_id, "state": InboundState.PROCESSING, "term": term}
         return await self._update(guard, {"$set": dict(fields), "$unset": {"lease_until": ""}})
+
+    async def next_due_at(self) -> datetime | None:
+        """When the pending event that is due first is, or was, due."""
+        pending = {"state": InboundState.PENDING}
+        first = await self._find_one(pending, sort=[("not_before", 1)])
+        return first.not_before if first else None
 
     async def count_by_state(self) -> dict[InboundState, int]:
         """How many events wait, and how many are dead."""
@@ -174,6 +187,13 @@ class SweepRepository(Repository[Sweep]):
         if sweep.error:
             fields["error"] = sweep.error
         return await self._update({"_id": sweep.id}, {"$set": fields})
+
+    async def fail_interrupted(self, other_than: str, at: datetime) -> int:
+        """Close runs that a crash cut short, when another run does their work."""
+        guard = {"status": SweepStatus.RUNNING, "_id": {"$ne": other_than}}
+        fields = {"status": SweepStatus.FAILED, "error": "interrupted", "finished_at": at}
+        result = await self._collection.update_many(guard, {"$set": fields})
+        return result.modified_count
 
     async def latest(self) -> Sweep | None:
         """The run started last; `None` in a database that never swept."""

@@ -1,0 +1,82 @@
+"""Whether somebody wants to be written to. "Stop" means stop, for everybody on that mailbox."""
+
+from app.core.clock import Clock
+from app.db.repositories import Repositories
+from app.models.base import PyObjectId
+from app.models.campaign import CampaignStatus
+from app.models.patient import Patient, normalise_email
+from app.models.records import Suppression, SuppressionReason
+from app.services.campaigns import CampaignLifecycle
+from app.services.tokens import LinkTokens, TokenPurpose
+
+OPT_OUTS = (SuppressionReason.OPT_OUT, SuppressionReason.UNSUBSCRIBE_LINK)
+UNSUBSCRIBE_SOURCE = "unsubscribe_link"
+
+
+class ConsentService:
+    """Records opt-outs, opt-ins and dead addresses. Every operation may run twice."""
+
+    def __init__(
+        self,
+        *,
+        repositories: Repositories,
+        lifecycle: CampaignLifecycle,
+        tokens: LinkTokens,
+        clock: Clock,
+    ) -> None:
+        self._repositories = repositories
+        self._lifecycle = lifecycle
+        self._tokens = tokens
+        self._clock = clock
+
+    async def opt_out(
+        self, patient: Patient, *, reason: SuppressionReason, source: str, by: str = "patient"
+    ) -> None:
+        """No more outreach: suppress the address, note the wish, end the active campaign.
+
+        The address comes first, because the send gate reads it: a crash after it has already
+        stopped the mail. Campaigns of others on the same mailbox end at the next sweep. A campaign
+        that may not be declined any more (booked) stays as it is.
+        """
+        if patient.email:
+            await self._suppress(patient.email, reason, source)
+        await self._repositories.patients.record_opt_out(
+            patient.id, at=self._clock.now(), reason=reason, source=source
+        )
+        campaign = await self._repositories.campaigns.active_for(patient.id)
+        if campaign is not None:
+            await self._lifecycle.move(campaign, CampaignStatus.RECOVERY_DECLINED, by=by)
+
+    async def opt_in(self, patient: Patient, *, source: str) -> None:
+        """They want messages again. A dead address stays suppressed: consent does not revive it."""
+        await self._repositories.patients.record_opt_in(
+            patient.id, at=self._clock.now(), source=source
+        )
+        if patient.email:
+            await self._repositories.suppressions.remove(patient.email, OPT_OUTS)
+
+    async def hard_bounce(self, address: str, *, source: str) -> None:
+        """The address does not exist (any more): nothing at all is sent to it."""
+        await self._suppress(normalise_email(address), SuppressionReason.HARD_BOUNCE, source)
+
+    async def unsubscribe(self, token: str) -> None:
+        """What the link in a message does (RFC 8058). Raises `InvalidLinkError`.
+
+        A patient who is gone meanwhile is as unsubscribed as one can be: that is no error.
+        """
+        patient = await self.patient_of(token)
+        if patient is not None:
+            await self.opt_out(
+                patient, reason=SuppressionReason.UNSUBSCRIBE_LINK, source=UNSUBSCRIBE_SOURCE
+            )
+
+    async def patient_of(self, token: str) -> Patient | None:
+        """Whom an unsubscribe link is for; changes nothing. Raises `InvalidLinkError`."""
+        ids = self._tokens.read(token, TokenPurpose.UNSUBSCRIBE)
+        return await self._repositories.patients.get(PyObjectId(ids["patient_id"]))
+
+    async def _suppress(self, address: str, reason: SuppressionReason, source: str) -> None:
+        suppressions = self._repositories.suppressions
+        entry = Suppression(address=address, reason=reason, at=self._clock.now(), source=source)
+        if not await suppressions.add(entry) and reason == SuppressionReason.HARD_BOUNCE:
+            await suppressions.escalate(address, reason, source)

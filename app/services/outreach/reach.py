@@ -1,0 +1,79 @@
+"""Whether the practice may and can write to a patient of its own accord."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from app.db.repositories import Repositories
+from app.models.base import PyObjectId
+from app.models.patient import Patient, PatientStatus
+from app.models.records import Suppression, SuppressionReason
+
+
+class Obstacle(StrEnum):
+    """Why a patient gets no outreach. Also the reason in a sweep's counts."""
+
+    OPTED_OUT = "opted_out"
+    BOUNCED = "bounced"
+    NO_ADDRESS = "no_address"
+    INACTIVE = "inactive"
+    DECEASED = "deceased"
+
+
+_STATUS_OBSTACLES = {
+    PatientStatus.INACTIVE: Obstacle.INACTIVE,
+    PatientStatus.DECEASED: Obstacle.DECEASED,
+}
+
+
+def stopped_for_good(patient: Patient, suppression: Suppression | None) -> Obstacle | None:
+    """What stops every message, of whatever class."""
+    if patient.status in _STATUS_OBSTACLES:
+        return _STATUS_OBSTACLES[patient.status]
+    if not patient.email:
+        return Obstacle.NO_ADDRESS
+    if suppression and suppression.reason == SuppressionReason.HARD_BOUNCE:
+        return Obstacle.BOUNCED
+    return None
+
+
+def has_opted_out(patient: Patient, suppression: Suppression | None) -> bool:
+    """Whether the patient, or anybody on their mailbox, asked for no more messages."""
+    by_address = suppression and suppression.reason != SuppressionReason.HARD_BOUNCE
+    return patient.has_opted_out or bool(by_address)
+
+
+def obstacle_to_outreach(patient: Patient, suppression: Suppression | None) -> Obstacle | None:
+    """What stops outreach; an opt-out is named before a bounce, because it was a wish."""
+    if has_opted_out(patient, suppression):
+        return Obstacle.OPTED_OUT
+    return stopped_for_good(patient, suppression)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What is known of some patients, read together: one query for each kind of fact."""
+
+    suppressions: dict[str, Suppression] = field(default_factory=dict)
+    booked: set[PyObjectId] = field(default_factory=set)
+
+    @classmethod
+    async def read(
+        cls, repositories: Repositories, patients: Sequence[Patient], now: datetime
+    ) -> "Reach":
+        """The facts about `patients` as they stand."""
+        addresses = [patient.email for patient in patients if patient.email]
+        ids = [patient.id for patient in patients]
+        return cls(
+            suppressions=await repositories.suppressions.among(addresses),
+            booked=await repositories.appointments.patients_with_live_visit(ids, now),
+        )
+
+    def obstacle(self, patient: Patient) -> Obstacle | None:
+        """See `obstacle_to_outreach`."""
+        return obstacle_to_outreach(patient, self.suppressions.get(patient.email or ""))
+
+    def has_visit(self, patient: Patient) -> bool:
+        """Whether a visit of theirs is still ahead."""
+        return patient.id in self.booked
