@@ -1,0 +1,43 @@
+"""What the route table knows about a request: its template and the methods of its path."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from fastapi.routing import RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute
+
+UNMATCHED = "unmatched"
+"""The template of a request that no route takes, in metrics and logs."""
+
+
+class RouteTable:
+    """Reads the routes of an application, once and at the first request."""
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._routes = routes
+
+    def template(self, scope: Mapping[str, Any]) -> str:
+        """The path as it was declared (`/items/{item_id}`): no id and no token in it."""
+        return self._templates.get(scope.get("endpoint"), UNMATCHED)
+
+    def allowed_methods(self, path: str) -> list[str]:
+        """Every method that some route takes on `path` (RFC 9110 wants all of them in `Allow`)."""
+        fitting = [route for route in self._contexts if _fits(route, path)]
+        return sorted({method for route in fitting for method in route.methods or ()})
+
+    @cached_property
+    def _contexts(self) -> list[RouteContext]:
+        return list(iter_route_contexts(list(self._routes)))
+
+    @cached_property
+    def _templates(self) -> dict[object, str]:
+        return {
+            getattr(route, "endpoint", None): str(getattr(route, "path_format", UNMATCHED))
+            for route in self._contexts
+        }
+
+
+def _fits(route: RouteContext, path: str) -> bool:
+    pattern = getattr(route, "path_regex", None)
+    return pattern is not None and pattern.match(path) is not None

@@ -1,0 +1,112 @@
+"""The application: `create_app()` puts HTTP around the services."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TypedDict
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app import SERVICE_NAME, __version__
+from app.api.errors import ProblemRenderer, install_error_handlers
+from app.api.middleware import (
+    REQUEST_ID_HEADER,
+    BodyLimitMiddleware,
+    BodyLimits,
+    FailureMiddleware,
+    RequestContextMiddleware,
+    SecurityHeadersMiddleware,
+)
+from app.api.openapi import Api
+from app.api.routes import RouteTable
+from app.api.v1.endpoints import root
+from app.api.v1.router import router
+from app.core.clock import Clock, SystemClock
+from app.core.config import Settings
+from app.services.container import Services, running_services
+from app.services.metrics import Metrics
+
+DESCRIPTION = """
+Wins back patients who asked and never came, and those who are due again: writes to them, answers
+them, hands them to a person where it should, and books them.
+
+Times are answered in UTC. Errors are `application/problem+json` (RFC 9457). Every response carries
+`X-Request-ID`.
+"""
+
+TAGS = [
+    {"name": "service", "description": "The service about itself."},
+    {"name": "auth", "description": "Signing in."},
+    {"name": "public", "description": "For patients and the booking page; no sign-in."},
+    {"name": "webhooks", "description": "Incoming messages."},
+    {"name": "admin", "description": "For staff; needs a bearer token."},
+]
+
+
+class LifespanState(TypedDict):
+    """What requests find on `request.state`."""
+
+    services: Services
+
+
+def create_app(
+    settings: Settings | None = None, *, clock: Clock | None = None, background: bool = True
+) -> FastAPI:
+    """The application. `settings` come from the environment where none are given.
+
+    Without `background` no loop and no schedule runs: a test works the queues off itself.
+    """
+    chosen = settings or Settings()
+    metrics = Metrics()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
+        running = running_services(chosen, clock or SystemClock(), metrics, background=background)
+        async with running as services:
+            yield {"services": services}
+
+    app = Api(
+        title=SERVICE_NAME,
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        # The documentation is for whoever builds on the service, not for whoever finds it.
+        openapi_url=None if chosen.is_production else "/openapi.json",
+    )
+    app.include_router(root.router)
+    app.include_router(router)
+    routes = RouteTable(app.routes)
+    renderer = ProblemRenderer(chosen.base_url, routes)
+    install_error_handlers(app, renderer)
+    _add_middleware(app, chosen, renderer, routes, metrics)
+    return app
+
+
+def _add_middleware(
+    app: FastAPI,
+    settings: Settings,
+    renderer: ProblemRenderer,
+    routes: RouteTable,
+    metrics: Metrics,
+) -> None:
+    """From the inside out: what is added last sees a request first and an answer last."""
+    app.add_middleware(BodyLimitMiddleware, renderer=renderer, limits=BodyLimits())
+    app.add_middleware(FailureMiddleware, renderer=renderer)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                REQUEST_ID_HEADER,
+            ],
+            expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+        )
+    app.add_middleware(SecurityHeadersMiddleware, https_only=settings.is_production)
+    app.add_middleware(RequestContextMiddleware, routes=routes, metrics=metrics)

@@ -1,0 +1,18 @@
+"""What every body on the wire has in common."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class InputSchema(BaseModel):
+    """A request body: unknown fields are refused, so nothing can be assigned by surprise.
+
+    Python's JSON reader lets `NaN` and `Infinity` through, which are not JSON: refused as well.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+
+
+class OutputSchema(BaseModel):
+    """A response body: only what is named here leaves."""
+
+    model_config = ConfigDict(from_attributes=True)

@@ -1,0 +1,21 @@
+"""The service about itself."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.schemas.base import OutputSchema
+
+
+class About(OutputSchema):
+    """Which service answers."""
+
+    status: Literal["ok"] = "ok"
+    name: str = Field(examples=["Dental AI Patient Engagement"])
+    version: str = Field(examples=["0.1.0"])
+
+
+class Health(OutputSchema):
+    """All is well; anything else is a problem document."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,108 @@
+"""Figures for Prometheus. One registry an application: nothing is global, so tests can build many.
+
+Labels are few and closed (route templates, states, kinds): no id and no address ever is one.
+"""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SWEEP_SECONDS = (0.1, 0.5, 1, 5, 15, 30, 60, 300, 900)
+
+
+class Metrics:
+    """Everything that is counted."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "http_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time to answer a request.",
+            ["method", "route"],
+            buckets=_REQUEST_SECONDS,
+            registry=self._registry,
+        )
+        self._sends = Counter(
+            "messages_sent",
+            "Hand-overs of outgoing messages to the transport, by outcome.",
+            ["message_class", "outcome"],
+            registry=self._registry,
+        )
+        self._intents = Counter(
+            "replies_classified",
+            "Replies by intent and engine.",
+            ["intent", "engine"],
+            registry=self._registry,
+        )
+        self._handoffs = Counter(
+            "handoffs", "Conversations given to a person.", ["urgency"], registry=self._registry
+        )
+        self._fallbacks = Counter(
+            "engine_fallbacks",
+            "Times another engine than the configured one answered.",
+            ["engine"],
+            registry=self._registry,
+        )
+        self._sweep_seconds = Histogram(
+            "sweep_duration_seconds",
+            "Time a sweep took.",
+            buckets=_SWEEP_SECONDS,
+            registry=self._registry,
+        )
+        self._queue_depth = Gauge(
+            "queue_depth",
+            "Entries waiting in a queue, by state.",
+            ["queue", "state"],
+            registry=self._registry,
+        )
+        self._queue_age = Gauge(
+            "queue_oldest_due_age_seconds",
+            "How long the oldest due entry has waited.",
+            ["queue"],
+            registry=self._registry,
+        )
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered. `route` is its template."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(method, route).observe(seconds)
+
+    def sent(self, message_class: str, outcome: str) -> None:
+        """An outgoing message was handed over, refused, deferred or dropped."""
+        self._sends.labels(message_class, outcome).inc()
+
+    def intent(self, intent: str, engine: str) -> None:
+        """A reply was understood as `intent` by `engine`."""
+        self._intents.labels(intent, engine).inc()
+
+    def handoff(self, urgency: str) -> None:
+        """A conversation was given to a person."""
+        self._handoffs.labels(urgency).inc()
+
+    def engine_fallback(self, engine: str) -> None:
+        """`engine`, which is not the configured one, had to answer."""
+        self._fallbacks.labels(engine).inc()
+
+    def sweep(self, seconds: float) -> None:
+        """A sweep ended."""
+        self._sweep_seconds.observe(seconds)
+
+    def queue(self, name: str, depths: Mapping[str, int], oldest_age_seconds: float) -> None:
+        """A queue as it stands: entries by state, and how late the oldest due one is."""
+        for state, depth in depths.items():
+            self._queue_depth.labels(name, state).set(depth)
+        self._queue_age.labels(name).set(oldest_age_seconds)
+
+    def render(self) -> bytes:
+        """The text Prometheus reads (`CONTENT_TYPE`)."""
+        return generate_latest(self._registry)

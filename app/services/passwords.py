@@ -1,0 +1,129 @@
+"""Passwords: how they are kept, compared and judged.
+
+Argon2id with the parameters OWASP's Password Storage Cheat Sheet gives as its minimum (19 MiB, two
+passes, one lane); bcrypt is read, for hashes that came from elsewhere, and replaced at the next
+sign-in. What makes a good one follows NIST SP 800-63B-4: long, any characters, no recipes.
+"""
+
+import asyncio
+import secrets
+import unicodedata
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from passlib.context import CryptContext
+from passlib.exc import PasswordValueError, UnknownHashError
+
+from app.core.errors import UnavailableError, UnprocessableError
+
+MIN_LENGTH = 15
+MIN_LENGTH_IN_DEVELOPMENT = 8
+MAX_LENGTH = 128
+MIN_DIFFERENT_CHARACTERS = 5
+HASHING_THREADS = 2
+MAX_WAITING = 16
+
+_context = CryptContext(
+    schemes=["argon2", "bcrypt"],
+    deprecated=["bcrypt"],
+    argon2__type="ID",
+    argon2__memory_cost=19 * 1024,
+    argon2__time_cost=2,
+    argon2__parallelism=1,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+class WeakPasswordError(UnprocessableError):
+    """A new password that would be too easy to guess, or too long to take."""
+
+    slug = "weak-password"
+    title = "Choose another password"
+
+
+class BusyError(UnavailableError):
+    """More sign-ins at once than there is time to check."""
+
+    slug = "busy"
+    title = "Too busy"
+
+
+def get_password_hash(password: str) -> str:
+    """A salted hash with its parameters in it. Slow on purpose: never call it on the event loop."""
+    return _context.hash(_normal(password))
+
+
+def verify_password(password: str, hashed: str) -> bool:
+    """Whether `hashed` was made from `password`. Slow on purpose, as above."""
+    return verify_and_renew(password, hashed)[0]
+
+
+def verify_and_renew(password: str, hashed: str) -> tuple[bool, str | None]:
+    """Whether they match, and a new hash where the stored one is of an old kind."""
+    try:
+        matches, renewed = _context.verify_and_update(_normal(password), hashed)
+    except (PasswordValueError, UnknownHashError):  # a NUL byte for bcrypt; a damaged hash
+        return False, None
+    return matches, renewed
+
+
+def check_new_password(password: str, *, min_length: int = MIN_LENGTH) -> None:
+    """Raise `WeakPasswordError` unless `password` may be set.
+
+    Length is counted in characters; there is no rule about which (SP 800-63B-4, 3.1.1.2).
+    """
+    length = len(_normal(password))
+    if not min_length <= length <= MAX_LENGTH:
+        message = f"A password has {min_length} to {MAX_LENGTH} characters; any will do."
+        raise WeakPasswordError(message)
+    if len(set(password)) < MIN_DIFFERENT_CHARACTERS:
+        message = f"A password has at least {MIN_DIFFERENT_CHARACTERS} different characters."
+        raise WeakPasswordError(message)
+
+
+def _normal(password: str) -> str:
+    """One form for what two keyboards may write differently (SP 800-63B-4, 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+class PasswordHasher:
+    """Hashes in threads of its own, a bounded number at once: the event loop never waits for one.
+
+    Not the default pool, which name resolution shares. Unknown accounts are compared with a hash
+    of nothing, so that they take as long as known ones.
+    """
+
+    def __init__(self, *, threads: int = HASHING_THREADS, max_waiting: int = MAX_WAITING) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="password")
+        self._capacity = threads + max_waiting
+        self._pending = 0
+        self._nobody: Future[str] = self._pool.submit(get_password_hash, secrets.token_urlsafe())
+
+    async def hash(self, password: str) -> str:
+        """See `get_password_hash`. Raises `BusyError`."""
+        return await self._in_pool(partial(get_password_hash, password))
+
+    async def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
+        """See `verify_and_renew`; without `hashed`, `False` after the same time.
+
+        Raises `BusyError`.
+        """
+        known = hashed if hashed is not None else await asyncio.wrap_future(self._nobody)
+        matches, renewed = await self._in_pool(partial(verify_and_renew, password, known))
+        return matches and hashed is not None, renewed
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    async def _in_pool(self, work: "partial[ResultT]") -> ResultT:
+        if self._pending >= self._capacity:
+            message = "Too many people are signing in at this moment. Please try again."
+            raise BusyError(message, headers={"Retry-After": "1"})
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._pending -= 1

@@ -1,0 +1,184 @@
+"""Who somebody is: passwords against access, access tokens, the first administrator."""
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Literal
+
+from jose import jwt
+from jose.exceptions import JOSEError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.core.errors import UnauthenticatedError
+from app.db.errors import DuplicateValueError
+from app.db.repositories.staff import StaffRepository
+from app.models.base import OBJECT_ID_PATTERN, PyObjectId
+from app.models.patient import normalise_email
+from app.models.role import StaffMember, StaffRole
+from app.services.passwords import (
+    MAX_LENGTH,
+    MIN_LENGTH,
+    MIN_LENGTH_IN_DEVELOPMENT,
+    PasswordHasher,
+    check_new_password,
+    get_password_hash,
+    verify_password,
+)
+from app.services.tokens import ISSUER
+
+__all__ = ["SecurityService", "get_password_hash", "verify_password"]
+
+AUDIENCE = "staff-api"
+CLOCK_LEEWAY_SECONDS = 30
+MAX_TOKEN_LENGTH = 2048
+MAX_EMAIL_LENGTH = 254
+"""The longest address SMTP can carry (RFC 5321, 4.5.3.1.3, less the angle brackets)."""
+
+_ALL_REQUIRED = {
+    f"require_{claim}": True for claim in ("exp", "nbf", "iat", "sub", "jti", "iss", "aud")
+}
+_TIME_IS_OURS = {"verify_exp": False, "verify_nbf": False}
+
+
+class _AccessClaims(BaseModel):
+    """What an access token says, and nothing beside it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sub: Annotated[str, Field(pattern=OBJECT_ID_PATTERN)]
+    typ: Literal["access"]
+    gen: int
+    jti: str
+    iss: str
+    aud: str
+    iat: int
+    nbf: int
+    exp: int
+
+    def holds_at(self, now: datetime) -> bool:
+        """Whether the token is in its time. The end is exact; a start may be a little ahead,
+        because two machines' clocks are.
+        """
+        seconds = now.timestamp()
+        latest_start = max(self.iat, self.nbf) - CLOCK_LEEWAY_SECONDS
+        return latest_start <= seconds < self.exp
+
+
+class SecurityService:
+    """Signs staff in and recognises them."""
+
+    def __init__(self, staff: StaffRepository, settings: Settings, key: str, clock: Clock) -> None:
+        self._staff = staff
+        self._settings = settings
+        self._key = key
+        self._clock = clock
+        self._hasher = PasswordHasher()
+
+    @property
+    def expires_in_seconds(self) -> int:
+        """How long an access token lasts."""
+        return self._settings.access_token_expire_minutes * 60
+
+    async def login(self, email: str, password: str) -> StaffMember:
+        """The member of staff with this address and password.
+
+        Raises `UnauthenticatedError`, the same and after the same time whether the address, the
+        password or the account's state is at fault. A hash of an old kind is renewed.
+        """
+        if len(email) > MAX_EMAIL_LENGTH or len(password) > MAX_LENGTH:
+            raise UnauthenticatedError(_WRONG)
+        member = await self._staff.with_email(normalise_email(email))
+        hashed = member.hashed_password if member else None
+        matches, renewed = await self._hasher.verify(password, hashed)
+        if member is None or not matches or member.disabled:
+            raise UnauthenticatedError(_WRONG)
+        if renewed:
+            await self._staff.update_fields(member.id, {"hashed_password": renewed})
+        return member
+
+    def create_access_token(self, member: StaffMember, now: datetime) -> str:
+        """A token that lets `member` in from `now` until its time is over."""
+        issued = int(now.timestamp())
+        claims = _AccessClaims(
+            sub=str(member.id),
+            typ="access",
+            gen=member.token_generation,
+            jti=secrets.token_urlsafe(16),
+            iss=ISSUER,
+            aud=AUDIENCE,
+            iat=issued,
+            nbf=issued,
+            exp=issued + self.expires_in_seconds,
+        )
+        algorithm = self._settings.jwt_algorithm
+        return str(jwt.encode(claims.model_dump(), self._key, algorithm=algorithm))
+
+    async def authenticate(self, token: str) -> StaffMember:
+        """Whose token this is, as they are stored now.
+
+        Raises `UnauthenticatedError` for one that is not ours, not an access token, out of its
+        time, or whose holder is gone, disabled or has ended their sessions since.
+        """
+        claims = self._read(token)
+        if not claims.holds_at(self._clock.now()):
+            raise UnauthenticatedError(_SIGN_IN)
+        member = await self._staff.get(PyObjectId(claims.sub))
+        if member is None or member.disabled or member.token_generation != claims.gen:
+            raise UnauthenticatedError(_SIGN_IN)
+        return member
+
+    async def create_first_admin(self, email: str, password: str | None) -> str | None:
+        """Make an administrator where nobody could sign in yet.
+
+        Returns the generated password where none was given, to be shown once, and `None` where
+        nothing was made or the caller knows it. Of several processes at once one makes the
+        account: the address is unique. Raises `WeakPasswordError`.
+        """
+        if not await self._staff.is_empty():
+            return None
+        return await self.create_admin(email, password)
+
+    async def create_admin(self, email: str, password: str | None) -> str | None:
+        """Make an administrator unless the address is taken; otherwise as `create_first_admin`."""
+        if password is not None:
+            floor = MIN_LENGTH if self._settings.is_production else MIN_LENGTH_IN_DEVELOPMENT
+            check_new_password(password, min_length=floor)
+        chosen = password or secrets.token_urlsafe(18)
+        hashed = await self._hasher.hash(chosen)
+        admin = StaffMember(
+            name="Administrator",
+            email=normalise_email(email),
+            role=StaffRole.ADMIN,
+            hashed_password=hashed,
+        )
+        try:
+            await self._staff.insert(admin)
+        except DuplicateValueError:
+            return None
+        return None if password is not None else chosen
+
+    def close(self) -> None:
+        """End the threads that hash."""
+        self._hasher.close()
+
+    def _read(self, token: str) -> _AccessClaims:
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise UnauthenticatedError(_SIGN_IN)
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[self._settings.jwt_algorithm],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={**_ALL_REQUIRED, **_TIME_IS_OURS},
+            )
+            return _AccessClaims.model_validate(claims)
+        # A forged header of nothing but brackets is deeper than the JSON reader goes.
+        except (JOSEError, ValidationError, RecursionError) as error:
+            raise UnauthenticatedError(_SIGN_IN) from error
+
+
+_WRONG = "The e-mail address or the password is wrong."
+_SIGN_IN = "Please sign in."

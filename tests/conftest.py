@@ -1,0 +1,142 @@
+"""What every test can ask for. One embedded server a session, one database a test."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from asgi_lifespan import LifespanManager
+from fastapi import FastAPI
+
+from app.core.config import Settings
+from app.db.database import Database
+from app.db.indexes import ensure_indexes
+from app.db.repositories import Repositories
+from app.main import create_app
+from app.models.role import StaffRole
+from app.services.container import Services
+from tests.factories import make_settings, make_staff
+from tests.fakes import FrozenClock
+
+EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=5000"
+START_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server the suite runs on: `TEST_MONGO_URI`, or an embedded one of its own."""
+    if given := os.environ.get("TEST_MONGO_URI"):  # noqa: TID251 - the suite's own switch
+        yield given
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("mongo")
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            _server_command(port, folder / "data"), stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        _wait_until_open(port)
+        yield f"mongodb://127.0.0.1:{port}/?{EMBEDDED_OPTIONS}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _server_command(port: int, data: Path) -> list[str]:
+    where = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(data)]
+    return [sys.executable, "-m", "secantus", *where, "--cache-size", "128M"]
+
+
+def _wait_until_open(port: int) -> None:
+    give_up_at = time.monotonic() + START_SECONDS
+    while True:
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if time.monotonic() > give_up_at:
+            message = "The embedded server did not start."
+            raise RuntimeError(message)
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """Noon in New York, on a Wednesday, until a test moves it."""
+    return FrozenClock()
+
+
+@pytest.fixture
+def settings(mongo_uri: str, tmp_path: Path) -> Settings:
+    """The defaults, on a database of the test's own; no environment and no `.env`."""
+    return make_settings(mongo_uri=mongo_uri, data_dir=tmp_path)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """A fresh database with every index, dropped afterwards."""
+    assert settings.mongo_uri is not None
+    database = Database(settings.mongo_uri.get_secret_value(), settings.database_name)
+    await ensure_indexes(database)
+    yield database
+    await database.drop()
+    database.close()
+
+
+@pytest.fixture
+def repositories(database: Database, clock: FrozenClock) -> Repositories:
+    """Every repository over the test's database."""
+    return Repositories.over(database, clock)
+
+
+@pytest.fixture
+async def app(settings: Settings, clock: FrozenClock, database: Database) -> AsyncIterator[FastAPI]:
+    """The running application, its background loops off."""
+    app = create_app(settings, clock=clock, background=False)
+    async with LifespanManager(app) as manager:
+        app.state.with_lifespan = manager.app
+        app.state.services = manager._state["services"]
+        yield app
+
+
+@pytest.fixture
+def services(app: FastAPI) -> Services:
+    """The services the application runs on."""
+    found = app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+@pytest.fixture
+async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client at the front door."""
+    transport = httpx.ASGITransport(app.state.with_lifespan, client=("127.0.0.1", 50000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        yield client
+
+
+HeadersFor = Callable[[StaffRole], Awaitable[dict[str, str]]]
+
+
+@pytest.fixture
+def headers_for(services: Services) -> HeadersFor:
+    """Signs a new member of staff with a role in: the request headers."""
+
+    async def sign_in(role: StaffRole) -> dict[str, str]:
+        member = await services.repositories.staff.insert(make_staff(role=role))
+        token = services.security.create_access_token(member, services.clock.now())
+        return {"Authorization": f"Bearer {token}"}
+
+    return sign_in
+
+
+@pytest.fixture
+async def admin_headers(headers_for: HeadersFor) -> dict[str, str]:
+    """The request headers of an administrator."""
+    return await headers_for(StaffRole.ADMIN)
