@@ -1,0 +1,1 @@
+"""What reads a patient's message and decides: engine, knowledge, guards."""
