@@ -1,0 +1,1 @@
+"""The demonstration: the service as a process, and the loop walked over HTTP."""

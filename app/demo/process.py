@@ -1,0 +1,66 @@
+"""The service as a child process, as somebody would start it by hand."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import httpx
+
+START_WITHIN_SECONDS = 60.0
+STOP_WITHIN_SECONDS = 30.0
+
+
+class ServiceNotReadyError(Exception):
+    """The service did not start, or not in time; the message names its log."""
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def running_service(
+    data_dir: Path, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`python -m app serve` on `data_dir` as a child process; its address once it is ready."""
+    port = free_port()
+    environment = {
+        **os.environ,  # noqa: TID251 - handed on to the child, not read
+        "DATA_DIR": str(data_dir),
+        "PORT": str(port),
+        **(settings or {}),
+    }
+    data_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs
+    with (data_dir / "service.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
+            [sys.executable, "-m", "app", "serve"], env=environment, stdout=log, stderr=log
+        )
+        try:
+            await _until_ready(f"http://127.0.0.1:{port}", process, data_dir)
+            yield f"http://127.0.0.1:{port}", process
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait, STOP_WITHIN_SECONDS)
+
+
+async def _until_ready(url: str, process: subprocess.Popen[bytes], data_dir: Path) -> None:
+    deadline = time.monotonic() + START_WITHIN_SECONDS
+    async with httpx.AsyncClient(base_url=url, timeout=2) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                break
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get("/health/ready")).is_success:
+                    return
+            await asyncio.sleep(0.05)
+    message = f"The service did not become ready; its log is {data_dir / 'service.log'}."
+    raise ServiceNotReadyError(message)
