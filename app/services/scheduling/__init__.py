@@ -1,0 +1,1 @@
+"""Scheduling: local time, claims on resources, and which times are free."""

@@ -1,0 +1,202 @@
+"""Which times are free, and which provider and chair to take: pure integer arithmetic, no I/O.
+
+Decisions:
+
+- A time shown is a time that can be booked: offers and bookings are decided by the same masks.
+- The visit lies within working hours; its buffers need provider and chair free of other visits and
+  the provider free of time off. Working intervals that touch, also at midnight, are one stretch.
+- Hours follow the wall clock, durations are real elapsed time. In the hour skipped in spring there
+  is no start. A start in the hour repeated in autumn is not offered to patients at all: sent back
+  without an offset it would be refused as ambiguous. Staff can book it as an instant.
+- Staff book at any bucket, at short notice, beyond the horizon and in the past (a visit that began
+  without an entry), yet within hours and outside time off.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from functools import reduce
+from heapq import nsmallest
+from operator import or_
+from typing import NamedTuple
+
+from app.models.base import PyObjectId
+from app.models.schedule import Chair, Provider
+from app.services.scheduling.claims import bucket_ceil, bucket_floor, bucket_start
+from app.services.scheduling.localtime import local_day
+from app.services.scheduling.timetable import Timetable
+from app.services.scheduling.window import Window
+
+STAFF_REACH = timedelta(days=3653)
+"""How far from now staff can book, either way: beyond ten years it is a typing error."""
+
+
+class Slot(NamedTuple):
+    """A start time that can be booked now, with any of its providers in any of its chairs."""
+
+    starts_at: datetime
+    """Aware UTC."""
+    day: str
+    """The clinic's local day, "YYYY-MM-DD"."""
+    time: str
+    """The clinic's wall-clock time, "HH:MM"; names `starts_at` without doubt."""
+    provider_ids: tuple[PyObjectId, ...]
+    chair_ids: tuple[PyObjectId, ...]
+
+
+class Refusal(StrEnum):
+    """Why a time cannot be booked whatever others have booked."""
+
+    NOT_PERFORMED = "not_performed"
+    """No active provider performs the service, or no active chair serves it."""
+    TOO_SOON = "too_soon"
+    TOO_FAR = "too_far"
+    OFF_GRID = "off_grid"
+    """Not one of the service's start times; for patients also a start the wall clock repeats."""
+    OUTSIDE_HOURS = "outside_hours"
+    TIME_OFF = "time_off"
+
+
+class Pair(NamedTuple):
+    """A provider and a chair that are both free."""
+
+    provider_id: PyObjectId
+    chair_id: PyObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What there is for one start time.
+
+    A `refusal` means that the time is not bookable at all (422). Without one and without pairs it
+    is taken, or the patient has a visit then (409).
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    """In the order in which to try them."""
+    refusal: Refusal | None = None
+    patient_busy: bool = False
+
+
+def find_slots(timetable: Timetable, first_day: date, last_day: date, now: datetime) -> list[Slot]:
+    """Every start time that patients can book on the local days asked for (inclusive), in order."""
+    opens, closes = timetable.bookable_days(now)
+    first_day, last_day = max(first_day, opens), min(last_day, closes)
+    if first_day > last_day:
+        return []
+    window = Window(timetable, first_day, last_day)
+    starts = window.starts(first_day, last_day, bucket_ceil(timetable.earliest(now)))
+    if timetable.patient_id is not None:
+        starts &= window.patient_free(timetable.patient_id)
+    providers = {one.id: starts & window.provider_fits(one) for one in timetable.performers()}
+    chairs = {one.id: starts & window.chair_fits(one) for one in timetable.rooms()}
+    return _slots(window, providers, chairs)
+
+
+def _slots(
+    window: Window, providers: Mapping[PyObjectId, int], chairs: Mapping[PyObjectId, int]
+) -> list[Slot]:
+    """A slot for every start at which at least one provider and one chair fit."""
+    starts = _union(providers.values()) & _union(chairs.values())
+    provider_rows = [(one, window.digits(mask)) for one, mask in providers.items()]
+    chair_rows = [(one, window.digits(mask)) for one, mask in chairs.items()]
+    return [
+        Slot(
+            bucket_start(window.base + bit),
+            day,
+            time,
+            tuple([one for one, row in provider_rows if row[bit] == "1"]),
+            tuple([one for one, row in chair_rows if row[bit] == "1"]),
+        )
+        for bit, day, time in window.read_off(starts)
+    ]
+
+
+def _union(masks: Iterable[int]) -> int:
+    return reduce(or_, masks, 0)
+
+
+def local_times(slots: Iterable[Slot]) -> dict[str, list[str]]:
+    """The slots as local days with their "HH:MM" times; only days that have some."""
+    days: dict[str, list[str]] = {}
+    for slot in slots:
+        days.setdefault(slot.day, []).append(slot.time)
+    return days
+
+
+def nearest_free(slots: Iterable[Slot], wanted: datetime, n: int = 3) -> list[Slot]:
+    """The `n` slots nearest to the instant wanted, nearest first, the earlier of two as near."""
+    return nsmallest(n, slots, key=lambda slot: (abs(slot.starts_at - wanted), slot.starts_at))
+
+
+def candidates_at(
+    timetable: Timetable, starts_at: datetime, now: datetime, *, staff: bool = False
+) -> Candidates:
+    """The provider and chair pairs for one start time, best first, or why there can be none.
+
+    Providers with the least booked time that day come first, so that work is shared out; chairs
+    where the visit fits most closely to others come first, so that gaps stay whole. Ties by name.
+    """
+    providers, chairs = timetable.performers(), timetable.rooms()
+    if not providers or not chairs:
+        return Candidates(refusal=Refusal.NOT_PERFORMED)
+    refusal = _refused_reach(timetable, starts_at, now, staff=staff)
+    if refusal is not None:
+        return Candidates(refusal=refusal)
+    day = local_day(starts_at, timetable.clinic.zone)
+    window = Window(timetable, day, day)
+    refusal = _refused_time(window, providers, starts_at, staff=staff)
+    if refusal is not None:
+        return Candidates(refusal=refusal)
+    return _rank(window, providers, chairs, starts_at)
+
+
+def is_bookable(
+    timetable: Timetable, starts_at: datetime, now: datetime, *, staff: bool = False
+) -> bool:
+    """Whether a visit can be booked at this instant."""
+    return bool(candidates_at(timetable, starts_at, now, staff=staff).pairs)
+
+
+def _refused_reach(
+    timetable: Timetable, starts_at: datetime, now: datetime, *, staff: bool
+) -> Refusal | None:
+    if staff:
+        too_soon, too_far = starts_at < now - STAFF_REACH, starts_at > now + STAFF_REACH
+    else:
+        too_soon = starts_at < timetable.earliest(now)
+        too_far = local_day(starts_at, timetable.clinic.zone) > timetable.bookable_days(now)[1]
+    if too_soon:
+        return Refusal.TOO_SOON
+    return Refusal.TOO_FAR if too_far else None
+
+
+def _refused_time(
+    window: Window, providers: Iterable[Provider], starts_at: datetime, *, staff: bool
+) -> Refusal | None:
+    """Why nobody could take a visit at this instant even if nothing were booked."""
+    bit = window.bit(starts_at)
+    on_raster = bucket_ceil(starts_at) == bucket_floor(starts_at)
+    if not on_raster or not (staff or window.grid() >> bit & 1):
+        return Refusal.OFF_GRID
+    at_work = [one for one in providers if window.within_hours(one) >> bit & 1]
+    if not at_work:
+        return Refusal.OUTSIDE_HOURS
+    if not any(window.present(one) >> bit & 1 for one in at_work):
+        return Refusal.TIME_OFF
+    return None
+
+
+def _rank(
+    window: Window, providers: list[Provider], chairs: list[Chair], starts_at: datetime
+) -> Candidates:
+    bit = window.bit(starts_at)
+    patient_id = window.timetable.patient_id
+    if patient_id is not None and not window.patient_free(patient_id) >> bit & 1:
+        return Candidates(patient_busy=True)
+    dentists = [one for one in providers if window.provider_fits(one) >> bit & 1]
+    rooms = [one for one in chairs if window.chair_fits(one) >> bit & 1]
+    dentists.sort(key=lambda one: (window.booked(one), one.name, one.id))
+    rooms.sort(key=lambda one: (*window.gaps(one, bit), one.name, one.id))
+    return Candidates(tuple(Pair(one.id, room.id) for one in dentists for room in rooms))
