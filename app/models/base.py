@@ -1,5 +1,6 @@
 """What every stored document has, and the one id type of the whole service."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
@@ -15,11 +16,22 @@ from pydantic import (
     GetJsonSchemaHandler,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from app.core.clock import to_milliseconds, utc_now
 
 OBJECT_ID_PATTERN = "^[0-9a-f]{24}$"
+
+
+def _read_object_id(value: object) -> ObjectId:
+    """One error for whatever is no id, in place of one for each way to read it."""
+    if isinstance(value, ObjectId):
+        return value
+    if isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{24}", value):
+        return ObjectId(value)
+    kind = "object_id"
+    message = "An id has 24 hexadecimal digits."
+    raise PydanticCustomError(kind, message)
 
 
 class _ObjectIdSchema:
@@ -29,14 +41,8 @@ class _ObjectIdSchema:
     def __get_pydantic_core_schema__(
         cls, _source: type[Any], _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        from_hex = core_schema.no_info_after_validator_function(
-            ObjectId, core_schema.str_schema(pattern="^[0-9a-fA-F]{24}$")
-        )
-        return core_schema.json_or_python_schema(
-            json_schema=from_hex,
-            python_schema=core_schema.union_schema(
-                [core_schema.is_instance_schema(ObjectId), from_hex]
-            ),
+        return core_schema.no_info_plain_validator_function(
+            _read_object_id,
             serialization=core_schema.plain_serializer_function_ser_schema(
                 str, when_used="json", return_schema=core_schema.str_schema()
             ),
@@ -62,8 +68,17 @@ def new_id() -> ObjectId:
     return ObjectId()
 
 
+def as_object_id(text: str) -> ObjectId | None:
+    """The id that 24 hex digits (from a token, say) write; `None` for anything else."""
+    return ObjectId(text) if ObjectId.is_valid(text) else None
+
+
 def _stored_instant(value: datetime) -> datetime:
-    return to_milliseconds(value)
+    try:
+        return to_milliseconds(value)
+    except OverflowError as error:  # the offset leads out of the years 1 to 9999
+        message = "This instant lies outside the years 1 to 9999."
+        raise ValueError(message) from error
 
 
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_stored_instant)]
@@ -114,6 +129,7 @@ __all__ = [
     "PyObjectId",
     "StoredModel",
     "UtcDatetime",
+    "as_object_id",
     "new_id",
     "utc",
 ]
