@@ -186,7 +186,8 @@ class CampaignRepository(DocumentRepository[Campaign]):
         """Ask for a person, replacing an attention that was resolved or is less urgent.
 
         An open attention that is as urgent keeps its age and its claim: only its summary is
-        brought up to date, so that nobody loses a task they claimed.
+        brought up to date, so that nobody loses a task they claimed. A more urgent one stays
+        whole: an emergency is not talked over by what the patient writes next.
         """
         fresh = {"attention": attention.to_stored()}
         replaceable: list[dict[str, Any]] = [
@@ -198,7 +199,8 @@ class CampaignRepository(DocumentRepository[Campaign]):
         if await self._update({"_id": campaign_id, "$or": replaceable}, {"$set": fresh}):
             return True
         refreshed = {"attention.summary": attention.summary, "attention.reason": attention.reason}
-        return await self._update({"_id": campaign_id}, {"$set": refreshed})
+        as_urgent = {"_id": campaign_id, "attention.urgency": attention.urgency}
+        return await self._update(as_urgent, {"$set": refreshed})
 
     async def claim_attention(self, campaign_id: PyObjectId, staff_id: PyObjectId) -> bool:
         """Take an open attention that nobody holds; of two who try, one wins."""
