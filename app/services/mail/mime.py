@@ -1,0 +1,69 @@
+"""A message as it goes over the wire (RFC 5322).
+
+Header injection is impossible twice over: line breaks are cleaned here, and the e-mail policy
+refuses what would still hold one.
+"""
+
+from email import policy
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from app.services.mail.transport import OutgoingMail, PermanentMailError
+
+MAX_REFERENCES = 20
+_CONTROL = dict.fromkeys([*range(32), 127, 0x85, 0x2028, 0x2029], " ")
+
+
+def message_id(key: str, sender: str) -> str:
+    """The Message-ID of the mail called `key`: the same one however often it is built."""
+    return f"<{key}@{sender.rpartition('@')[2]}>"
+
+
+def build_message(mail: OutgoingMail, sender: str) -> EmailMessage:
+    """`mail` as MIME, from the practice's address `sender`.
+
+    Raises `PermanentMailError` where the recipient's address cannot be written in a header.
+    """
+    is_ascii = mail.to.isascii() and sender.isascii()
+    message = EmailMessage(policy=policy.SMTP if is_ascii else policy.SMTPUTF8)
+    try:
+        message["From"] = _address(sender, mail.sender_name)
+        message["To"] = _address(mail.to, mail.to_name)
+    except (HeaderParseError, ValueError, IndexError) as error:
+        sentence = "The address on file cannot be written to."
+        raise PermanentMailError(sentence) from error
+    for name, value in _headers(mail, sender).items():
+        message[name] = value
+    message.set_content(mail.text, charset="utf-8")
+    return message
+
+
+def _headers(mail: OutgoingMail, sender: str) -> dict[str, str]:
+    headers = {
+        "Subject": _clean(mail.subject),
+        "Date": format_datetime(mail.date),
+        "Message-ID": message_id(mail.key, sender),
+        "Reply-To": sender,
+        "X-Outbox-Key": mail.key,
+    }
+    if mail.in_reply_to:
+        headers["In-Reply-To"] = _clean(mail.in_reply_to)
+    if mail.references:
+        kept = [mail.references[0], *mail.references[1:][-MAX_REFERENCES:]]
+        headers["References"] = " ".join(_clean(reference) for reference in kept)
+    if mail.is_automatic:
+        headers["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
+    if mail.unsubscribe_url:
+        headers["List-Unsubscribe"] = f"<{mail.unsubscribe_url}>"  # RFC 2369
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+    return headers
+
+
+def _address(address: str, name: str | None) -> Address:
+    return Address(display_name=_clean(name or ""), addr_spec=address)
+
+
+def _clean(text: str) -> str:
+    return " ".join(text.translate(_CONTROL).split())

@@ -1,0 +1,83 @@
+"""The port to the outside world's mail: what is handed over, and how it can fail."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Audience(StrEnum):
+    """Whom a mail is for."""
+
+    PATIENT = "patient"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True)
+class OutgoingMail:
+    """One message on its way.
+
+    `key` names it once and for all (an interaction's id): a transport that can tell never lets the
+    same key out twice. `to` is an address alone, `to_name` what stands before it.
+    """
+
+    key: str
+    to: str
+    sender_name: str
+    subject: str
+    text: str
+    date: datetime
+    thread_id: str
+    audience: Audience = Audience.PATIENT
+    to_name: str | None = None
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    is_automatic: bool = True
+    unsubscribe_url: str | None = None
+
+
+@dataclass(frozen=True)
+class SentMail:
+    """What the transport calls a message that left: its Message-ID, and the thread it runs in."""
+
+    provider_message_id: str
+    thread_id: str
+
+
+class TransientMailError(Exception):
+    """It did not leave, and may later. The message carries no patient data."""
+
+
+class PermanentMailError(Exception):
+    """It will never leave as it is. `recipient_refused`: the address itself does not exist."""
+
+    def __init__(self, message: str, *, recipient_refused: bool = False) -> None:
+        super().__init__(message)
+        self.recipient_refused = recipient_refused
+
+
+class UnknownOutcomeError(Exception):
+    """The connection broke after the message was handed over: it may have left."""
+
+
+class Transport(Protocol):
+    """Hands mail over."""
+
+    @property
+    def deadline_seconds(self) -> float:
+        """The longest one `send` can take."""
+        ...
+
+    async def send(self, mail: OutgoingMail) -> SentMail:
+        """Hand `mail` over once.
+
+        Raises `TransientMailError`, `PermanentMailError` or `UnknownOutcomeError`.
+        """
+        ...
+
+    async def look_up(self, key: str) -> SentMail | None:
+        """What became of a mail that an earlier process was sending: `None` where it never left.
+
+        Raises `UnknownOutcomeError` where this transport cannot tell.
+        """
+        ...

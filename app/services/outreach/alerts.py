@@ -1,0 +1,141 @@
+"""Telling staff that somebody waits for a person: a link and the urgency, no patient data.
+
+`attention.alerted_at` marks what was told. Urgent attention is told at once, and what a crash or a
+dead mail server left untold by the next `send_due`; the rest goes into one digest at `SWEEP_TIME`.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.db.repositories import Repositories
+from app.models.base import PyObjectId
+from app.models.campaign import Attention, Campaign
+from app.models.decision import Urgency
+from app.services.clinic import ClinicService
+from app.services.leases import Leases
+from app.services.mail.transport import (
+    Audience,
+    OutgoingMail,
+    PermanentMailError,
+    TransientMailError,
+    Transport,
+    UnknownOutcomeError,
+)
+from app.services.outreach.links import API_PREFIX
+from app.services.scheduling.localtime import local_day
+
+logger = logging.getLogger(__name__)
+
+LEASE = "staff-alerts"
+THREAD = "staff-alerts"
+
+
+class StaffAlerts:
+    """Writes to `STAFF_ALERT_EMAIL`. Where that is unset, the log and the hand-off list must do."""
+
+    def __init__(
+        self,
+        *,
+        repositories: Repositories,
+        transport: Transport,
+        clinic: ClinicService,
+        leases: Leases,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._campaigns = repositories.campaigns
+        self._transport = transport
+        self._clinic = clinic
+        self._leases = leases
+        self._settings = settings
+        self._clock = clock
+
+    async def attention_raised(self, campaign_id: PyObjectId, urgency: Urgency) -> None:
+        """Somebody was asked for. Urgent: tell staff now; a failure is left to `send_due`."""
+        logger.warning(
+            "attention raised", extra={"campaign_id": str(campaign_id), "urgency": urgency}
+        )
+        if urgency == Urgency.URGENT:
+            await self.send_due()
+
+    async def send_due(self) -> int:
+        """Tell staff what they were not told yet; how many mails left.
+
+        One process at a time. A crash between a mail and its mark repeats that one mail: with
+        urgent things twice is better than not at all.
+        """
+        if self._settings.staff_alert_email is None:
+            return 0
+        async with self._leases.hold(LEASE) as held:
+            if held is None:
+                return 0
+            return await self._send_untold()
+
+    async def _send_untold(self) -> int:
+        now = self._clock.now()
+        zone = (await self._clinic.current()).zone
+        waiting = await self._campaigns.open_attentions()
+        untold = [(c, c.attention) for c in waiting if c.attention and not c.attention.alerted_at]
+        urgent = [(c, a) for c, a in untold if a.urgency == Urgency.URGENT]
+        boundary = self._last_digest_time(now, zone)
+        digest = [(c, a) for c, a in untold if a.urgency != Urgency.URGENT and a.since < boundary]
+        sent = sum([await self._tell([entry], now, urgent=True) for entry in urgent])
+        return sent + (await self._tell(digest, now, urgent=False) if digest else 0)
+
+    def _last_digest_time(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The latest `SWEEP_TIME` that has passed: what is older waits for the digest no more."""
+        today = local_day(now, zone)
+        at = datetime.combine(today, self._settings.sweep_time, tzinfo=zone)
+        if at <= now:
+            return at
+        yesterday = today - timedelta(days=1)
+        return datetime.combine(yesterday, self._settings.sweep_time, tzinfo=zone)
+
+    async def _tell(
+        self, entries: Sequence[tuple[Campaign, Attention]], now: datetime, *, urgent: bool
+    ) -> int:
+        try:
+            await self._transport.send(await self._mail(entries, now, urgent=urgent))
+        except (TransientMailError, PermanentMailError) as error:
+            logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
+            return 0
+        except UnknownOutcomeError:
+            logger.warning("staff alert may not have left")  # told again: twice beats not at all
+            return 0
+        for campaign, attention in entries:
+            await self._campaigns.mark_alerted(campaign.id, since=attention.since, at=now)
+        return 1
+
+    async def _mail(
+        self, entries: Sequence[tuple[Campaign, Attention]], now: datetime, *, urgent: bool
+    ) -> OutgoingMail:
+        clinic = await self._clinic.current()
+        count = len(entries)
+        subject = (
+            "Urgent: a patient waits for a person"
+            if urgent
+            else f"Waiting for a person: {count} conversation{'' if count == 1 else 's'}"
+        )
+        campaign, attention = entries[0]
+        instant = attention.since if urgent else now
+        kind = f"urgent-{campaign.id}" if urgent else "digest"
+        return OutgoingMail(
+            key=f"{kind}-{int(instant.timestamp() * 1000)}",
+            to=str(self._settings.staff_alert_email),
+            sender_name=clinic.name,
+            subject=subject,
+            text="\n".join([f"{subject}.", "", *map(self._line, entries), ""]),
+            date=now,
+            thread_id=THREAD,
+            audience=Audience.STAFF,
+        )
+
+    def _line(self, entry: tuple[Campaign, Attention]) -> str:
+        campaign, attention = entry
+        since = attention.since.strftime("%Y-%m-%d %H:%M UTC")
+        link = f"{self._settings.base_url}{API_PREFIX}/admin/campaigns/{campaign.id}"
+        return f"- {attention.urgency}, since {since}: {link}"

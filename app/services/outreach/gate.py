@@ -1,0 +1,272 @@
+"""The send gate: the one place that decides whether a message may leave now.
+
+Product.md, Message classes, as a table. It is asked after a message was claimed and before it is
+handed over, with what the database holds at that moment; nothing is sent that did not pass it in
+the same step.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from app.core.config import Settings
+from app.core.hours import SendingHours
+from app.db.repositories import Repositories
+from app.db.repositories.interactions import day_slot
+from app.models.campaign import FOLLOWED_UP_STATUSES, Campaign
+from app.models.interaction import Interaction, MessageClass
+from app.models.patient import Patient
+from app.models.records import Suppression
+from app.services.clinic import ClinicService
+from app.services.outreach.planner import start_of
+from app.services.outreach.reach import Obstacle, has_opted_out, stopped_for_good
+from app.services.scheduling.localtime import local_day
+
+REMINDER_HOURS = SendingHours(start_minute=7 * 60, end_minute=21 * 60)
+RECHECK_SWITCH = timedelta(minutes=10)
+"""How often outreach that waits for `OUTREACH_ENABLED` looks again."""
+
+WEEK_DAYS = 7
+
+
+class Verdict(StrEnum):
+    """What may be done with a message."""
+
+    SEND = "send"
+    DEFER = "defer"
+    DROP = "drop"
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """The decision, its reason, and for a deferral the time to ask again."""
+
+    verdict: Verdict
+    reason: str = ""
+    until: datetime | None = None
+
+
+SEND = GateVerdict(Verdict.SEND)
+
+
+class Silence(StrEnum):
+    """What a person's keeping the thread means to a class."""
+
+    IGNORES = "ignores"
+    STOPS = "stops"
+    STOPS_ONCE_STAFF_ACTED = "stops_once_staff_acted"
+
+
+class Hours(StrEnum):
+    """In which hours a class may leave."""
+
+    ANY = "any"
+    SENDING = "sending"
+    REMINDER = "reminder"
+
+
+class DayLimit(StrEnum):
+    """Of what there is one a day."""
+
+    NONE = "none"
+    ADDRESS = "address"
+    PATIENT_AND_CLASS = "patient_and_class"
+
+
+@dataclass(frozen=True)
+class ClassRules:
+    """One row of the table."""
+
+    opt_out_stops: bool = False
+    hours: Hours = Hours.ANY
+    day_limit: DayLimit = DayLimit.NONE
+    silence: Silence = Silence.IGNORES
+    is_outreach: bool = False
+
+
+_OUTREACH = ClassRules(
+    opt_out_stops=True,
+    hours=Hours.SENDING,
+    day_limit=DayLimit.ADDRESS,
+    silence=Silence.STOPS,
+    is_outreach=True,
+)
+
+RULES: MappingProxyType[MessageClass, ClassRules] = MappingProxyType(
+    {
+        MessageClass.OUTREACH: _OUTREACH,
+        MessageClass.WAITLIST_OFFER: _OUTREACH,
+        MessageClass.AGENT_ANSWER: ClassRules(opt_out_stops=True, silence=Silence.STOPS),
+        MessageClass.HANDOFF_NOTICE: ClassRules(
+            opt_out_stops=True, silence=Silence.STOPS_ONCE_STAFF_ACTED
+        ),
+        MessageClass.EMERGENCY_TEXT: ClassRules(day_limit=DayLimit.PATIENT_AND_CLASS),
+        MessageClass.OPT_OUT_RECEIPT: ClassRules(day_limit=DayLimit.PATIENT_AND_CLASS),
+        MessageClass.VISIT_NOTICE: ClassRules(),
+        MessageClass.REMINDER: ClassRules(opt_out_stops=True, hours=Hours.REMINDER),
+        MessageClass.STAFF: ClassRules(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Everything one decision looks at."""
+
+    message: Interaction
+    rules: ClassRules
+    patient: Patient
+    suppression: Suppression | None
+    campaign: Campaign | None
+    now: datetime
+    zone: ZoneInfo
+
+
+class SendGate:
+    """Decides by message class."""
+
+    def __init__(
+        self, *, repositories: Repositories, clinic: ClinicService, settings: Settings
+    ) -> None:
+        self._repositories = repositories
+        self._clinic = clinic
+        self._settings = settings
+
+    async def day_slot(
+        self, message: Interaction, patient: Patient | None, now: datetime
+    ) -> str | None:
+        """The slot of the local day that a message of this class takes up, where it takes one.
+
+        It is claimed together with the message, under a unique index: of two messages for one
+        address on one day the database lets a single one through.
+        """
+        limit = rules_of(message).day_limit
+        if limit is DayLimit.NONE or patient is None or not patient.email:
+            return None
+        clinic = await self._clinic.current()
+        today = local_day(now, clinic.zone).isoformat()
+        if limit is DayLimit.ADDRESS:
+            return day_slot(patient.email, today)
+        return day_slot(f"{_class_of(message)}:{patient.id}", today)
+
+    async def slot_taken(self, message: Interaction, now: datetime) -> GateVerdict:
+        """What becomes of a message whose slot of the day is taken."""
+        if rules_of(message).day_limit is DayLimit.PATIENT_AND_CLASS:
+            return GateVerdict(Verdict.DROP, "already_sent_today")
+        zone = (await self._clinic.current()).zone
+        return GateVerdict(Verdict.DEFER, "one_a_day", self._tomorrow(now, zone))
+
+    async def decide(
+        self,
+        message: Interaction,
+        patient: Patient | None,
+        campaign: Campaign | None,
+        now: datetime,
+    ) -> GateVerdict:
+        """Whether `message` may leave at `now`. `patient` and `campaign` must be freshly read."""
+        if patient is None:
+            return GateVerdict(Verdict.DROP, "no_patient")
+        case = _Case(
+            message=message,
+            rules=rules_of(message),
+            patient=patient,
+            suppression=await self._repositories.suppressions.for_address(patient.email or ""),
+            campaign=campaign,
+            now=now,
+            zone=(await self._clinic.current()).zone,
+        )
+        checks: tuple[Callable[[_Case], Awaitable[GateVerdict | None]], ...] = (
+            self._reachable,
+            self._silence,
+            self._still_wanted,
+            self._switched_on,
+            self._hours,
+            self._weekly_cap,
+        )
+        for check in checks:
+            if verdict := await check(case):
+                return verdict
+        return SEND
+
+    async def _reachable(self, case: _Case) -> GateVerdict | None:
+        if obstacle := stopped_for_good(case.patient, case.suppression):
+            return GateVerdict(Verdict.DROP, obstacle)
+        if case.rules.opt_out_stops and has_opted_out(case.patient, case.suppression):
+            return GateVerdict(Verdict.DROP, Obstacle.OPTED_OUT)
+        return None
+
+    async def _silence(self, case: _Case) -> GateVerdict | None:
+        campaign = case.campaign
+        if campaign is None or campaign.agent_silent_since is None:
+            return None
+        stopped = case.rules.silence is Silence.STOPS
+        if case.rules.silence is Silence.STOPS_ONCE_STAFF_ACTED:
+            stopped = await self._staff_acted(campaign, case.message)
+        return GateVerdict(Verdict.DROP, "agent_silent") if stopped else None
+
+    async def _staff_acted(self, campaign: Campaign, message: Interaction) -> bool:
+        """Whether a person took the thread up after the notice was queued, or holds it."""
+        if campaign.attention and campaign.attention.claimed_by:
+            return True
+        last = await self._repositories.interactions.last_staff_message(campaign.id)
+        return last is not None and last.created_at >= message.created_at
+
+    async def _still_wanted(self, case: _Case) -> GateVerdict | None:
+        """Outreach is for somebody who has neither answered nor booked since it was queued."""
+        if _class_of(case.message) is not MessageClass.OUTREACH:
+            return None
+        campaign = case.campaign
+        if campaign is None or campaign.status not in FOLLOWED_UP_STATUSES:
+            return GateVerdict(Verdict.DROP, "campaign_moved_on")
+        if campaign.last_reply_at and campaign.last_reply_at > case.message.created_at:
+            return GateVerdict(Verdict.DROP, "patient_replied")
+        booked = await self._repositories.appointments.patients_with_live_visit(
+            [case.patient.id], case.now
+        )
+        return GateVerdict(Verdict.DROP, "visit_booked") if booked else None
+
+    async def _switched_on(self, case: _Case) -> GateVerdict | None:
+        if case.rules.is_outreach and not self._settings.outreach_is_on:
+            until = case.now + RECHECK_SWITCH
+            return GateVerdict(Verdict.DEFER, "outreach_disabled", until)
+        return None
+
+    async def _hours(self, case: _Case) -> GateVerdict | None:
+        hours = {
+            Hours.SENDING: self._settings.sending_hours,
+            Hours.REMINDER: REMINDER_HOURS,
+        }.get(case.rules.hours)
+        if hours is None or hours.includes(case.now, case.zone):
+            return None
+        until = hours.next_opening(case.now, case.zone)
+        return GateVerdict(Verdict.DEFER, "outside_hours", until)
+
+    async def _weekly_cap(self, case: _Case) -> GateVerdict | None:
+        """At most so many days with outreach among any seven, today's claimed slot aside."""
+        if case.rules.day_limit is not DayLimit.ADDRESS or not case.patient.email:
+            return None
+        today = local_day(case.now, case.zone)
+        first, last = today - timedelta(days=WEEK_DAYS - 1), today - timedelta(days=1)
+        sent = await self._repositories.interactions.count_outreach_days(
+            case.patient.email, first.isoformat(), last.isoformat()
+        )
+        if sent < self._settings.outreach_per_week:
+            return None
+        return GateVerdict(Verdict.DEFER, "weekly_cap", self._tomorrow(case.now, case.zone))
+
+    def _tomorrow(self, now: datetime, zone: ZoneInfo) -> datetime:
+        midnight = start_of(local_day(now, zone) + timedelta(days=1), zone)
+        return self._settings.sending_hours.next_opening(midnight, zone)
+
+
+def rules_of(message: Interaction) -> ClassRules:
+    """The row of the table that applies to a message."""
+    return RULES[_class_of(message)]
+
+
+def _class_of(message: Interaction) -> MessageClass:
+    assert message.delivery is not None  # noqa: S101 - only outgoing messages come here
+    return message.delivery.message_class

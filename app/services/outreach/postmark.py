@@ -1,0 +1,111 @@
+"""From a message in the outbox to a mail: whom it is for, and which thread it belongs to."""
+
+import re
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.db.repositories import Repositories
+from app.models.campaign import Campaign
+from app.models.interaction import Interaction, MessageClass
+from app.models.patient import Patient
+from app.services.clinic import ClinicService
+from app.services.mail.transport import OutgoingMail
+from app.services.outreach.links import Links
+
+_REPLY_PREFIX = re.compile(r"^(?:re|aw|sv|rv|fwd?)\s*:\s*", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"<[^<>\s]+@[^<>\s]+>")
+
+
+class Postmark:
+    """Addresses mail. The address is the one on file now, never one that a message brought."""
+
+    def __init__(
+        self,
+        *,
+        repositories: Repositories,
+        clinic: ClinicService,
+        links: Links,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._repositories = repositories
+        self._clinic = clinic
+        self._links = links
+        self._settings = settings
+        self._clock = clock
+
+    async def address(
+        self, message: Interaction, patient: Patient, campaign: Campaign | None
+    ) -> OutgoingMail:
+        """`message` as mail to `patient`, or to `MAIL_REDIRECT_TO` while that is set."""
+        clinic = await self._clinic.current()
+        earlier = await self._earlier(message)
+        redirected_to = self._settings.mail_redirect_to
+        return OutgoingMail(
+            key=str(message.id),
+            to=redirected_to or patient.email or "",
+            to_name=None if redirected_to else patient.name,
+            sender_name=clinic.name,
+            subject=thread_subject(message, earlier),
+            text=message.content,
+            date=self._clock.now(),
+            thread_id=_thread_of(patient, campaign),
+            in_reply_to=_answered_by(message, earlier),
+            references=_references(message, earlier),
+            is_automatic=_class_of(message) is not MessageClass.STAFF,
+            unsubscribe_url=self._unsubscribe_url(message, patient),
+        )
+
+    async def subject(self, message: Interaction) -> str:
+        """The subject under which `message` leaves, or left."""
+        return thread_subject(message, await self._earlier(message))
+
+    async def _earlier(self, message: Interaction) -> list[Interaction]:
+        """What already left in the same conversation. Without a campaign there is none."""
+        if message.campaign_id is None:
+            return []
+        sent = await self._repositories.interactions.sent_in_campaign(message.campaign_id)
+        return [other for other in sent if other.id != message.id]
+
+    def _unsubscribe_url(self, message: Interaction, patient: Patient) -> str | None:
+        if _class_of(message) not in {MessageClass.OUTREACH, MessageClass.WAITLIST_OFFER}:
+            return None
+        return self._links.unsubscribe_link(patient.id)
+
+
+def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:
+    """A conversation keeps its first subject: mail programs thread by it (Gmail insists)."""
+    if not earlier:
+        return message.subject or ""
+    return f"Re: {_REPLY_PREFIX.sub('', earlier[0].subject or '')}"
+
+
+def _thread_of(patient: Patient, campaign: Campaign | None) -> str:
+    if campaign is None:
+        return f"p-{patient.id}"
+    return campaign.channel.thread_id or f"t-{campaign.id}"
+
+
+def _answered_by(message: Interaction, earlier: list[Interaction]) -> str | None:
+    if message.in_reply_to and _MESSAGE_ID.fullmatch(message.in_reply_to):
+        return message.in_reply_to
+    ids = _sent_ids(earlier)
+    return ids[-1] if ids else None
+
+
+def _references(message: Interaction, earlier: list[Interaction]) -> tuple[str, ...]:
+    answered = _answered_by(message, earlier)
+    chain = [*_sent_ids(earlier), *([answered] if answered else [])]
+    return tuple(dict.fromkeys(chain))
+
+
+def _sent_ids(earlier: list[Interaction]) -> list[str]:
+    return [
+        message.delivery.provider_message_id
+        for message in earlier
+        if message.delivery and message.delivery.provider_message_id
+    ]
+
+
+def _class_of(message: Interaction) -> MessageClass | None:
+    return message.delivery.message_class if message.delivery else None

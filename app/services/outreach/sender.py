@@ -1,0 +1,333 @@
+"""The sender: works the outbox off, each message at most once.
+
+pending → claimed (`sending`, under a term and a lease) → asked at the gate → handed over → noted.
+Every write repeats the term of the claim. What a crash leaves in `sending` is looked up at the
+transport: it is noted as sent, put back into the queue, or given to a person.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.core.clock import Clock
+from app.db.database import UNAVAILABLE_ERRORS
+from app.db.errors import DuplicateValueError
+from app.db.indexes import INTERACTION_DAY_SLOT
+from app.db.repositories import Repositories
+from app.db.repositories.records import CLOCK_SKEW_MARGIN
+from app.models.campaign import Campaign
+from app.models.decision import Urgency
+from app.models.interaction import Delivery, DeliveryStatus, Interaction
+from app.models.patient import Patient
+from app.services.campaigns import CampaignLifecycle
+from app.services.clinic import ClinicService
+from app.services.mail.transport import (
+    OutgoingMail,
+    PermanentMailError,
+    SentMail,
+    TransientMailError,
+    Transport,
+    UnknownOutcomeError,
+)
+from app.services.outreach.consent import ConsentService
+from app.services.outreach.gate import GateVerdict, SendGate, Verdict
+from app.services.outreach.planner import days_after
+from app.services.outreach.postmark import Postmark
+
+logger = logging.getLogger(__name__)
+
+BATCH = 20
+CONCURRENCY = 4
+MAX_ATTEMPTS = 8
+FIRST_BACKOFF = timedelta(seconds=30)
+LONGEST_BACKOFF = timedelta(hours=1)
+SENDING_LEASE = timedelta(seconds=60)
+LEASE_MARGIN_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A message that is ours to send until the lease ends."""
+
+    message: Interaction
+    delivery: Delivery
+    term: int
+
+
+class OutboxSender:
+    """Sends what is due. Any number of them may run at once."""
+
+    def __init__(
+        self,
+        *,
+        repositories: Repositories,
+        gate: SendGate,
+        postmark: Postmark,
+        transport: Transport,
+        lifecycle: CampaignLifecycle,
+        consent: ConsentService,
+        clinic: ClinicService,
+        clock: Clock,
+        observe: Callable[[str, str], None],
+    ) -> None:
+        """`observe` is told the message class and the outcome of every message worked on."""
+        self._repositories = repositories
+        self._gate = gate
+        self._postmark = postmark
+        self._transport = transport
+        self._lifecycle = lifecycle
+        self._consent = consent
+        self._clinic = clinic
+        self._clock = clock
+        self._observe = observe
+        by_deadline = timedelta(seconds=transport.deadline_seconds + LEASE_MARGIN_SECONDS)
+        self._lease = max(SENDING_LEASE, by_deadline)
+
+    async def work_off(self) -> int:
+        """Send what is due, after settling what a crash left; how many messages were worked on."""
+        interactions = self._repositories.interactions
+        now = self._clock.now()
+        abandoned = await interactions.abandoned(now - CLOCK_SKEW_MARGIN, BATCH)
+        settled = await _each(self._settle_or_log, abandoned)
+        return settled + await _each(self._work_on, await interactions.due(now, BATCH))
+
+    async def _work_on(self, message: Interaction) -> bool:
+        """Take one message as far as it goes; whether it was ours."""
+        claim = await self._claim(message)
+        if claim is None:
+            return False
+        try:
+            await self._send(claim)
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception as error:  # one bad message must not keep the others from leaving
+            logger.exception("message failed", extra={"interaction_id": str(message.id)})
+            await self._try_later(claim, type(error).__name__)
+        return True
+
+    async def _claim(self, message: Interaction) -> _Claim | None:
+        now = self._clock.now()
+        delivery = _delivery_of(message)
+        slot = await self._gate.day_slot(message, await self._patient(message), now)
+        try:
+            claimed = await self._repositories.interactions.claim_for_sending(
+                message, lease_until=now + self._lease, day_slot=slot
+            )
+        except DuplicateValueError as error:
+            if error.index != INTERACTION_DAY_SLOT:
+                raise
+            await self._hold(message, delivery, await self._gate.slot_taken(message, now))
+            return None
+        return _Claim(message, delivery, delivery.term + 1) if claimed else None
+
+    async def _hold(self, message: Interaction, delivery: Delivery, verdict: GateVerdict) -> None:
+        """Put off, or drop, a message that could not be claimed."""
+        if verdict.verdict is Verdict.DROP:
+            await self._suppress(message, DeliveryStatus.PENDING, delivery.term, verdict.reason)
+            return
+        fields = {"not_before": verdict.until, "error": verdict.reason}
+        await self._repositories.interactions.hold(message, fields)
+        self._observe(delivery.message_class, verdict.verdict)
+
+    async def _send(self, claim: _Claim) -> None:
+        """Everything the gate looks at is read again here, after the claim."""
+        message = claim.message
+        patient, campaign = await self._patient(message), await self._campaign(message)
+        verdict = await self._gate.decide(message, patient, campaign, self._clock.now())
+        if verdict.verdict is Verdict.SEND and patient is not None:
+            mail = await self._postmark.address(message, patient, campaign)
+            await self._hand_over(claim, mail, campaign)
+        elif verdict.verdict is Verdict.DEFER:
+            await self._defer(claim, verdict)
+        else:
+            await self._suppress(message, DeliveryStatus.SENDING, claim.term, verdict.reason)
+
+    async def _hand_over(
+        self, claim: _Claim, mail: OutgoingMail, campaign: Campaign | None
+    ) -> None:
+        try:
+            sent = await self._transport.send(mail)
+        except TransientMailError as error:
+            await self._try_later(claim, str(error))
+        except PermanentMailError as error:
+            if error.recipient_refused:
+                await self._consent.hard_bounce(mail.to, source="smtp_refusal")
+            await self._give_up(claim, DeliveryStatus.FAILED, str(error))
+        except UnknownOutcomeError as error:
+            await self._give_up(claim, DeliveryStatus.UNKNOWN, str(error))
+        else:
+            await self._record(claim, sent, mail.subject, campaign)
+
+    async def _record(
+        self, claim: _Claim, sent: SentMail, subject: str, campaign: Campaign | None
+    ) -> None:
+        """The thread is noted first: with the status written, nobody would come back for it."""
+        if campaign is not None and campaign.channel.thread_id is None:
+            await self._repositories.campaigns.set_thread(campaign.id, sent.thread_id)
+        fields = {
+            "status": DeliveryStatus.SENT,
+            "sent_at": self._clock.now(),
+            "provider_message_id": sent.provider_message_id,
+        }
+        await self._repositories.interactions.record_sent(
+            claim.message, claim.term, fields, subject=subject, thread_id=sent.thread_id
+        )
+        self._observe(claim.delivery.message_class, DeliveryStatus.SENT)
+
+    async def _defer(self, claim: _Claim, verdict: GateVerdict) -> None:
+        """Back into the queue. Waiting is no attempt, and keeps no slot of the day."""
+        fields = {
+            "status": DeliveryStatus.PENDING,
+            "not_before": verdict.until,
+            "attempts": claim.delivery.attempts,
+            "error": verdict.reason,
+        }
+        await self._finish(claim, fields, verdict.verdict)
+
+    async def _try_later(self, claim: _Claim, error: str) -> None:
+        tries = claim.delivery.attempts + 1
+        if tries >= MAX_ATTEMPTS:
+            await self._give_up(claim, DeliveryStatus.FAILED, error)
+            return
+        not_before = self._clock.now() + backoff(tries)
+        fields = {"status": DeliveryStatus.PENDING, "not_before": not_before, "error": error}
+        await self._finish(claim, fields, "retry")
+
+    async def _give_up(self, claim: _Claim, status: DeliveryStatus, error: str) -> None:
+        """A person looks at it. Attention comes first: a crash after it repeats, and loses not.
+
+        A message that may have left keeps its slot of the day, one that surely did not frees it.
+        """
+        if claim.message.campaign_id:
+            await self._lifecycle.raise_attention(
+                claim.message.campaign_id,
+                reason=f"delivery_{status}",
+                summary=_SUMMARIES[status],
+                urgency=Urgency.NORMAL,
+            )
+        keeps_slot = status is DeliveryStatus.UNKNOWN
+        fields = {"status": status, "error": error}
+        await self._finish(claim, fields, status, keeps_slot=keeps_slot)
+
+    async def _finish(
+        self, claim: _Claim, fields: Mapping[str, object], outcome: str, *, keeps_slot: bool = False
+    ) -> None:
+        unset = () if keeps_slot else ("delivery.day_slot",)
+        await self._repositories.interactions.finish_sending(
+            claim.message.id, claim.term, fields, unset=unset
+        )
+        self._observe(claim.delivery.message_class, outcome)
+
+    async def _suppress(
+        self, message: Interaction, status: DeliveryStatus, term: int, reason: str
+    ) -> None:
+        """Drop a message. Outreach gives its attempt back, and its dedupe key with it.
+
+        The attempt comes first, so that no crash can lose it. Where it was not counted yet, the
+        path that counts it finds the message dropped and gives the attempt back itself.
+        """
+        gives_back = message.attempt is not None and message.campaign_id is not None
+        given_back = gives_back and await self._give_back(message)
+        await self._repositories.interactions.suppress(
+            message,
+            status=status,
+            term=term,
+            reason=reason,
+            dedupe_key=f"{message.dedupe_key}:dropped:{message.id}" if gives_back else None,
+        )
+        if gives_back and not given_back:
+            await self._give_back(message)
+        self._observe(_delivery_of(message).message_class, DeliveryStatus.SUPPRESSED)
+
+    async def _give_back(self, message: Interaction) -> bool:
+        if message.attempt is None or message.campaign_id is None:
+            return False
+        zone = (await self._clinic.current()).zone
+        return await self._repositories.campaigns.give_back_attempt(
+            message.campaign_id,
+            attempt=message.attempt,
+            next_attempt_at=days_after(self._clock.now(), 1, zone),
+        )
+
+    async def _settle_or_log(self, message: Interaction) -> bool:
+        try:
+            return await self._settle(message)
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception:  # it comes round again when its new lease ends; the others go on now
+            logger.exception("message not settled", extra={"interaction_id": str(message.id)})
+            return False
+
+    async def _settle(self, message: Interaction) -> bool:
+        """Decide what became of a message whose sender is gone; whether it was ours to decide."""
+        delivery = _delivery_of(message)
+        lease_until = self._clock.now() + self._lease
+        if not await self._repositories.interactions.take_over(message, lease_until):
+            return False
+        claim = _Claim(message, delivery, delivery.term + 1)
+        try:
+            sent = await self._transport.look_up(str(message.id))
+        except UnknownOutcomeError as error:
+            await self._give_up(claim, DeliveryStatus.UNKNOWN, str(error))
+            return True
+        if sent is None:
+            fields = {"status": DeliveryStatus.PENDING, "not_before": self._clock.now()}
+            await self._finish(claim, fields, "requeued")
+        else:
+            campaign = await self._campaign(message)
+            subject = await self._postmark.subject(message)
+            await self._record(claim, sent, subject, campaign)
+        return True
+
+    async def _patient(self, message: Interaction) -> Patient | None:
+        if message.patient_id is None:
+            return None
+        return await self._repositories.patients.get(message.patient_id)
+
+    async def _campaign(self, message: Interaction) -> Campaign | None:
+        if message.campaign_id is None:
+            return None
+        return await self._repositories.campaigns.get(message.campaign_id)
+
+
+_SUMMARIES = {
+    DeliveryStatus.FAILED: "A message to the patient could not be delivered.",
+    DeliveryStatus.UNKNOWN: "It is not certain whether a message to the patient left.",
+}
+
+
+async def _each(
+    work: Callable[[Interaction], Awaitable[bool]], messages: Sequence[Interaction]
+) -> int:
+    """Do `work` on every message, a few at a time; on how many it was ours to do.
+
+    All of them end before the first error is raised: nothing runs on unwatched.
+    """
+    at_once = asyncio.Semaphore(CONCURRENCY)
+
+    async def in_turn(message: Interaction) -> bool:
+        async with at_once:
+            return await work(message)
+
+    results = await asyncio.gather(*map(in_turn, messages), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result is True for result in results)
+
+
+def backoff(tries: int) -> timedelta:
+    """How long to wait after so many tries: doubling from 30 s to an hour, with jitter."""
+    longest = min(FIRST_BACKOFF * 2.0 ** (tries - 1), LONGEST_BACKOFF)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+
+
+def _delivery_of(message: Interaction) -> Delivery:
+    assert message.delivery is not None  # noqa: S101 - the outbox holds outgoing messages only
+    return message.delivery
+
+
+__all__ = ["MAX_ATTEMPTS", "OutboxSender", "backoff"]
