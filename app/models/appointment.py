@@ -4,6 +4,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
+from app.models.patient import Patient
 
 
 class AppointmentStatus(StrEnum):
@@ -71,6 +72,15 @@ class AppointmentEvent(StoredModel):
     at: UtcDatetime
     by: str
     next_follow_up_date: UtcDatetime | None = None
+    status_before: AppointmentStatus | None = None
+    """Where the visit stood before this change; nowhere, for a new one."""
+    new_patient: Patient | None = None
+    """Somebody the practice does not know yet, to be stored once their visit is certain."""
+
+    @property
+    def concerns_live_visit(self) -> bool:
+        """Whether the visit was going to happen when this happened to it."""
+        return self.status_before is None or self.status_before in LIVE_STATUSES
 
 
 class Appointment(Document):

@@ -60,6 +60,22 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             sort=[("appointment_date", 1)],
         )
 
+    async def claims_between(
+        self, since: datetime, before: datetime, *, except_for: PyObjectId | None = None
+    ) -> list[str]:
+        """The claims of every visit that starts in [since, before), but for one that is moved.
+
+        One query on the date's index that carries nothing else over the wire.
+        """
+        query: dict[str, Any] = {
+            "appointment_date": {"$gte": since, "$lt": before},
+            "claims": {"$exists": True},
+        }
+        if except_for is not None:
+            query["_id"] = {"$ne": except_for}
+        found = await self._collection.find(query, {"claims": 1, "_id": 0}).to_list(None)
+        return [claim for row in found for claim in row["claims"]]
+
     async def holding_any(self, claims: Sequence[str]) -> list[Appointment]:
         """The visits that hold any of these claims: who is in the way."""
         return await self._find({"claims": {"$in": list(claims)}})
@@ -96,19 +112,18 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         self,
         appointment: Appointment,
         fields: Mapping[str, Any],
-        event: AppointmentEvent,
+        event: AppointmentEvent | None,
         *,
         frees_time: bool = False,
     ) -> bool:
         """One write: the change, its claims and the event whose effects are still to be done.
 
-        Guarded by the status and the sequence it was read in. Raises
-        `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved claims collide.
+        Without an event nobody outside the book needs to know. Guarded by the status and the
+        sequence it was read in. Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved
+        claims collide.
         """
-        update: dict[str, Any] = {
-            "$set": {**fields, "pending_event": event.to_stored()},
-            "$inc": {"sequence": 1},
-        }
+        pending = {"pending_event": event.to_stored()} if event else {}
+        update: dict[str, Any] = {"$set": {**fields, **pending}, "$inc": {"sequence": 1}}
         if frees_time:
             update["$unset"] = {"claims": ""}
         guard = {
@@ -117,6 +132,43 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             "sequence": appointment.sequence,
         }
         return await self._update(guard, update)
+
+    async def hand_to(
+        self,
+        appointment: Appointment,
+        patient_id: PyObjectId,
+        claims: Sequence[str] | None,
+        campaign_id: PyObjectId | None,
+    ) -> bool:
+        """Give a visit to another patient record, while it still belongs to the one it was read
+        with. Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where that patient has a visit then.
+        """
+        guard = {
+            "_id": appointment.id,
+            "patient_id": appointment.patient_id,
+            "sequence": appointment.sequence,
+        }
+        fields: dict[str, Any] = {"patient_id": patient_id}
+        if claims:
+            fields["claims"] = list(claims)
+        if campaign_id is not None:
+            fields["campaign_id"] = campaign_id
+        return await self._update(guard, {"$set": fields})
+
+    async def any_live_ahead(
+        self,
+        after: datetime,
+        *,
+        provider_id: PyObjectId | None = None,
+        chair_id: PyObjectId | None = None,
+        service_id: str | None = None,
+    ) -> bool:
+        """Whether a visit still to come needs this provider, chair or service."""
+        needed = {"provider_id": provider_id, "chair_id": chair_id, "service_id": service_id}
+        query: dict[str, Any] = {name: value for name, value in needed.items() if value is not None}
+        query["appointment_date"] = {"$gte": after}
+        query["status"] = {"$in": sorted(LIVE_STATUSES)}
+        return await self._find_one(query) is not None
 
     async def clear_event(self, appointment: Appointment) -> bool:
         """The event's effects are done. A newer event is left alone."""

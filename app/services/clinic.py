@@ -1,0 +1,60 @@
+"""The practice itself: its name, its clock, its booking rules."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.core.config import Settings
+from app.core.errors import UnprocessableError
+from app.db.repositories import Repositories
+from app.models.schedule import Clinic
+
+
+class InvalidSettingError(UnprocessableError):
+    """A setting that breaks one of the model's rules; the sentence says which."""
+
+    slug = "invalid-setting"
+    title = "This setting is not possible"
+
+
+class ClinicService:
+    """Reads and changes the one `clinic` document.
+
+    It is read afresh every time (one indexed query): a change by one process holds for the next
+    request of every other.
+    """
+
+    def __init__(self, repositories: Repositories, settings: Settings) -> None:
+        self._clinics = repositories.clinic
+        self._settings = settings
+
+    async def current(self) -> Clinic:
+        """The stored clinic; an empty database gets the environment's defaults, once."""
+        return await self._clinics.current() or await self._clinics.create_first(self._defaults())
+
+    async def update(self, fields: Mapping[str, Any]) -> Clinic:
+        """Change some of it; the clinic as it is now. Raises `InvalidSettingError`."""
+        clinic = await self.current()
+        try:
+            changed = Clinic.model_validate({**clinic.to_stored(), **fields})
+        except ValidationError as error:
+            raise InvalidSettingError(error.errors()[0]["msg"]) from error
+        stored = changed.to_stored()
+        await self._clinics.set_fields(clinic.id, {name: stored[name] for name in fields})
+        return await self.current()
+
+    def _defaults(self) -> Clinic:
+        settings = self._settings
+        return Clinic(
+            name=settings.clinic_name,
+            phone=settings.clinic_phone,
+            address=settings.clinic_address,
+            timezone=settings.clinic_timezone,
+            country=settings.clinic_country,
+            currency=settings.clinic_currency,
+            booking_horizon_days=settings.booking_horizon_days,
+            booking_lead_minutes=settings.booking_lead_minutes,
+            slot_grid_minutes=settings.slot_grid_minutes,
+            allow_new_patient_booking=settings.allow_new_patient_booking,
+        )

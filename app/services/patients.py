@@ -1,0 +1,242 @@
+"""Who is who: patients by contact and name, and the one way a new one is stored.
+
+Families share a mailbox and a phone, so a contact alone names nobody where several share it.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import phonenumbers
+
+from app.core.clock import Clock
+from app.core.errors import ConflictError, NotFoundError, UnprocessableError
+from app.db.errors import DuplicateValueError
+from app.db.indexes import PATIENT_EMAIL_NAME
+from app.db.repositories import Repositories
+from app.models.base import new_id
+from app.models.decision import Urgency
+from app.models.patient import (
+    Channel,
+    Patient,
+    PatientStatus,
+    PatientType,
+    name_key,
+    normalise_email,
+)
+from app.services.campaigns import CampaignLifecycle
+from app.services.clinic import ClinicService
+
+MAX_NAME_LENGTH = 120
+_FORBIDDEN_IN_NAMES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class InvalidNameError(UnprocessableError):
+    """A name that could not stand in a letter."""
+
+    slug = "invalid-name"
+    title = "This is not a name"
+
+
+class InvalidPhoneError(UnprocessableError):
+    """Not a phone number of the clinic's country, nor an international one."""
+
+    slug = "invalid-phone"
+    title = "This is not a phone number"
+
+
+class PatientNotFoundError(NotFoundError):
+    """No patient, or not this one."""
+
+    slug = "patient-not-found"
+    title = "No such patient"
+
+
+class DuplicatePatientError(ConflictError):
+    """The practice has a patient of this name on this address; `patient_id` names them."""
+
+    slug = "duplicate-patient"
+    title = "This patient exists already"
+
+
+def clean_name(name: str) -> str:
+    """The name with single blanks, 1 to 120 characters. Raises `InvalidNameError`.
+
+    Control characters and line breaks could forge a header of a letter; characters that reverse
+    the reading direction could make it show another name.
+    """
+    if any(unicodedata.category(c) in _FORBIDDEN_IN_NAMES or c in _BIDI_CONTROLS for c in name):
+        message = "A name is one line without control characters."
+        raise InvalidNameError(message)
+    cleaned = " ".join(name.split())
+    if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:
+        message = f"A name has 1 to {MAX_NAME_LENGTH} characters."
+        raise InvalidNameError(message)
+    return cleaned
+
+
+def to_e164(phone: str, country: str) -> str:
+    """A number as typed in the clinic's country, as "+12125550142". Raises `InvalidPhoneError`.
+
+    Whether the number is in use is not asked: that would refuse numbers newer than the tables.
+    """
+    try:
+        number = phonenumbers.parse(phone, country)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidPhoneError(_NO_NUMBER) from error
+    if not phonenumbers.is_possible_number(number):
+        raise InvalidPhoneError(_NO_NUMBER)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+_NO_NUMBER = "This is not a phone number. Write it with the area code, or with + and the country."
+_NOBODY = "We could not find a patient with this e-mail address or phone number."
+
+
+class PatientDirectory:
+    """Finds patients and stores new ones."""
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        clinic: ClinicService,
+        lifecycle: CampaignLifecycle,
+        clock: Clock,
+    ) -> None:
+        self._patients = repositories.patients
+        self._campaigns = repositories.campaigns
+        self._clinic = clinic
+        self._lifecycle = lifecycle
+        self._clock = clock
+
+    async def find_for_booking(self, *, email: str, phone: str | None, name: str) -> Patient | None:
+        """Who books: by e-mail, else by phone, told apart by name where several share it.
+
+        `None` where the practice knows nobody on either. Raises `PatientNotFoundError` where
+        several share the contact and the name does not decide; staff are told. `phone` is E.164.
+        """
+        found = await self._patients.with_email(normalise_email(email))
+        if not found and phone is not None:
+            found = await self._patients.with_phone(phone)
+        found = [one for one in found if one.status != PatientStatus.DECEASED] or found
+        if not found:
+            return None
+        return _the_one(found, name) or await self._undecidable(found)
+
+    async def _undecidable(self, found: Sequence[Patient]) -> NoReturn:
+        campaigns = await self._campaigns.all_for(one.id for one in found)
+        if campaigns:
+            await self._lifecycle.raise_attention(
+                campaigns[0].id,
+                reason="booking_patient_unclear",
+                summary="Somebody tried to book on a contact that several patients share, and the "
+                "name they gave did not tell them apart. They may call.",
+                urgency=Urgency.NORMAL,
+            )
+        raise PatientNotFoundError(_NOBODY)
+
+    async def prepare(
+        self,
+        *,
+        name: str,
+        email: str | None = None,
+        phone: str | None = None,
+        patient_type: PatientType,
+        preferred_channel: list[Channel] | None = None,
+        **details: Any,  # noqa: ANN401 - fields of Patient, checked by it
+    ) -> Patient:
+        """A new patient with everything in its stored form, not stored yet.
+
+        Raises `InvalidNameError` and `InvalidPhoneError`.
+        """
+        cleaned = clean_name(name)
+        now = self._clock.now()
+        given = {field: value for field, value in details.items() if value is not None}
+        if preferred_channel:
+            given["preferred_channel"] = preferred_channel
+        return Patient(
+            name=cleaned,
+            name_key=name_key(cleaned),
+            email=normalise_email(email) if email else None,
+            phone=await self.read_phone(phone),
+            patient_type=patient_type,
+            created_at=now,
+            updated_at=now,
+            **given,
+        )
+
+    async def read_phone(self, phone: str | None) -> str | None:
+        """The number in E.164, read with the clinic's country. Raises `InvalidPhoneError`."""
+        if phone is None:
+            return None
+        return to_e164(phone, (await self._clinic.current()).country)
+
+    async def find_or_create(
+        self,
+        *,
+        name: str,
+        email: str | None,
+        phone: str | None,
+        patient_type: PatientType,
+        **details: Any,  # noqa: ANN401 - fields of Patient, checked by it
+    ) -> Patient:
+        """The patient on this contact (see `find`), or a new one.
+
+        Two who create the same person at once both get the one that is stored.
+        """
+        wanted = await self.prepare(
+            name=name, email=email, phone=phone, patient_type=patient_type, **details
+        )
+        return await self.find(wanted) or await self.store_or_find(wanted)
+
+    async def find(self, wanted: Patient) -> Patient | None:
+        """Whom staff mean: the only patient on the address (without one: on the number), or the
+        one of several who has the name.
+        """
+        if wanted.email:
+            found = await self._patients.with_email(wanted.email)
+        else:
+            found = await self._patients.with_phone(wanted.phone) if wanted.phone else []
+        return _the_one(found, wanted.name)
+
+    async def store_or_find(self, patient: Patient) -> Patient:
+        """Store a new patient; where one of this address and name came first, that one.
+
+        Storing the same patient (by id) twice answers the stored one too.
+        """
+        try:
+            return await self._patients.insert(patient)
+        except DuplicateValueError as error:
+            if error.index != PATIENT_EMAIL_NAME:
+                return await self._patients.get(patient.id) or patient
+        return await self._namesake(patient)
+
+    async def create(self, patient: Patient, *, allow_duplicate: bool = False) -> Patient:
+        """Store a new patient. Raises `DuplicatePatientError` unless a true namesake on the same
+        address is meant (`allow_duplicate`).
+        """
+        try:
+            return await self._patients.insert(patient)
+        except DuplicateValueError as error:
+            if not allow_duplicate:
+                stored = await self._namesake(patient)
+                message = "A patient of this name has this e-mail address already."
+                raise DuplicatePatientError(
+                    message, extra={"patient_id": str(stored.id)}
+                ) from error
+        key = name_key(patient.name, duplicate=str(new_id()))
+        return await self._patients.insert(patient.model_copy(update={"name_key": key}))
+
+    async def _namesake(self, patient: Patient) -> Patient:
+        on_address = await self._patients.with_email(patient.email) if patient.email else []
+        same = (one for one in on_address if one.name_key == patient.name_key)
+        return next(same, patient)
+
+
+def _the_one(found: Sequence[Patient], name: str) -> Patient | None:
+    """The only one, or the only one of several with this name."""
+    if len(found) > 1:
+        key = name_key(name)
+        found = [one for one in found if one.name_key.partition("#")[0] == key]
+    return found[0] if len(found) == 1 else None

@@ -1,0 +1,133 @@
+"""Which times patients are offered."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from app.core.clock import Clock
+from app.core.errors import UnprocessableError
+from app.models.base import PyObjectId
+from app.models.schedule import Clinic, Provider
+from app.services.clinic import ClinicService
+from app.services.scheduling.engine import Slot, find_slots, local_times, nearest_free
+from app.services.scheduling.localtime import day_bounds, local_day, month_days, to_instant
+from app.services.scheduling.schedule_reader import Question, ScheduleReader
+
+MAX_SPAN_DAYS = 62
+ALTERNATIVES = 3
+_NEARNESS = (timedelta(days=7), timedelta(days=31))
+_ISO_DAY_LENGTH = len("2026-08-20")
+
+
+class InvalidSpanError(UnprocessableError):
+    """A span that ends before it starts, is longer than 62 days, or is not one."""
+
+    slug = "invalid-span"
+    title = "Not a span of time that can be asked for"
+
+
+@dataclass(frozen=True, slots=True)
+class FreeTime:
+    """A start time as an instant, with who is free then."""
+
+    starts_at: datetime
+    local_time: str
+    """On the clinic's clock, "2026-08-20T09:00"."""
+    providers: tuple[Provider, ...]
+
+
+class AvailabilityService:
+    """Answers what the booking site shows. Nothing is cached: what is shown can be booked now."""
+
+    def __init__(self, reader: ScheduleReader, clinic: ClinicService, clock: Clock) -> None:
+        self._reader = reader
+        self._clinic = clinic
+        self._clock = clock
+
+    async def month(
+        self, year: int, month: int, service_id: str, provider_id: PyObjectId | None = None
+    ) -> dict[str, list[str]]:
+        """Free start times by local day, `{"2026-08-20": ["09:00"]}`; only days that have some.
+
+        Raises `UnknownServiceError`, `UnknownProviderError`.
+        """
+        clinic = await self._clinic.current()
+        question = await self._question(service_id, provider_id)
+        days = month_days(year, month)
+        slots, _ = await self._slots(clinic, question, days[0], days[-1])
+        return local_times(slots)
+
+    async def between(
+        self, since: str, until: str, service_id: str, provider_id: PyObjectId | None = None
+    ) -> list[FreeTime]:
+        """Free start times from `since` until `until`, at most 62 days apart.
+
+        Both are local days ("2026-08-20", the last one inclusive) or times (the last one exclusive;
+        without an offset the clinic's). Raises `InvalidSpanError`, `UnknownServiceError`,
+        `UnknownProviderError` and the errors of local times.
+        """
+        clinic = await self._clinic.current()
+        question = await self._question(service_id, provider_id)
+        starts, ends = _span(since, until, clinic)
+        first, last = local_day(starts, clinic.zone), local_day(ends, clinic.zone)
+        slots, by_id = await self._slots(clinic, question, first, last)
+        return [_free_time(slot, by_id) for slot in slots if starts <= slot.starts_at < ends]
+
+    async def nearest(self, clinic: Clinic, question: Question, wanted: datetime) -> list[Slot]:
+        """The three free times nearest to the one wanted: within a week, else within a month."""
+        today = local_day(self._clock.now(), clinic.zone)
+        horizon = today + timedelta(days=clinic.booking_horizon_days)
+        day = min(max(local_day(wanted, clinic.zone), today), horizon)
+        slots: list[Slot] = []
+        for reach in _NEARNESS:
+            slots, _ = await self._slots(clinic, question, day - reach, day + reach)
+            if len(slots) >= ALTERNATIVES:
+                break
+        return nearest_free(slots, wanted, ALTERNATIVES)
+
+    async def _question(self, service_id: str, provider_id: PyObjectId | None) -> Question:
+        service = await self._reader.service(service_id)
+        if provider_id is not None:
+            await self._reader.provider(provider_id)
+        return Question(service=service, provider_id=provider_id)
+
+    async def _slots(
+        self, clinic: Clinic, question: Question, first: date, last: date
+    ) -> tuple[list[Slot], dict[PyObjectId, Provider]]:
+        """Days nobody can book are cut off before their visits are read."""
+        now = self._clock.now()
+        today = local_day(now, clinic.zone)
+        first = max(first, today)
+        last = min(last, today + timedelta(days=clinic.booking_horizon_days))
+        if first > last:
+            return [], {}
+        timetable = await self._reader.timetable(clinic, question, first, last)
+        by_id = {one.id: one for one in timetable.providers}
+        return find_slots(timetable, first, last, now), by_id
+
+
+def _free_time(slot: Slot, by_id: dict[PyObjectId, Provider]) -> FreeTime:
+    providers = tuple(by_id[one] for one in slot.provider_ids)
+    return FreeTime(slot.starts_at, f"{slot.day}T{slot.time}", providers)
+
+
+def _span(since: str, until: str, clinic: Clinic) -> tuple[datetime, datetime]:
+    starts, ends = _edge(since, clinic, end=False), _edge(until, clinic, end=True)
+    if ends <= starts:
+        message = "The span ends before it starts."
+        raise InvalidSpanError(message)
+    # A day may last 25 hours, and the last one counts whole.
+    if ends - starts > timedelta(days=MAX_SPAN_DAYS, hours=1):
+        message = f"The span is longer than {MAX_SPAN_DAYS} days."
+        raise InvalidSpanError(message)
+    return starts, ends
+
+
+def _edge(text: str, clinic: Clinic, *, end: bool) -> datetime:
+    """The instant that a local day starts (or ends) at, or that a time means."""
+    try:
+        if len(text) == _ISO_DAY_LENGTH:
+            return day_bounds(date.fromisoformat(text), clinic.zone)[end]
+        return to_instant(datetime.fromisoformat(text), clinic.zone)
+    except ValueError as error:
+        message = "Write a day as 2026-08-20 or a time as 2026-08-20T09:00:00Z."
+        raise InvalidSpanError(message) from error

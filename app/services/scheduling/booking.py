@@ -1,0 +1,308 @@
+"""Booking: by the patient on the booking site, and by staff.
+
+The visit is stored first, with its claims and the note of its effects in one write; everything
+else follows from that note (`AppointmentEffects`), now or after a crash.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.core.clock import Clock
+from app.core.errors import UnprocessableError
+from app.db.repositories import Repositories
+from app.models.appointment import (
+    Appointment,
+    AppointmentEvent,
+    AppointmentEventKind,
+    CreatedFrom,
+)
+from app.models.base import PyObjectId, as_object_id, new_id
+from app.models.patient import Channel, Patient, PatientType
+from app.models.schedule import Clinic
+from app.services.clinic import ClinicService
+from app.services.idempotency import Answer, OnceOnly
+from app.services.outreach.links import Links
+from app.services.patients import PatientDirectory, PatientNotFoundError
+from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.engine import Pair
+from app.services.scheduling.localtime import to_instant
+from app.services.scheduling.newcomers import Newcomers
+from app.services.scheduling.placement import Placement, Placing
+from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.tokens import InvalidLinkError, LinkTokens, TokenPurpose
+
+PUBLIC_ROUTE = "POST /appointments/book"
+BOOKED_MESSAGE = "Appointment booked successfully."
+_NOBODY = "We could not find a patient with this e-mail address or phone number."
+
+
+class CampaignMismatchError(UnprocessableError):
+    """The campaign does not exist or is another patient's."""
+
+    slug = "campaign-mismatch"
+    title = "This campaign is not the patient's"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicBooking:
+    """What the booking form sends. A date without an offset is on the clinic's clock."""
+
+    name: str
+    email: str
+    phone: str
+    appointment_date: datetime
+    service_id: str | None = None
+    service_name: str | None = None
+    provider_id: PyObjectId | None = None
+    booking_token: str | None = None
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StaffBooking:
+    """What staff enter: a patient by id, or by name and contact."""
+
+    appointment_date: datetime
+    patient_id: PyObjectId | None = None
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    service_id: str | None = None
+    service_name: str | None = None
+    provider_id: PyObjectId | None = None
+    chair_id: PyObjectId | None = None
+    duration_minutes: int | None = None
+    campaign_id: PyObjectId | None = None
+    preferred_channel: list[Channel] | None = None
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Guest:
+    """For whom a visit is booked; `newcomer` is stored once the visit is certain."""
+
+    patient_id: PyObjectId
+    campaign_id: PyObjectId | None = None
+    newcomer: Patient | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """How the visit goes into the book."""
+
+    created_from: CreatedFrom
+    by: str
+    notes: str | None
+
+
+class BookingService:
+    """Books visits."""
+
+    def __init__(
+        self,
+        *,
+        repositories: Repositories,
+        clinic: ClinicService,
+        reader: ScheduleReader,
+        placement: Placement,
+        directory: PatientDirectory,
+        newcomers: Newcomers,
+        effects: AppointmentEffects,
+        once: OnceOnly,
+        tokens: LinkTokens,
+        links: Links,
+        clock: Clock,
+    ) -> None:
+        self._repositories = repositories
+        self._appointments = repositories.appointments
+        self._clinic = clinic
+        self._reader = reader
+        self._placement = placement
+        self._directory = directory
+        self._newcomers = newcomers
+        self._effects = effects
+        self._once = once
+        self._tokens = tokens
+        self._links = links
+        self._clock = clock
+
+    async def book(
+        self, request: PublicBooking, idempotency_key: str | None = None, *, body: Answer
+    ) -> Answer:
+        """Book for a patient; the answer `{"message", "appointment_id", "manage_url"}`.
+
+        `body` is the validated request as JSON, which the key is bound to. Raises
+        `UnknownServiceError`, `UnknownProviderError`, `PatientNotFoundError`, `NotBookableError`,
+        `SlotTakenError`, `PatientHasVisitError`, `IdempotencyKeyReusedError` and the errors of
+        local times, phones and names. A refused booking stores nothing.
+        """
+        if idempotency_key is None:
+            return await self._book(request, new_id())
+
+        async def make(appointment_id: PyObjectId) -> Answer:
+            return await self._book(request, appointment_id)
+
+        return await self._once.answer(
+            route=PUBLIC_ROUTE, key=idempotency_key, body=body, find=self._made, make=make
+        )
+
+    async def _made(self, appointment_id: PyObjectId) -> Answer | None:
+        """The answer of an earlier run of the same request, finished where a crash cut it short."""
+        made = await self._appointments.get(appointment_id)
+        if made is None:
+            return None
+        return await self._finish(made)
+
+    async def _book(self, request: PublicBooking, appointment_id: PyObjectId) -> Answer:
+        clinic = await self._clinic.current()
+        service = await self._reader.service(request.service_id, request.service_name)
+        starts_at = to_instant(request.appointment_date, clinic.zone)
+        guest = await self._guest(request, clinic)
+        placing = Placing(
+            appointment_id=appointment_id,
+            service=service,
+            patient_id=guest.patient_id,
+            starts_at=starts_at,
+            provider_id=request.provider_id,
+        )
+        entry = _Entry(CreatedFrom.AI_AGENT_FORM, "booking", request.notes)
+        return await self._finish(await self._enter(clinic, placing, guest, entry))
+
+    async def _finish(self, appointment: Appointment) -> Answer:
+        settled = await self._newcomers.settle(appointment)
+        await self._effects.apply_now(settled)
+        return {
+            "message": BOOKED_MESSAGE,
+            "appointment_id": str(settled.id),
+            "manage_url": self._links.manage_link(settled.id),
+        }
+
+    async def staff_book(self, request: StaffBooking, *, by: str) -> Appointment:
+        """Book for a patient by hand, outside lead time, horizon and grid; `by` is `staff:<id>`.
+
+        Raises what `book` raises, and `CampaignMismatchError`.
+        """
+        clinic = await self._clinic.current()
+        service = await self._reader.service(request.service_id, request.service_name, online=False)
+        if request.duration_minutes is not None:
+            service = service.model_copy(update={"duration_minutes": request.duration_minutes})
+        guest = await self._guest_of_staff(request)
+        placing = Placing(
+            appointment_id=new_id(),
+            service=service,
+            patient_id=guest.patient_id,
+            starts_at=to_instant(request.appointment_date, clinic.zone),
+            provider_id=request.provider_id,
+            chair_id=request.chair_id,
+            staff=True,
+        )
+        entry = _Entry(CreatedFrom.MANUAL_ADMIN, by, request.notes)
+        booked = await self._newcomers.settle(await self._enter(clinic, placing, guest, entry))
+        await self._effects.apply_now(booked)
+        return await self._appointments.get(booked.id) or booked
+
+    async def _enter(
+        self, clinic: Clinic, placing: Placing, guest: _Guest, entry: _Entry
+    ) -> Appointment:
+        """Into the book with the first pair of provider and chair that is free."""
+
+        async def write(pair: Pair, claims: list[str]) -> Appointment:
+            return await self._appointments.insert(self._visit(placing, guest, entry, pair, claims))
+
+        return await self._placement.place(clinic, placing, write)
+
+    def _visit(
+        self, placing: Placing, guest: _Guest, entry: _Entry, pair: Pair, claims: list[str]
+    ) -> Appointment:
+        event = AppointmentEvent(
+            kind=AppointmentEventKind.BOOKED,
+            at=self._clock.now(),
+            by=entry.by,
+            new_patient=guest.newcomer,
+        )
+        service = placing.service
+        return Appointment(
+            id=placing.appointment_id,
+            patient_id=guest.patient_id,
+            campaign_id=guest.campaign_id,
+            provider_id=pair.provider_id,
+            chair_id=pair.chair_id,
+            service_id=service.service_id,
+            service_name=service.name,
+            appointment_date=placing.starts_at,
+            duration_minutes=service.duration_minutes,
+            buffer_before_minutes=service.buffer_before_minutes,
+            buffer_after_minutes=service.buffer_after_minutes,
+            created_from=entry.created_from,
+            notes=entry.notes,
+            claims=claims,
+            pending_event=event,
+        )
+
+    # Who comes
+
+    async def _guest(self, request: PublicBooking, clinic: Clinic) -> _Guest:
+        """By token, else by contact; a stranger only where the clinic takes new patients online."""
+        newcomer = await self._directory.prepare(
+            name=request.name,
+            email=request.email,
+            phone=request.phone,
+            patient_type=PatientType.COLD_LEAD,
+        )
+        patient = await self._named_by(request.booking_token)
+        if patient is None:
+            patient = await self._directory.find_for_booking(
+                email=request.email, phone=newcomer.phone, name=newcomer.name
+            )
+        if patient is not None:
+            return await self._known(patient)
+        if not clinic.allow_new_patient_booking:
+            raise PatientNotFoundError(_NOBODY)
+        return _Guest(newcomer.id, newcomer=newcomer)
+
+    async def _named_by(self, token: str | None) -> Patient | None:
+        """The patient a valid booking token names.
+
+        One that does not verify, has run out or is for something else says nothing about who books:
+        then the contact decides, as without a token.
+        """
+        if token is None:
+            return None
+        try:
+            ids = self._tokens.read(token, TokenPurpose.BOOKING)
+        except InvalidLinkError:
+            return None
+        patient_id = as_object_id(ids.get("patient_id", ""))
+        return await self._repositories.patients.get(patient_id) if patient_id else None
+
+    async def _known(self, patient: Patient) -> _Guest:
+        """With their one active campaign: also the token's, which is that one or has ended."""
+        campaign = await self._repositories.campaigns.active_for(patient.id)
+        return _Guest(patient.id, campaign.id if campaign else None)
+
+    async def _guest_of_staff(self, request: StaffBooking) -> _Guest:
+        guest = await self._chosen_by_staff(request)
+        if request.campaign_id is None:
+            return guest
+        campaign = await self._repositories.campaigns.get(request.campaign_id)
+        if campaign is None or campaign.patient_id != guest.patient_id:
+            message = "There is no such campaign of this patient."
+            raise CampaignMismatchError(message)
+        return _Guest(guest.patient_id, campaign.id)
+
+    async def _chosen_by_staff(self, request: StaffBooking) -> _Guest:
+        if request.patient_id is not None:
+            patient = await self._repositories.patients.get(request.patient_id)
+            if patient is None:
+                message = "There is no such patient."
+                raise PatientNotFoundError(message)
+            return await self._known(patient)
+        newcomer = await self._directory.prepare(
+            name=request.name or "",
+            email=request.email,
+            phone=request.phone,
+            patient_type=PatientType.COLD_LEAD,
+            preferred_channel=request.preferred_channel,
+        )
+        patient = await self._directory.find(newcomer)
+        return await self._known(patient) if patient else _Guest(newcomer.id, newcomer=newcomer)

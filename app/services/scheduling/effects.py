@@ -1,0 +1,306 @@
+"""What a change of a visit means for its campaign, its patient and the mail.
+
+The change and a note of what happened are one write (`Appointment.pending_event`); what follows is
+done here, at once, and again by the reconciler where a crash came between. Everything may run
+twice: campaign moves are conditional, letters have a key, and a treatment is noted once.
+"""
+
+import logging
+from calendar import monthrange
+from datetime import date, datetime, timedelta
+
+from app.core.clock import Clock
+from app.core.errors import AppError
+from app.db.errors import DuplicateValueError
+from app.db.repositories import Repositories
+from app.models.appointment import (
+    Appointment,
+    AppointmentEvent,
+    AppointmentEventKind,
+    CreatedFrom,
+)
+from app.models.campaign import (
+    BookingFunnelStatus,
+    Campaign,
+    CampaignStatus,
+    HandoffDetails,
+)
+from app.models.decision import Urgency
+from app.models.interaction import MessageClass
+from app.models.patient import Treatment
+from app.models.records import AuditEntry
+from app.services.campaigns import CampaignLifecycle
+from app.services.clinic import ClinicService
+from app.services.outreach.composer import Composer
+from app.services.outreach.links import Links
+from app.services.outreach.outbox import Draft, Outbox
+from app.services.outreach.planner import follow_up_after_reply
+from app.services.scheduling.localtime import day_bounds, local_day
+from app.services.scheduling.newcomers import Newcomers
+
+logger = logging.getLogger(__name__)
+
+RECONCILE_AFTER = timedelta(seconds=10)
+"""Younger events belong to the request that wrote them."""
+RECONCILE_BATCH = 200
+CLAIMS_KEPT = timedelta(days=30)
+"""After that nobody can book the time any more, and its claims only make the index bigger."""
+
+BOOKED_STATUSES = frozenset({CampaignStatus.BOOKING_INITIATED, CampaignStatus.BOOKING_COMPLETED})
+"""Only from here does a visit that falls away lead a campaign anywhere."""
+
+_NO_SHOW_SUMMARY = "The patient did not come to a visit. Please call and offer a new one."
+
+_Kind = AppointmentEventKind
+_LETTERS = {
+    _Kind.BOOKED: "visit_booked",
+    _Kind.MOVED: "visit_changed",
+    _Kind.CANCELLED: "visit_cancelled",
+    _Kind.DELETED: "visit_cancelled",
+}
+
+
+class AppointmentEffects:
+    """Carries changes of visits to everything else they concern."""
+
+    def __init__(
+        self,
+        *,
+        repositories: Repositories,
+        lifecycle: CampaignLifecycle,
+        clinic: ClinicService,
+        newcomers: Newcomers,
+        composer: Composer,
+        links: Links,
+        outbox: Outbox,
+        clock: Clock,
+    ) -> None:
+        self._repositories = repositories
+        self._appointments = repositories.appointments
+        self._lifecycle = lifecycle
+        self._clinic = clinic
+        self._newcomers = newcomers
+        self._composer = composer
+        self._links = links
+        self._outbox = outbox
+        self._clock = clock
+
+    async def apply(self, appointment: Appointment) -> None:
+        """Do everything the visit's pending event asks for, then remove the event.
+
+        Raises `PatientHasVisitError` where the visit turned out to be a second one of somebody who
+        was stored meanwhile; it is out of the book then.
+        """
+        event = appointment.pending_event
+        if event is None:
+            return
+        appointment = await self._newcomers.settle(appointment)
+        await self._reach_campaign(appointment, event)
+        if event.kind == _Kind.COMPLETED:
+            await self._reach_patient(appointment, event)
+        await self._notify(appointment, event)
+        if event.kind == _Kind.DELETED:
+            await self._remove(appointment, event)
+        else:
+            await self._appointments.clear_event(appointment)
+
+    async def apply_now(self, appointment: Appointment) -> None:
+        """`apply`, for a request whose change is stored already: that change stands.
+
+        A fault in what follows would make an error of a visit that exists, so it is logged and
+        left to the reconciler.
+        """
+        try:
+            await self.apply(appointment)
+        except Exception:
+            logger.exception(
+                "effects of a visit are left to the reconciler",
+                extra={"appointment_id": str(appointment.id)},
+            )
+
+    async def reconcile(self) -> int:
+        """Finish what a crash cut short, and drop claims on time long past; how much was done."""
+        now = self._clock.now()
+        waiting = await self._appointments.with_pending_event(
+            now - RECONCILE_AFTER, RECONCILE_BATCH
+        )
+        done = 0
+        for appointment in waiting:
+            done += await self._finish(appointment)
+        return done + await self._appointments.free_claims_before(now - CLAIMS_KEPT)
+
+    async def _finish(self, seen: Appointment) -> bool:
+        """One visit of the reconciler; another one's fault must not keep it waiting."""
+        try:
+            current = await self._appointments.get(seen.id)
+            # A newer change did its own effects, and these first.
+            if current is None or current.sequence != seen.sequence:
+                return False
+            await self.apply(current)
+        except AppError as refusal:
+            logger.warning(
+                "a visit that a crash cut short was refused",
+                extra={"appointment_id": str(seen.id), "problem": refusal.slug},
+            )
+        except Exception:
+            logger.exception("effects of a visit failed", extra={"appointment_id": str(seen.id)})
+            return False
+        return True
+
+    # The campaign
+
+    async def _reach_campaign(self, appointment: Appointment, event: AppointmentEvent) -> None:
+        if appointment.campaign_id is None:
+            return
+        campaign = await self._repositories.campaigns.get(appointment.campaign_id)
+        if campaign is None:
+            return
+        if event.kind == _Kind.BOOKED:
+            await self._campaign_booked(campaign, appointment, event)
+        elif event.kind == _Kind.CONFIRMED:
+            await self._move(campaign, CampaignStatus.BOOKING_COMPLETED, event)
+        elif event.kind == _Kind.MOVED:
+            await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event)
+        elif event.kind == _Kind.COMPLETED:
+            await self._move(campaign, CampaignStatus.RECOVERED, event)
+        elif campaign.status in BOOKED_STATUSES:
+            await self._campaign_lost_visit(campaign, appointment, event)
+
+    async def _campaign_booked(
+        self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent
+    ) -> None:
+        """The funnel first: after a crash the status shows whether everything was done."""
+        if appointment.created_from == CreatedFrom.AI_AGENT_FORM and campaign.is_active:
+            funnel = {
+                "booking_funnel.status": BookingFunnelStatus.FORM_SUBMITTED,
+                "booking_funnel.submitted_at": event.at,
+            }
+            await self._repositories.campaigns.update_fields(campaign.id, funnel)
+        await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event)
+
+    async def _campaign_lost_visit(
+        self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent
+    ) -> None:
+        """Cancelled, deleted or no-show: only the last live visit takes the campaign with it."""
+        if await self._appointments.live_for_campaign(campaign.id, other_than=appointment.id):
+            return
+        if event.kind == _Kind.NO_SHOW:
+            await self._ask_for_person(campaign, event)
+            return
+        clinic = await self._clinic.current()
+        next_at = follow_up_after_reply(event.at, clinic.zone)
+        await self._lifecycle.move(
+            campaign,
+            CampaignStatus.RE_ENGAGED,
+            by=event.by,
+            fields={"follow_up_details.next_attempt_at": next_at},
+            only_from=BOOKED_STATUSES,
+        )
+
+    async def _ask_for_person(self, campaign: Campaign, event: AppointmentEvent) -> None:
+        """Attention first: seen by staff even where a crash keeps the status from moving."""
+        await self._lifecycle.raise_attention(
+            campaign.id, reason="no_show", summary=_NO_SHOW_SUMMARY, urgency=Urgency.NORMAL
+        )
+        details = HandoffDetails(
+            reason="no_show",
+            summary=_NO_SHOW_SUMMARY,
+            handed_off_at=event.at,
+            requested_by=event.by,
+        )
+        await self._lifecycle.move(
+            campaign,
+            CampaignStatus.HANDOFF_REQUIRED,
+            by=event.by,
+            fields={"handoff_details": details.to_stored()},
+            only_from=BOOKED_STATUSES,
+        )
+
+    async def _move(self, campaign: Campaign, to: CampaignStatus, event: AppointmentEvent) -> None:
+        """Where the table does not allow it, the visit changed and the campaign stays."""
+        result = await self._lifecycle.move(campaign, to, by=event.by)
+        if result.is_refused:
+            logger.info(
+                "a visit changed and its campaign stays",
+                extra={"campaign_id": str(campaign.id), "status": result.campaign.status},
+            )
+
+    # The patient
+
+    async def _reach_patient(self, appointment: Appointment, event: AppointmentEvent) -> None:
+        """They are a patient of the practice now, and due again or not."""
+        due = event.next_follow_up_date or await self._due_after(appointment)
+        treatment = Treatment(
+            procedure_name=appointment.service_name,
+            procedure_date=appointment.appointment_date,
+            next_follow_up_date=due,
+        )
+        await self._repositories.patients.record_visit(appointment.patient_id, treatment, due)
+
+    async def _due_after(self, appointment: Appointment) -> datetime | None:
+        service = await self._repositories.services.with_service_id(appointment.service_id)
+        if service is None or service.recall_interval_months is None:
+            return None
+        zone = (await self._clinic.current()).zone
+        day = local_day(appointment.appointment_date, zone)
+        return day_bounds(months_later(day, service.recall_interval_months), zone)[0]
+
+    # The mail
+
+    async def _notify(self, appointment: Appointment, event: AppointmentEvent) -> None:
+        """One letter for a change of a visit still ahead; a visit in the past needs none."""
+        purpose = _LETTERS.get(event.kind)
+        is_ahead = appointment.appointment_date > self._clock.now()
+        if purpose is None or not is_ahead or not event.concerns_live_visit:
+            return
+        patient = await self._repositories.patients.get(appointment.patient_id)
+        if patient is None or patient.email is None:
+            return
+        clinic = await self._clinic.current()
+        compose = {
+            "visit_booked": self._composer.visit_booked,
+            "visit_changed": self._composer.visit_changed,
+            "visit_cancelled": self._composer.visit_cancelled,
+        }[purpose]
+        letter = compose(clinic, patient, appointment, self._links.manage_link(appointment.id))
+        await self._outbox.enqueue(
+            Draft(
+                patient_id=patient.id,
+                subject=letter.subject,
+                content=letter.content,
+                message_class=MessageClass.VISIT_NOTICE,
+                dedupe_key=f"appointment:{appointment.id}:{purpose}:{appointment.sequence}",
+                campaign_id=appointment.campaign_id,
+                appointment_id=appointment.id,
+                by=event.by,
+            )
+        )
+
+    # The end
+
+    async def _remove(self, appointment: Appointment, event: AppointmentEvent) -> None:
+        """Keep what it was, then remove it. The entry's id is the visit's: it is written once."""
+        what_it_was = {**appointment.to_stored(), "status": event.status_before}
+        for machinery in ("_id", "claims", "pending_event"):
+            what_it_was.pop(machinery, None)
+        entry = AuditEntry(
+            id=appointment.id,
+            actor=event.by,
+            action="delete",
+            subject="appointment",
+            subject_id=str(appointment.id),
+            at=event.at,
+            details=what_it_was,
+        )
+        try:
+            await self._repositories.audit.insert(entry)
+        except DuplicateValueError:
+            logger.info("deletion recorded before", extra={"appointment_id": entry.subject_id})
+        await self._appointments.delete(appointment.id)
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month, or its last day where that month is shorter."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

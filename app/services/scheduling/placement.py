@@ -1,0 +1,159 @@
+"""Finding a provider and a chair for a visit, where the database has the last word.
+
+The engine proposes pairs from what was stored a moment ago; the unique index on claims refuses
+whatever has been taken since. A refusal says whose time is in the way, so pairs that share it are
+passed over.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from app.core.clock import Clock
+from app.db.errors import DuplicateValueError
+from app.db.indexes import APPOINTMENT_CLAIMS
+from app.db.repositories import Repositories
+from app.models.appointment import Appointment
+from app.models.base import PyObjectId
+from app.models.schedule import Clinic, Service
+from app.services.scheduling.availability import AvailabilityService
+from app.services.scheduling.claims import (
+    chair_key,
+    claims_for,
+    patient_key,
+    provider_key,
+)
+from app.services.scheduling.engine import Candidates, Pair, candidates_at
+from app.services.scheduling.localtime import local_day
+from app.services.scheduling.refusals import not_bookable, patient_has_visit, slot_taken
+from app.services.scheduling.schedule_reader import Question, ScheduleReader
+
+PRIMARY_KEY = "_id_"
+
+Write = Callable[[Pair, list[str]], Awaitable[Appointment]]
+"""Stores the visit with this pair and these claims; raises `DuplicateValueError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """A visit that needs a provider and a chair."""
+
+    appointment_id: PyObjectId
+    service: Service
+    patient_id: PyObjectId
+    starts_at: datetime
+    provider_id: PyObjectId | None = None
+    chair_id: PyObjectId | None = None
+    staff: bool = False
+    now_with: Pair | None = None
+    """Where a visit that is moved stands: its provider and chair are tried first."""
+
+    def question(self) -> Question:
+        """Which times suit it."""
+        return Question(
+            service=self.service,
+            provider_id=self.provider_id,
+            chair_id=self.chair_id,
+            patient_id=self.patient_id,
+            moving=self.appointment_id if self.now_with else None,
+        )
+
+    def claims(self, pair: Pair) -> list[str]:
+        """What it occupies with this pair."""
+        return claims_for(
+            pair.provider_id,
+            pair.chair_id,
+            self.patient_id,
+            self.starts_at,
+            duration_minutes=self.service.duration_minutes,
+            buffer_before=self.service.buffer_before_minutes,
+            buffer_after=self.service.buffer_after_minutes,
+        )
+
+
+class Placement:
+    """Puts visits into the book."""
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        reader: ScheduleReader,
+        availability: AvailabilityService,
+        clock: Clock,
+    ) -> None:
+        self._appointments = repositories.appointments
+        self._reader = reader
+        self._availability = availability
+        self._clock = clock
+
+    async def place(self, clinic: Clinic, placing: Placing, write: Write) -> Appointment:
+        """Store the visit through `write` with the first pair that the database accepts.
+
+        A new visit that turns out to be stored already, under its own id, is the answer. Raises
+        `NotBookableError`, `SlotTakenError` or `PatientHasVisitError`, and what `write` raises.
+        """
+        found = await self._candidates(clinic, placing)
+        if found.refusal is not None:
+            raise not_bookable(found.refusal, placing.starts_at, clinic, staff=placing.staff)
+        taken: set[str] = set()
+        for pair in _in_order(found.pairs, placing.now_with):
+            if taken.isdisjoint((provider_key(pair.provider_id), chair_key(pair.chair_id))):
+                stored = await self._attempt(pair, placing, write, taken)
+                if stored is not None:
+                    return stored
+        return await self._own(placing) or await self._refuse(
+            clinic,
+            placing,
+            patient_busy=found.patient_busy or patient_key(placing.patient_id) in taken,
+        )
+
+    async def _candidates(self, clinic: Clinic, placing: Placing) -> Candidates:
+        day = local_day(placing.starts_at, clinic.zone)
+        timetable = await self._reader.timetable(clinic, placing.question(), day, day)
+        return candidates_at(timetable, placing.starts_at, self._clock.now(), staff=placing.staff)
+
+    async def _attempt(
+        self, pair: Pair, placing: Placing, write: Write, taken: set[str]
+    ) -> Appointment | None:
+        """Store it, or add to `taken` whose time is in the way. No pair helps a busy patient."""
+        if patient_key(placing.patient_id) in taken:
+            return None
+        claims = placing.claims(pair)
+        try:
+            return await write(pair, claims)
+        except DuplicateValueError as error:
+            if error.index == PRIMARY_KEY:
+                return await self._own(placing)
+            if error.index != APPOINTMENT_CLAIMS:
+                raise
+        holders = await self._appointments.holding_any(claims)
+        taken.update(_shared_resources(holders, claims))
+        return next((one for one in holders if one.id == placing.appointment_id), None)
+
+    async def _own(self, placing: Placing) -> Appointment | None:
+        """A new visit that another run of the same request has stored meanwhile."""
+        if placing.now_with is not None:
+            return None
+        return await self._appointments.get(placing.appointment_id)
+
+    async def _refuse(self, clinic: Clinic, placing: Placing, *, patient_busy: bool) -> NoReturn:
+        free = await self._availability.nearest(clinic, placing.question(), placing.starts_at)
+        refuse = patient_has_visit if patient_busy else slot_taken
+        raise refuse(placing.starts_at, clinic, free)
+
+
+def _in_order(pairs: Sequence[Pair], first: Pair | None) -> list[Pair]:
+    """The engine's order, but for a moved visit: its provider comes first, then its chair."""
+    if first is None:
+        return list(pairs)
+    return sorted(
+        pairs,
+        key=lambda one: (one.provider_id != first.provider_id, one.chair_id != first.chair_id),
+    )
+
+
+def _shared_resources(holders: Collection[Appointment], claims: Collection[str]) -> set[str]:
+    wanted = set(claims)
+    held = (claim for one in holders for claim in one.claims or () if claim in wanted)
+    return {claim.rpartition("@")[0] for claim in held}
