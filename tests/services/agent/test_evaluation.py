@@ -1,8 +1,10 @@
 """The evaluation counts right, and its set is what the specification asks for."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from itertools import count
 
 import pytest
@@ -24,6 +26,7 @@ from app.services.agent.evaluation import (
     load_replies,
 )
 from app.services.agent.evaluation_text import report_text
+from app.services.agent.guards.wording import sentences
 
 THRESHOLD = 0.5
 
@@ -63,6 +66,10 @@ def reply(text: str, label: Intent, lang: str = "en") -> LabelledReply:
     return LabelledReply(text=text, label=label, lang=lang)
 
 
+def words(text: str) -> set[str]:
+    return set(" ".join(sentences(text)).split())
+
+
 def steady_timer() -> float:
     return 0.0
 
@@ -76,6 +83,14 @@ class TestEvaluationSet:
     def test_no_reply_is_there_twice(self) -> None:
         texts = [labelled.text.casefold() for labelled in load_replies()]
         assert len(texts) == len(set(texts))
+
+    def test_no_reply_is_trained_on_nor_one_that_has_nearly_the_same_words(self) -> None:
+        data = files("app.services.agent") / "data" / "training_replies.jsonl"
+        lines = data.read_text(encoding="utf-8").splitlines()
+        trained = [words(json.loads(line)["text"]) for line in lines]
+        for labelled in load_replies():
+            own = words(labelled.text)
+            assert not own or max(len(own & seen) / len(own | seen) for seen in trained) < 0.8
 
     def test_an_eighth_is_spanish_and_three_more_languages_are_there(self) -> None:
         counted = Counter(labelled.lang for labelled in load_replies())
