@@ -76,6 +76,8 @@ class Decision(StoredModel):
     campaign_status: str | None = None
     reason: str | None = None
     answer: str | None = None
+    postpone_until: UtcDatetime | None = None
+    opts_out_too: bool | None = None
     requested_by: str = "agent"
 
 

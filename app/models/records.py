@@ -47,6 +47,7 @@ class InboundEvent(StoredModel):
     not_before: UtcDatetime
     lease_until: UtcDatetime | None = None
     error: str | None = None
+    note: str | None = None
     done_at: UtcDatetime | None = None
     created_at: UtcDatetime
     updated_at: UtcDatetime

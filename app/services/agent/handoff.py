@@ -1,0 +1,85 @@
+"""What a person reads when they take over: who, what they want, what was said, what is open."""
+
+from datetime import datetime
+
+from app.models.campaign import Campaign, CampaignStatus, CampaignType
+from app.models.decision import AiAnalysis, Intent
+from app.models.interaction import Direction, Interaction, MessageClass
+from app.models.patient import Patient, PatientType
+from app.services.agent.policy import Reason
+
+MAX_EXCERPT_CHARACTERS = 240
+"""Enough to recognise the message; the whole of it stands in the conversation."""
+
+_WANTS = {
+    Intent.BOOKING_REQUEST: "wants a visit",
+    Intent.SERVICE_DENIAL: "does not want this now",
+    Intent.QUESTION: "asks a question",
+    Intent.IRRELEVANT_CONFUSED: "writes about something the assistant does not deal with",
+    Intent.OPT_OUT: "wants no more messages",
+    Intent.EMERGENCY: "may need care today",
+    Intent.BOUNCE: "could not be reached",
+    Intent.AUTO_REPLY: "sent an automatic reply",
+    Intent.UNVERIFIED_SENDER: "is written about from an address that is not theirs",
+    Intent.THIRD_PERSON: "is written about by somebody else, or the message is not theirs",
+}
+_OPEN = {
+    Reason.BOOKING_REQUEST: "Open: agree on a time, or on a change of the visit.",
+    Reason.DECLINED: "Open: decide whether this is a no, and close the campaign.",
+    Reason.QUESTION: "Open: answer the question.",
+    Reason.QUESTION_WITHOUT_ANSWER: "Open: answer it; the knowledge base has nothing on this.",
+    Reason.IRRELEVANT_OR_CONFUSED: "Open: read it and answer.",
+    Reason.LOW_CONFIDENCE: "Open: the assistant is not sure what is meant; read it and answer.",
+    Reason.SEVERAL_REQUESTS: "Open: it says several things at once; answer all of them.",
+    Reason.TOO_MANY_TURNS: "Open: the assistant has answered often enough today; take over.",
+    Reason.EMERGENCY: "Open: call them now. The emergency text with the phone number was queued.",
+    Reason.OPTED_OUT: "Open: no more messages to them; see what their visit or question needs.",
+    Reason.OPT_OUT_SUSPECTED: "Open: it may ask for no more messages, and was taken so; read it.",
+    Reason.UNVERIFIED_SENDER: "Open: find out who wrote. Nothing was answered.",
+    Reason.THIRD_PERSON: "Open: find out what happened, nothing is sent until then.",
+    Reason.BOUNCED: "Open: mail to their address came back; reach them another way.",
+    Reason.PROCESSING_FAILED: "Open: the assistant failed on this message; read it and answer.",
+}
+
+
+def handoff_summary(patient: Patient, campaign: Campaign, reply: Interaction, reason: str) -> str:
+    """A few lines for ten seconds. For staff only: it names the patient and quotes the reply."""
+    intent = reply.ai_analysis.intent if reply.ai_analysis else Intent.IRRELEVANT_CONFUSED
+    return (
+        f"{patient.name} ({_kind(patient, campaign)}) {_WANTS[intent]}. "
+        f"Said: \u201c{_excerpt(reply.content)}\u201d "
+        f"{_OPEN.get(Reason(reason), 'Open: read it and answer.')}"
+    )
+
+
+def engagement_summary(said: list[Interaction], analysis: AiAnalysis, at: datetime) -> str:
+    """Where the conversation stands, without a word of it: last intent, its day, and the turns."""
+    replies = sum(1 for message in said if message.direction == Direction.INCOMING)
+    answers = sum(
+        1
+        for message in said
+        if message.delivery and message.delivery.message_class == MessageClass.AGENT_ANSWER
+    )
+    certainty = "" if analysis.confidence is None else f" ({analysis.confidence:.0%})"
+    return (
+        f"Last reply {at.date().isoformat()}: {analysis.intent}{certainty}, "
+        f"{analysis.sentiment}. Replies: {replies}. Automatic answers: {answers}."
+    )
+
+
+_VISIT_STATUSES = frozenset({CampaignStatus.BOOKING_INITIATED, CampaignStatus.BOOKING_COMPLETED})
+
+
+def _kind(patient: Patient, campaign: Campaign) -> str:
+    who = "existing patient" if patient.patient_type == PatientType.EXISTING else "lead"
+    why = "recall" if campaign.campaign_type == CampaignType.RECALL else "recovery"
+    if campaign.status in _VISIT_STATUSES:
+        return f"{who}, {why}, has a visit booked"
+    return f"{who}, {why}" if campaign.is_active else f"{who}, {why} ended"
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    if len(line) <= MAX_EXCERPT_CHARACTERS:
+        return line
+    return line[:MAX_EXCERPT_CHARACTERS].rsplit(" ", 1)[0] + "\u2026"

@@ -1,0 +1,131 @@
+"""Reads a reply: guards first, then the engine, and what the two together say."""
+
+import logging
+import re
+from datetime import date
+
+from app.models.decision import AiAnalysis, Evidence, Intent, Sentiment, Urgency
+from app.models.interaction import Interaction
+from app.services.agent.engine import Engine
+from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
+from app.services.agent.guards.third_person import ThirdPerson
+from app.services.agent.intent import INTENT_THRESHOLD, IntentPrediction
+from app.services.agent.policy import Reading
+from app.services.agent.verdict import Verdict, combine
+
+logger = logging.getLogger(__name__)
+
+GUARD_ENGINE = "guard"
+MAX_NOTE_CHARACTERS = 200
+MAX_NOTES = 20
+
+_SETTLED_BY_GUARDS = frozenset(
+    {Intent.BOUNCE, Intent.AUTO_REPLY, Intent.UNVERIFIED_SENDER, Intent.EMERGENCY}
+)
+"""Findings that no engine can add to: it is not asked."""
+
+# RFC 3463: class 4 is a persistent transient failure, class 5 a permanent one.
+_TRANSIENT = re.compile(
+    r"(?<![\d.])4\.\d{1,3}\.\d{1,3}(?![\d.])|\bdelay(?:ed)?\b|\bstill being\b", re.I
+)
+_PERMANENT = re.compile(r"(?<![\d.])5\.\d{1,3}\.\d{1,3}(?![\d.])")
+
+
+class ReplyReader:
+    """Turns an incoming message into a `Reading`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def read(
+        self, interaction: Interaction, patient_email: str | None, today: date
+    ) -> Reading:
+        """What `interaction` says. Raises whatever the engine raises where only it can decide."""
+        findings = run_guards(
+            GuardInput(
+                text=interaction.content,
+                subject=interaction.subject or "",
+                sender=interaction.sender or "",
+                patient_email=patient_email,
+                today=today,
+            )
+        )
+        prediction = await self._predict(findings, interaction)
+        verdict = combine(findings, prediction, INTENT_THRESHOLD)
+        return self._reading(interaction, findings, prediction, verdict)
+
+    async def _predict(
+        self, findings: GuardFindings, interaction: Interaction
+    ) -> IntentPrediction | None:
+        """The engine's word, unless a guard settles it. An opt-out does not wait for an engine."""
+        leading = first_finding(findings)
+        if leading in _SETTLED_BY_GUARDS:
+            return None
+        try:
+            return await self._engine.classify(interaction.content)
+        except Exception:
+            if leading is None:
+                raise
+            logger.exception("engine failed", extra={"interaction_id": str(interaction.id)})
+            return None
+
+    def _reading(
+        self,
+        interaction: Interaction,
+        findings: GuardFindings,
+        prediction: IntentPrediction | None,
+        verdict: Verdict,
+    ) -> Reading:
+        is_death = findings.third_person == ThirdPerson.DEATH and verdict.intent == Intent.OPT_OUT
+        intent = Intent.THIRD_PERSON if is_death else verdict.intent
+        return Reading(
+            analysis=self._analysis(intent, findings, prediction, verdict),
+            is_certain=not verdict.needs_person,
+            returns_on=findings.returns_on,
+            is_hard_bounce=_is_hard(interaction),
+            opts_out_too=verdict.opt_out and intent != Intent.OPT_OUT,
+        )
+
+    def _analysis(
+        self,
+        intent: Intent,
+        findings: GuardFindings,
+        prediction: IntentPrediction | None,
+        verdict: Verdict,
+    ) -> AiAnalysis:
+        by_guard = first_finding(findings) is not None
+        is_urgent = intent == Intent.EMERGENCY or bool(findings.emergency)
+        return AiAnalysis(
+            intent=intent,
+            sentiment=prediction.sentiment if prediction else Sentiment.NEUTRAL,
+            confidence=None if by_guard else verdict.confidence,
+            urgency=Urgency.URGENT if is_urgent else Urgency.NORMAL,
+            engine=GUARD_ENGINE if by_guard else self._engine.name,
+            engine_version=None if by_guard else self._engine.version,
+            evidence=_evidence(intent, findings, prediction, verdict, by_guard=by_guard),
+            secondary_intents=list(prediction.secondary) if prediction else [],
+        )
+
+
+def _evidence(
+    intent: Intent,
+    findings: GuardFindings,
+    prediction: IntentPrediction | None,
+    verdict: Verdict,
+    *,
+    by_guard: bool,
+) -> Evidence:
+    notes = [*verdict.reasons]
+    if findings.automatic_evidence:
+        notes.append(f"sign:{findings.automatic_evidence}")
+    return Evidence(
+        guard=intent.value.lower() if by_guard else None,
+        notes=[note[:MAX_NOTE_CHARACTERS] for note in notes[:MAX_NOTES]],
+        probabilities=prediction.probabilities if prediction else {},
+    )
+
+
+def _is_hard(interaction: Interaction) -> bool:
+    """Whether a bounce is for good. In doubt yes: a dead address must not be written to again."""
+    text = f"{interaction.subject or ''}\n{interaction.raw_content or interaction.content}"
+    return _PERMANENT.search(text) is not None or _TRANSIENT.search(text) is None

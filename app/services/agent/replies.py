@@ -1,0 +1,134 @@
+"""A reply together with everything it is about, and how its effects are named and queued."""
+
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import Protocol
+
+from app.db.repositories import Repositories
+from app.models.base import PyObjectId
+from app.models.campaign import Campaign
+from app.models.decision import AiAnalysis, Intent, Urgency
+from app.models.interaction import Decision, Interaction, MessageClass
+from app.models.patient import Patient, normalise_email
+from app.models.records import Suppression, SuppressionReason
+from app.models.schedule import Clinic
+from app.services.agent.guards.sender import is_same_address
+from app.services.outreach.letters import Letter
+from app.services.outreach.outbox import Draft, Outbox
+
+AGENT = "agent"
+
+UNREAD = AiAnalysis(intent=Intent.IRRELEVANT_CONFUSED, engine="none")
+"""Stands for the analysis of a message that no engine could be asked about."""
+
+
+class Alerts(Protocol):
+    """Tells staff that somebody waits for them."""
+
+    async def attention_raised(self, campaign_id: PyObjectId, urgency: Urgency) -> None:
+        """At once where urgent, else with the next digest; telling twice is telling once."""
+        ...
+
+    async def unmatched_arrived(self, interaction_id: PyObjectId, urgency: Urgency) -> None:
+        """The same for a message that belongs to no campaign."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A decided reply outside every campaign. No patient: nobody knows who wrote."""
+
+    interaction: Interaction
+    decision: Decision
+    clinic: Clinic
+    patient: Patient | None
+
+    @property
+    def analysis(self) -> AiAnalysis:
+        """What was read in it."""
+        return self.interaction.ai_analysis or UNREAD
+
+
+@dataclass(frozen=True)
+class CampaignReply:
+    """A decided reply in a campaign of a known patient."""
+
+    interaction: Interaction
+    decision: Decision
+    clinic: Clinic
+    patient: Patient
+    campaign: Campaign
+
+    @property
+    def analysis(self) -> AiAnalysis:
+        """What was read in it."""
+        return self.interaction.ai_analysis or UNREAD
+
+
+def reply_key(interaction_id: PyObjectId, purpose: str) -> str:
+    """The dedupe key of one effect of one reply."""
+    return f"reply:{interaction_id}:{purpose}"
+
+
+class ReplyMail:
+    """Queues what is sent because of a reply, once for each reply and purpose."""
+
+    def __init__(self, repositories: Repositories, outbox: Outbox) -> None:
+        self._repositories = repositories
+        self._outbox = outbox
+
+    async def queue(
+        self,
+        interaction: Interaction,
+        patient: Patient,
+        letter: Letter,
+        message_class: MessageClass,
+        purpose: str,
+    ) -> None:
+        """Queue `letter` as an answer in the thread of `interaction`."""
+        draft = Draft(
+            patient_id=patient.id,
+            campaign_id=interaction.campaign_id,
+            subject=letter.subject,
+            content=letter.content,
+            message_class=message_class,
+            dedupe_key=reply_key(interaction.id, purpose),
+            channel=interaction.channel,
+            in_reply_to=_message_id(interaction),
+        )
+        await self._outbox.enqueue(draft)
+
+    async def is_queued(self, interaction: Interaction, purpose: str) -> bool:
+        """Whether an earlier run got as far as this message."""
+        key = reply_key(interaction.id, purpose)
+        return await self._repositories.interactions.with_dedupe_key(key) is not None
+
+    async def suppress_sender(self, interaction: Interaction) -> None:
+        """Stop mail to an address whose owner asked for that and is no patient we can name."""
+        address = sender_address(interaction.sender or "")
+        if address is not None:
+            await self._repositories.suppressions.add(
+                Suppression(
+                    address=address,
+                    reason=SuppressionReason.OPT_OUT,
+                    at=interaction.timestamp,
+                    source=interaction_source(interaction),
+                )
+            )
+
+
+def _message_id(interaction: Interaction) -> str | None:
+    """The sender's own id of the message, out of the key it is stored under."""
+    prefix = f"relay:{interaction.thread_id}:"
+    return interaction.provider_id.removeprefix(prefix) if interaction.provider_id else None
+
+
+def interaction_source(interaction: Interaction) -> str:
+    """How a suppression names the message it goes back to."""
+    return f"interaction:{interaction.id}"
+
+
+def sender_address(sender: str) -> str | None:
+    """The one address that a sender field names, as it is compared; `None` for anything odd."""
+    address = parseaddr(sender)[1]
+    return normalise_email(address) if is_same_address(sender, address) else None

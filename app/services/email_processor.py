@@ -1,0 +1,192 @@
+"""Reads a Pub/Sub push into something that can be stored, or says why it is none.
+
+The envelope is Google's (`{"message": {"data", "messageId", ...}, "subscription"}`); what `data`
+holds is either Gmail's notification or, from a relay or in a trial without Gmail, the message
+itself. Everything is checked by hand and strictly: `base64.urlsafe_b64decode("!!")` is `b""`, and
+JSON may hold lone surrogates that no database can store. Errors never repeat what was sent.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from app.core.errors import AppError
+
+MAX_ID_CHARACTERS = 256
+MAX_SUBSCRIPTION_CHARACTERS = 512
+MAX_ADDRESS_CHARACTERS = 320
+"""RFC 5321, section 4.5.3.1: 64 for the local part, 255 for the domain, and the @."""
+MAX_SUBJECT_CHARACTERS = 998
+"""RFC 5322, section 2.1.1: the longest line of a header."""
+MAX_CONTENT_CHARACTERS = 262_144
+
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DIGITS = re.compile(r"\d{1,20}", re.ASCII)
+
+
+class InvalidEnvelopeError(AppError):
+    """The body of a push is not what Pub/Sub, Gmail or a relay sends."""
+
+    status = 400
+    slug = "invalid-envelope"
+    title = "Not a Pub/Sub push"
+
+
+@dataclass(frozen=True)
+class RelayMessage:
+    """A message that a relay delivers whole. `sender` is as given, perhaps with a display name."""
+
+    thread_id: str
+    message_id: str
+    sender: str
+    content: str
+    subject: str | None = None
+
+    def to_payload(self) -> dict[str, Any]:
+        """As it is stored until it is processed."""
+        return {
+            "form": "relay",
+            "thread_id": self.thread_id,
+            "message_id": self.message_id,
+            "from": self.sender,
+            "subject": self.subject,
+            "content": self.content,
+        }
+
+
+@dataclass(frozen=True)
+class GmailNotification:
+    """Gmail's word that a mailbox changed; what changed has to be asked for."""
+
+    email_address: str
+    history_id: int
+
+    def to_payload(self) -> dict[str, Any]:
+        """As it is stored until it is processed."""
+        return {
+            "form": "gmail",
+            "emailAddress": self.email_address,
+            "historyId": str(self.history_id),
+        }
+
+
+@dataclass(frozen=True)
+class PushEnvelope:
+    """One push: who delivered it under which id, and what it says."""
+
+    message_id: str
+    subscription: str
+    message: RelayMessage | GmailNotification
+
+    @property
+    def event_id(self) -> str:
+        """What a second delivery of the same push is recognised by."""
+        return f"pubsub:{self.subscription}:{self.message_id}"
+
+
+def parse_push(body: bytes) -> PushEnvelope:
+    """The push in `body`. Raises `InvalidEnvelopeError` for anything else."""
+    envelope = _json_object(body, "The body")
+    message = envelope.get("message")
+    if not isinstance(message, dict):
+        _refuse("`message` must be an object.")
+    data = _text(message, "data", MAX_CONTENT_CHARACTERS * 2)
+    return PushEnvelope(
+        message_id=_identifier(message, "messageId", MAX_ID_CHARACTERS),
+        subscription=_subscription(envelope),
+        message=_content_of(_json_object(_decoded(data), "`message.data`")),
+    )
+
+
+def message_of(payload: dict[str, Any]) -> RelayMessage | GmailNotification:
+    """The message a stored payload was made from. Raises `InvalidEnvelopeError`."""
+    return _content_of(payload)
+
+
+def _subscription(envelope: dict[str, Any]) -> str:
+    """Pub/Sub always names it; a hand-made push may not."""
+    if envelope.get("subscription") is None:
+        return "-"
+    return _identifier(envelope, "subscription", MAX_SUBSCRIPTION_CHARACTERS)
+
+
+def _content_of(data: dict[str, Any]) -> RelayMessage | GmailNotification:
+    if "emailAddress" in data or "historyId" in data:
+        return GmailNotification(
+            email_address=_identifier(data, "emailAddress", MAX_ADDRESS_CHARACTERS),
+            history_id=_history_id(data),
+        )
+    subject = data.get("subject")
+    return RelayMessage(
+        thread_id=_identifier(data, "thread_id", MAX_ID_CHARACTERS),
+        message_id=_identifier(data, "message_id", MAX_ID_CHARACTERS),
+        sender=_identifier(data, "from", MAX_ADDRESS_CHARACTERS),
+        subject=None if subject is None else _text(data, "subject", MAX_SUBJECT_CHARACTERS),
+        content=_text(data, "content", MAX_CONTENT_CHARACTERS),
+    )
+
+
+def _history_id(data: dict[str, Any]) -> int:
+    """Gmail's manual shows a string, its pushes carry a number."""
+    value = data.get("historyId")
+    digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(digits, str) or not _DIGITS.fullmatch(digits):
+        _refuse("`historyId` must be a whole number.")
+    return int(digits)
+
+
+def _decoded(data: str) -> bytes:
+    """Strictly decoded base64 or base64url, padded or not."""
+    unpadded = data.rstrip("=")
+    padded_wrongly = unpadded != data and len(data) % 4 != 0
+    if not _BASE64.fullmatch(data) or padded_wrongly or len(unpadded) % 4 == 1:
+        _refuse("`message.data` is not base64.")
+    standard = unpadded.replace("-", "+").replace("_", "/")
+    return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+
+
+def _json_object(raw: bytes, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(raw.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        message = f"{name} is not JSON in UTF-8."
+        raise InvalidEnvelopeError(message) from error
+    if not isinstance(value, dict):
+        _refuse(f"{name} must be a JSON object.")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    message = f"{name} is not JSON."
+    raise ValueError(message)
+
+
+def _identifier(source: dict[str, Any], name: str, limit: int) -> str:
+    """A text on one line with something in it."""
+    value = _text(source, name, limit).strip()
+    if not value or _CONTROL.search(value):
+        _refuse(f"`{name}` must not be empty and holds no control characters.")
+    return value
+
+
+def _text(source: dict[str, Any], name: str, limit: int) -> str:
+    value = source.get(name)
+    if not isinstance(value, str):
+        _refuse(f"`{name}` is missing or not a string.")
+    if len(value) > limit:
+        _refuse(f"`{name}` is longer than {limit} characters.")
+    if not _is_storable(value):
+        _refuse(f"`{name}` is not valid Unicode.")
+    return value
+
+
+def _is_storable(value: str) -> bool:
+    """Whether it can be written in UTF-8: a JSON escape can spell half a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    raise InvalidEnvelopeError(sentence)

@@ -1,0 +1,57 @@
+"""Whose message this is: the thread first, then the sender's address, else a person decides."""
+
+from dataclasses import dataclass
+
+from app.db.repositories import Repositories
+from app.models.campaign import Campaign
+from app.models.patient import Patient
+from app.services.agent.replies import sender_address
+
+
+@dataclass(frozen=True)
+class Match:
+    """Whom and which campaign a message belongs to, as far as that can be told."""
+
+    patient: Patient | None = None
+    campaign: Campaign | None = None
+
+
+class MessageMatcher:
+    """Finds the conversation of an incoming message.
+
+    A known thread settles it, also where a stranger wrote in it: whether the sender is the patient
+    is a guard's question. Without one, families share mailboxes: an address that several patients
+    use only counts where exactly one of them is in a campaign.
+    """
+
+    def __init__(self, repositories: Repositories) -> None:
+        self._campaigns = repositories.campaigns
+        self._patients = repositories.patients
+
+    async def match(self, thread_id: str, sender: str) -> Match:
+        """The patient and the campaign; nothing where it would be a guess."""
+        in_thread = await self._by_thread(thread_id)
+        return in_thread or await self._by_sender(sender)
+
+    async def _by_thread(self, thread_id: str) -> Match | None:
+        campaign = await self._campaigns.with_thread(thread_id)
+        if campaign is None:
+            return None
+        patient = await self._patients.get(campaign.patient_id)
+        return Match(patient, campaign) if patient else None
+
+    async def _by_sender(self, sender: str) -> Match:
+        address = sender_address(sender)
+        patients = await self._patients.with_email(address) if address else []
+        if len(patients) == 1:
+            return Match(patients[0], await self._campaign_of(patients[0]))
+        campaigns = await self._campaigns.all_for(patient.id for patient in patients)
+        active = [campaign for campaign in campaigns if campaign.is_active]
+        if len(active) != 1:
+            return Match()
+        owner = next(patient for patient in patients if patient.id == active[0].patient_id)
+        return Match(owner, active[0])
+
+    async def _campaign_of(self, patient: Patient) -> Campaign | None:
+        active = await self._campaigns.active_for(patient.id)
+        return active or await self._campaigns.latest_for(patient.id)

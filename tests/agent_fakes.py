@@ -1,0 +1,236 @@
+"""The reactive path on a stage: real services over a real database, the engine scripted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.db.repositories import Repositories
+from app.models.base import PyObjectId
+from app.models.campaign import Campaign, CampaignChannel, CampaignStatus
+from app.models.decision import Intent, Sentiment, Urgency
+from app.models.interaction import Direction, Interaction
+from app.models.patient import Patient
+from app.models.records import InboundEvent, KnowledgeArticle
+from app.services.agent.actions import CampaignActions
+from app.services.agent.engine import Answer, KnowledgeIndex, Source
+from app.services.agent.intent import IntentPrediction
+from app.services.agent.knowledge import KnowledgeService
+from app.services.agent.outside import OutsideActions
+from app.services.agent.reactive import ReactivePath
+from app.services.agent.reading import ReplyReader
+from app.services.agent.replies import ReplyMail
+from app.services.campaigns import CampaignLifecycle
+from app.services.clinic import ClinicService
+from app.services.email_processor import RelayMessage
+from app.services.inbound import InboundProcessor
+from app.services.matching import MessageMatcher
+from app.services.metrics import Metrics
+from app.services.outreach.composer import Composer
+from app.services.outreach.consent import ConsentService
+from app.services.outreach.links import Links
+from app.services.outreach.outbox import Outbox
+from app.services.tokens import LinkTokens
+from app.services.work import WakeSignal
+from tests.factories import SECRET, make_campaign, make_patient
+
+THREAD = "thread-1"
+
+
+class NoIndex:
+    """The index of a scripted engine."""
+
+    size = 0
+
+
+class ScriptedEngine:
+    """Says what it was told to say, and remembers what it was asked."""
+
+    name = "scripted"
+    version = "1"
+
+    def __init__(self) -> None:
+        self.intent = Intent.BOOKING_REQUEST
+        self.confidence = 0.95
+        self.secondary: tuple[Intent, ...] = ()
+        self.reply = Answer(found=False, text="")
+        self.error: Exception | None = None
+        self.classified: list[str] = []
+        self.asked: list[str] = []
+        self.indexed: list[list[str]] = []
+
+    async def warm_up(self) -> None:
+        """See `Engine`."""
+
+    async def classify(self, text: str) -> IntentPrediction:
+        """See `Engine`."""
+        self.classified.append(text)
+        if self.error:
+            raise self.error
+        return IntentPrediction(
+            probabilities={self.intent: self.confidence},
+            intent=self.intent,
+            confidence=self.confidence,
+            secondary=self.secondary,
+            sentiment=Sentiment.NEUTRAL,
+        )
+
+    async def index(self, articles: Sequence[KnowledgeArticle]) -> KnowledgeIndex:
+        """See `Engine`."""
+        self.indexed.append([article.title for article in articles])
+        return NoIndex()
+
+    async def answer(self, index: KnowledgeIndex, question: str) -> Answer:  # noqa: ARG002
+        """See `Engine`."""
+        self.asked.append(question)
+        return self.reply
+
+
+@dataclass
+class RecordedAlerts:
+    """Remembers whom staff were told about."""
+
+    told: list[tuple[PyObjectId, Urgency]] = field(default_factory=list)
+
+    async def attention_raised(self, campaign_id: PyObjectId, urgency: Urgency) -> None:
+        """See `Alerts`."""
+        self.told.append((campaign_id, urgency))
+
+    async def unmatched_arrived(self, interaction_id: PyObjectId, urgency: Urgency) -> None:
+        """See `Alerts`."""
+        self.told.append((interaction_id, urgency))
+
+
+ANSWER = Answer(
+    found=True,
+    text="Whitening takes about one hour.",
+    sources=(Source("66f2a1b4c3d2e1f0a9b8c7d6", "Whitening", 0.9),),
+)
+
+
+class Stage:
+    """Everything the reactive path needs, and a patient with a campaign to play with."""
+
+    def __init__(self, repositories: Repositories, settings: Settings, clock: Clock) -> None:
+        self.repositories = repositories
+        self.clock = clock
+        self.engine = ScriptedEngine()
+        self.alerts = RecordedAlerts()
+        self.metrics = Metrics()
+        tokens = LinkTokens(SECRET, settings.jwt_algorithm, clock)
+        links = Links(settings, tokens)
+        self.lifecycle = CampaignLifecycle(repositories.campaigns, clock)
+        composer = Composer(links)
+        consent = ConsentService(
+            repositories=repositories, lifecycle=self.lifecycle, tokens=tokens, clock=clock
+        )
+        mail = ReplyMail(repositories, Outbox(repositories.interactions, clock, WakeSignal()))
+        self.actions = CampaignActions(
+            repositories=repositories,
+            lifecycle=self.lifecycle,
+            mail=mail,
+            composer=composer,
+            links=links,
+            consent=consent,
+            alerts=self.alerts,
+            metrics=self.metrics,
+            clock=clock,
+        )
+        self.knowledge = KnowledgeService(repositories, self.engine)
+        self.reactive = ReactivePath(
+            repositories=repositories,
+            settings=settings,
+            clinic=ClinicService(repositories, settings),
+            reader=ReplyReader(self.engine),
+            knowledge=self.knowledge,
+            in_campaign=self.actions,
+            outside=OutsideActions(
+                repositories=repositories,
+                mail=mail,
+                composer=composer,
+                consent=consent,
+                alerts=self.alerts,
+            ),
+            metrics=self.metrics,
+            clock=clock,
+        )
+        self.inbound = InboundProcessor(
+            repositories=repositories,
+            matcher=MessageMatcher(repositories),
+            reactive=self.reactive,
+            lifecycle=self.lifecycle,
+            alerts=self.alerts,
+            clock=clock,
+            jitter=lambda: 0.0,
+        )
+
+    async def patient(self, **given: object) -> Patient:
+        """A stored patient."""
+        return await self.repositories.patients.insert(make_patient(**given))
+
+    async def campaign(
+        self,
+        patient: Patient,
+        status: CampaignStatus = CampaignStatus.ATTEMPTING_RECOVERY,
+        **given: object,
+    ) -> Campaign:
+        """A stored campaign of theirs, its conversation running in `THREAD`."""
+        fields = {"channel": CampaignChannel(thread_id=THREAD), **given}
+        campaign = make_campaign(patient_id=patient.id, status=status, **fields)
+        return await self.repositories.campaigns.insert(campaign)
+
+    async def reply(
+        self,
+        patient: Patient | None,
+        campaign: Campaign | None,
+        text: str,
+        *,
+        sender: str | None = None,
+        subject: str = "Re: Your visit",
+        number: int = 1,
+        at: datetime | None = None,
+    ) -> Interaction:
+        """A recorded incoming message, not yet acted on."""
+        email = sender or (patient.email if patient else None)
+        return await self.repositories.interactions.record_incoming(
+            Interaction(
+                patient_id=patient.id if patient else None,
+                campaign_id=campaign.id if campaign else None,
+                direction=Direction.INCOMING,
+                subject=subject,
+                content=text,
+                raw_content=text,
+                sender=email,
+                timestamp=at or self.clock.now(),
+                thread_id=THREAD,
+                provider_id=f"relay:{THREAD}:m-{number}",
+            )
+        )
+
+    async def receive(
+        self, message: RelayMessage, *, event_id: str = "pubsub:test:1"
+    ) -> InboundEvent:
+        """A stored webhook event."""
+        now = self.clock.now()
+        event = InboundEvent(
+            id=event_id,
+            source="pubsub",
+            payload=message.to_payload(),
+            not_before=now,
+            created_at=now,
+            updated_at=now,
+        )
+        await self.repositories.inbound_events.store(event)
+        return event
+
+    async def campaign_now(self, campaign: Campaign) -> Campaign:
+        """The campaign as it stands."""
+        found = await self.repositories.campaigns.get(campaign.id)
+        assert found is not None
+        return found
+
+    async def outgoing(self, patient: Patient) -> list[Interaction]:
+        """Everything queued for a patient, oldest first."""
+        found = await self.repositories.interactions._find({"patient_id": patient.id})
+        return [message for message in found if message.direction == Direction.OUTGOING]
