@@ -101,14 +101,14 @@ async def app(settings: Settings, clock: FrozenClock, database: Database) -> Asy
     app = create_app(settings, clock=clock, background=False)
     async with LifespanManager(app) as manager:
         app.state.with_lifespan = manager.app
-        app.state.services = manager._state["services"]
+        app.state.lifespan_state = manager._state
         yield app
 
 
 @pytest.fixture
 def services(app: FastAPI) -> Services:
     """The services the application runs on."""
-    found = app.state.services
+    found = app.state.lifespan_state["services"]
     assert isinstance(found, Services)
     return found
 
@@ -119,6 +119,20 @@ async def app_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app.state.with_lifespan, client=("127.0.0.1", 50000))
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         yield client
+
+
+Drain = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def drain(services: Services) -> Drain:
+    """Does what the background loops would: incoming messages, then outgoing, until none is due."""
+
+    async def work_off() -> None:
+        while await services.agent.inbound.work_off() + await services.outreach.sender.work_off():
+            pass
+
+    return work_off
 
 
 HeadersFor = Callable[[StaffRole], Awaitable[dict[str, str]]]

@@ -41,6 +41,11 @@ def _comma_list(value: object) -> object:
     return value
 
 
+def _number_from_text(value: object) -> object:
+    """A literal of numbers does not read the text that an environment holds."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 OptionalText = Annotated[str | None, BeforeValidator(_blank_to_none)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
 OptionalEmail = Annotated[EmailStr | None, BeforeValidator(_blank_to_none)]
@@ -88,7 +93,9 @@ class Settings(BaseSettings):
     allow_new_patient_booking: bool = False
     booking_horizon_days: int = Field(default=180, ge=1, le=730)
     booking_lead_minutes: int = Field(default=120, ge=0, le=43200)
-    slot_grid_minutes: Literal[5, 10, 15, 20, 30, 60] = 15
+    slot_grid_minutes: Annotated[
+        Literal[5, 10, 15, 20, 30, 60], BeforeValidator(_number_from_text)
+    ] = 15
 
     # Addresses under which the outside reaches us
     public_base_url: Annotated[str | None, BeforeValidator(_blank_to_none)] = None

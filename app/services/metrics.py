@@ -19,6 +19,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._states: dict[str, set[str]] = {}
         self._requests = Counter(
             "http_requests",
             "Requests answered.",
@@ -99,8 +100,10 @@ class Metrics:
 
     def queue(self, name: str, depths: Mapping[str, int], oldest_age_seconds: float) -> None:
         """A queue as it stands: entries by state, and how late the oldest due one is."""
-        for state, depth in depths.items():
-            self._queue_depth.labels(name, state).set(depth)
+        seen = self._states.setdefault(name, set())
+        seen.update(depths)
+        for state in seen:  # a state that nothing is in any more is not among the depths
+            self._queue_depth.labels(name, state).set(depths.get(state, 0))
         self._queue_age.labels(name).set(oldest_age_seconds)
 
     def render(self) -> bytes:

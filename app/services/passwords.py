@@ -13,7 +13,6 @@ from functools import partial
 from typing import TypeVar
 
 from passlib.context import CryptContext
-from passlib.exc import PasswordValueError, UnknownHashError
 
 from app.core.errors import UnavailableError, UnprocessableError
 
@@ -64,7 +63,7 @@ def verify_and_renew(password: str, hashed: str) -> tuple[bool, str | None]:
     """Whether they match, and a new hash where the stored one is of an old kind."""
     try:
         matches, renewed = _context.verify_and_update(_normal(password), hashed)
-    except (PasswordValueError, UnknownHashError):  # a NUL byte for bcrypt; a damaged hash
+    except ValueError:  # passlib's own: a NUL byte for bcrypt, a damaged hash
         return False, None
     return matches, renewed
 

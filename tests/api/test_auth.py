@@ -1,0 +1,147 @@
+"""Signing in at the front door."""
+
+import httpx
+import pytest
+
+from app.models.role import StaffRole
+from app.services.container import Services
+from app.services.passwords import get_password_hash
+from tests.conftest import HeadersFor
+from tests.factories import make_staff
+from tests.fakes import FrozenClock
+
+pytestmark = pytest.mark.mongo
+
+LOGIN = "/api/v1/auth/login"
+ME = "/api/v1/users/me"
+PASSWORD = "the quick brown fox"
+
+
+@pytest.fixture
+async def _robin(services: Services) -> None:
+    """Somebody who can sign in."""
+    await services.repositories.staff.insert(
+        make_staff(
+            name="Robin Reception",
+            email="robin@example.com",
+            hashed_password=get_password_hash(PASSWORD),
+        )
+    )
+
+
+@pytest.mark.usefixtures("_robin")
+class TestLogin:
+    async def test_answers_a_token_that_lets_in(
+        self, app_client: httpx.AsyncClient, services: Services
+    ) -> None:
+        form = {"username": "Robin@example.com", "password": PASSWORD}
+
+        answer = await app_client.post(LOGIN, data=form)
+
+        assert answer.status_code == 200
+        body = answer.json()
+        assert set(body) == {"access_token", "token_type", "expires_in"}
+        assert (body["token_type"], body["expires_in"]) == ("bearer", 900)
+        me = await app_client.get(ME, headers={"Authorization": f"Bearer {body['access_token']}"})
+        robin = await services.repositories.staff.with_email("robin@example.com")
+        assert robin is not None
+        assert me.json() == {
+            "user_id": str(robin.id),
+            "name": "Robin Reception",
+            "email": "robin@example.com",
+            "role": "FRONT_DESK",
+        }
+
+    async def test_a_wrong_password_and_an_unknown_address_are_answered_alike(
+        self, app_client: httpx.AsyncClient
+    ) -> None:
+        wrong = await app_client.post(
+            LOGIN, data={"username": "robin@example.com", "password": "wrong"}
+        )
+        unknown = await app_client.post(
+            LOGIN, data={"username": "nobody@example.com", "password": PASSWORD}
+        )
+
+        assert wrong.status_code == unknown.status_code == 401
+        assert wrong.headers["www-authenticate"] == "Bearer"
+        differing = {"request_id"}
+        assert {k: v for k, v in wrong.json().items() if k not in differing} == {
+            k: v for k, v in unknown.json().items() if k not in differing
+        }
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            {"username": "r" * 300 + "@example.com", "password": PASSWORD},
+            {"username": "robin@example.com", "password": "x" * 60_000},
+            {"username": "robin@example.com", "password": "\0"},
+            {"username": "\0", "password": PASSWORD},
+            {"username": '{"$ne": null}', "password": PASSWORD},
+        ],
+        ids=["long address", "long password", "NUL password", "NUL address", "operator"],
+    )
+    async def test_odd_input_is_simply_wrong(
+        self, app_client: httpx.AsyncClient, form: dict[str, str]
+    ) -> None:
+        answer = await app_client.post(LOGIN, data=form)
+
+        assert answer.status_code == 401
+        assert answer.json()["detail"] == "The e-mail address or the password is wrong."
+
+    async def test_names_what_is_missing(self, app_client: httpx.AsyncClient) -> None:
+        answer = await app_client.post(LOGIN, data={"username": "robin@example.com"})
+
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["loc"] == ["body", "password"]
+
+    @pytest.mark.parametrize("content", [b"username=%ff%fe&password=%ff", b"\xff=\xff&&&=%%%"])
+    async def test_bytes_that_are_no_text_are_the_callers_fault(
+        self, app_client: httpx.AsyncClient, content: bytes
+    ) -> None:
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+
+        answer = await app_client.post(LOGIN, content=content, headers=kind)
+
+        assert 400 <= answer.status_code < 500
+
+
+class TestMe:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Authorization": "Bearer "},
+            {"Authorization": "Bearer garbage"},
+            {"Authorization": "Basic cm9iaW46cHc="},
+            {"Authorization": "Bearer " + "x" * 8_000},
+        ],
+        ids=["none", "empty", "garbage", "another scheme", "very long"],
+    )
+    async def test_lets_nobody_in_without_a_token(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str]
+    ) -> None:
+        answer = await app_client.get(ME, headers=headers)
+
+        assert answer.status_code == 401
+        assert answer.json()["type"].endswith("/problems/unauthenticated")
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+    @pytest.mark.parametrize("role", StaffRole)
+    async def test_every_role_may_know_itself(
+        self, app_client: httpx.AsyncClient, headers_for: HeadersFor, role: StaffRole
+    ) -> None:
+        answer = await app_client.get(ME, headers=await headers_for(role))
+
+        assert answer.json()["role"] == role
+
+    async def test_a_token_ends_with_its_time(
+        self,
+        app_client: httpx.AsyncClient,
+        admin_headers: dict[str, str],
+        clock: FrozenClock,
+    ) -> None:
+        assert (await app_client.get(ME, headers=admin_headers)).status_code == 200
+
+        clock.advance(minutes=15)
+
+        assert (await app_client.get(ME, headers=admin_headers)).status_code == 401

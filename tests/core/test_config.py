@@ -1,0 +1,193 @@
+"""Settings: what is taken, what is refused, and what production insists on."""
+
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.core.config import Settings
+from app.core.hours import SendingHours
+from tests.factories import SECRET, BareSettings
+
+PRODUCTION: dict[str, Any] = {
+    "environment": "production",
+    "jwt_secret_key": SECRET,
+    "mongo_uri": "mongodb://db.example/?replicaSet=rs0",
+    "public_base_url": "https://clinic.example/",
+}
+
+
+def settings(**given: Any) -> Settings:
+    """Settings of these values and the defaults."""
+    return BareSettings(**given)
+
+
+class TestDefaults:
+    def test_need_nothing(self) -> None:
+        chosen = settings()
+
+        assert chosen.uses_embedded_database
+        assert chosen.loads_demo_data
+        assert chosen.outreach_is_on
+        assert chosen.base_url == "http://127.0.0.1:8000"
+        assert chosen.booking_page == "http://127.0.0.1:8000/book"
+
+    def test_nothing_can_be_changed_afterwards(self) -> None:
+        with pytest.raises(ValidationError, match="frozen"):
+            settings().port = 1  # type: ignore[misc]
+
+
+class TestEnvironment:
+    def test_names_are_read_in_any_case_and_empty_means_unset(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for name, value in {
+            "CLINIC_NAME": "Bright Dental",
+            "MONGO_URI": "",
+            "ATTEMPT_INTERVAL_DAYS": "0, 2,4 ,8",
+            "CORS_ORIGINS": "https://a.example,https://b.example",
+            "SENDING_HOURS": "08:00-24:00",
+            "SWEEP_TIME": "07:30",
+        }.items():
+            monkeypatch.setenv(name, value)
+
+        chosen = Settings()
+
+        assert chosen.clinic_name == "Bright Dental"
+        assert chosen.mongo_uri is None
+        assert chosen.attempt_interval_days == [0, 2, 4, 8]
+        assert chosen.cors_origins == ["https://a.example", "https://b.example"]
+        assert chosen.sending_hours == SendingHours(480, 1440)
+        assert chosen.sweep_time == time(7, 30)
+
+    def test_a_file_is_read_and_the_environment_outranks_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / ".env").write_text("PORT=9001\nHOST=0.0.0.0\nUNKNOWN=1\n")
+        monkeypatch.setenv("PORT", "9002")
+
+        chosen = Settings()
+
+        assert (chosen.host, chosen.port) == ("0.0.0.0", 9002)  # noqa: S104 - a value, not a bind
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("environment", "staging"),
+            ("port", 65_536),
+            ("port", -1),
+            ("log_level", "LOUD"),
+            ("rate_limits", "maybe"),
+            ("database_name", "a.b"),
+            ("database_name", "x" * 39),
+            ("database_name", "$x"),
+            ("jwt_algorithm", "none"),
+            ("jwt_algorithm", "RS256"),
+            ("access_token_expire_minutes", 0),
+            ("first_admin_email", "admin"),
+            ("clinic_name", "x" * 201),
+            ("clinic_phone", "1" * 41),
+            ("clinic_address", "x" * 301),
+            ("clinic_timezone", "EST5"),
+            ("clinic_timezone", "America"),
+            ("clinic_timezone", "../etc/passwd"),
+            ("clinic_country", "usa"),
+            ("clinic_currency", "dollar"),
+            ("booking_horizon_days", 0),
+            ("booking_lead_minutes", -1),
+            ("slot_grid_minutes", 7),
+            ("new_campaigns_per_day", -1),
+            ("mail_redirect_to", "nobody"),
+            ("sweep_time", "24:00"),
+            ("sweep_time", "8 o'clock"),
+            ("sending_hours", "18:00-09:00"),
+            ("sending_hours", "all day"),
+            ("max_attempts", 0),
+            ("max_attempts", 13),
+            ("attempt_interval_days", "0,3"),
+            ("attempt_interval_days", "0,7,3,14"),
+            ("attempt_interval_days", "0,3,x,14"),
+            ("attempt_interval_days", "-1,0,3,7"),
+            ("cool_down_days", -1),
+            ("recall_give_up_days", 0),
+            ("outreach_per_week", 0),
+            ("outreach_per_week", 8),
+            ("agent_turns_per_day", 0),
+            ("mail_transport", "pigeon"),
+            ("mail_from", "front desk"),
+            ("staff_alert_email", "x"),
+            ("smtp_port", 0),
+            ("smtp_security", "ssl"),
+            ("smtp_timeout_seconds", 0),
+            ("gmail_mailbox", "x"),
+            ("pubsub_service_account", "x"),
+            ("llm_base_url", "not a url"),
+            ("llm_base_url", "ftp://x.example"),
+        ],
+    )
+    def test_says_which_setting(self, name: str, value: object) -> None:
+        with pytest.raises(ValidationError) as refused:
+            settings(**{name: value})
+
+        assert name in str(refused.value).lower()
+
+
+class TestProduction:
+    def test_starts_with_what_it_needs_and_is_careful(self) -> None:
+        chosen = settings(**PRODUCTION)
+
+        assert chosen.base_url == "https://clinic.example"
+        assert not chosen.outreach_is_on
+        assert not chosen.loads_demo_data
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"jwt_secret_key": None}, "JWT_SECRET_KEY"),
+            ({"jwt_secret_key": ""}, "JWT_SECRET_KEY"),
+            ({"jwt_secret_key": "short"}, "JWT_SECRET_KEY"),
+            ({"jwt_secret_key": "x" * 64}, "JWT_SECRET_KEY"),
+            ({"webhook_secret": "short"}, "WEBHOOK_SECRET"),
+            ({"mongo_uri": None}, "MONGO_URI"),
+            ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS"),
+            ({"public_base_url": " "}, "PUBLIC_BASE_URL"),
+            ({"demo_data": True}, "DEMO_DATA"),
+        ],
+    )
+    def test_refuses_and_says_which_and_why(self, change: dict[str, Any], reason: str) -> None:
+        with pytest.raises(ValidationError, match=f"refuses to start: {reason}"):
+            settings(**(PRODUCTION | change))
+
+    def test_names_every_reason_at_once(self) -> None:
+        with pytest.raises(ValidationError) as refused:
+            settings(environment="production", cors_origins="*", demo_data=True)
+
+        for reason in ("JWT_SECRET_KEY", "MONGO_URI", "CORS_ORIGINS", "PUBLIC_BASE_URL", "DEMO"):
+            assert reason in str(refused.value)
+
+    def test_a_refusal_holds_no_secret(self) -> None:
+        with pytest.raises(ValidationError) as refused:
+            settings(
+                **(PRODUCTION | {"jwt_secret_key": "hunter2", "mongo_uri": "mongodb://u:pw@h"})
+            )
+
+        assert "hunter2" not in str(refused.value)
+        assert "u:pw" not in str(refused.value)
+
+    def test_development_takes_all_of_it(self) -> None:
+        assert settings(cors_origins="*", jwt_secret_key="short").cors_origins == ["*"]
+
+
+class TestSecrets:
+    def test_do_not_show_when_settings_are_printed(self) -> None:
+        chosen = settings(**PRODUCTION, smtp_password="hunter2", llm_api_key="hunter3")
+
+        assert SECRET not in repr(chosen)
+        assert "hunter" not in repr(chosen)
+        assert "db.example" not in repr(chosen)

@@ -1,0 +1,146 @@
+"""Passwords: kept, compared, judged, and never on the event loop."""
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from passlib.hash import bcrypt
+
+from app.services.passwords import (
+    BusyError,
+    PasswordHasher,
+    WeakPasswordError,
+    check_new_password,
+    get_password_hash,
+    verify_and_renew,
+    verify_password,
+)
+
+
+class TestGetPasswordHash:
+    def test_is_argon2id_with_its_parameters_and_a_salt(self) -> None:
+        first, second = get_password_hash("correct horse"), get_password_hash("correct horse")
+
+        assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert first != second
+
+    @settings(max_examples=10, deadline=None)
+    @given(password=st.text(max_size=128), other=st.text(max_size=128))
+    def test_matches_its_password_and_hardly_any_other(self, password: str, other: str) -> None:
+        assert verify_password(password, get_password_hash(password))
+        if len(password) != len(other):
+            assert not verify_password(other, get_password_hash(password))
+
+    def test_nothing_is_cut_off(self) -> None:
+        hashed = get_password_hash("a" * 127 + "b")
+
+        assert verify_password("a" * 127 + "b", hashed)
+        assert not verify_password("a" * 127 + "c", hashed)
+
+    def test_two_ways_to_type_one_letter_are_one_password(self) -> None:
+        assert verify_password("caf\u00e9", get_password_hash("cafe\u0301"))
+
+
+class TestVerifyAndRenew:
+    def test_an_old_hash_is_renewed(self) -> None:
+        old = bcrypt.using(rounds=4).hash("correct horse")
+
+        matches, renewed = verify_and_renew("correct horse", old)
+
+        assert matches
+        assert renewed is not None
+        assert renewed.startswith("$argon2id$")
+        assert verify_and_renew("correct horse", renewed) == (True, None)
+
+    @pytest.mark.parametrize("damaged", ["", "!", "$argon2id$", "plain"])
+    def test_a_damaged_hash_matches_nothing(self, damaged: str) -> None:
+        assert verify_and_renew("", damaged) == (False, None)
+
+    def test_a_nul_byte_is_no_error(self) -> None:
+        old = bcrypt.using(rounds=4).hash("correct horse")
+
+        assert verify_and_renew("correct\0horse", old) == (False, None)
+
+
+class TestCheckNewPassword:
+    @pytest.mark.parametrize("password", ["x1y2z3w4v5u6t7s", "пароль для стойки", "ab c" * 32])
+    def test_takes_length_of_any_characters(self, password: str) -> None:
+        if len(set(password)) >= 5:
+            check_new_password(password)
+
+    @pytest.mark.parametrize(
+        ("password", "why"),
+        [
+            ("x1y2z3w4v5u6t7", "15 to 128"),
+            ("abcde" * 26, "15 to 128"),
+            ("", "15 to 128"),
+            ("abababababababab", "different"),
+        ],
+    )
+    def test_refuses_with_the_reason(self, password: str, why: str) -> None:
+        with pytest.raises(WeakPasswordError) as refused:
+            check_new_password(password)
+
+        assert why in refused.value.detail
+        assert refused.value.status == 422
+
+
+class TestPasswordHasher:
+    async def test_compares_in_threads_and_leaves_the_loop_free(self) -> None:
+        hasher = PasswordHasher()
+        hashed = await hasher.hash("correct horse")
+        longest = 0.0
+
+        async def ticks() -> None:
+            nonlocal longest
+            while True:
+                before = time.perf_counter()
+                await asyncio.sleep(0.001)
+                longest = max(longest, time.perf_counter() - before)
+
+        ticker = asyncio.create_task(ticks())
+        answers = await asyncio.gather(*(hasher.verify("wrong", hashed) for _ in range(8)))
+        ticker.cancel()
+        hasher.close()
+
+        assert answers == [(False, None)] * 8
+        assert longest < 0.1
+
+    async def test_nobody_takes_as_long_as_somebody(self) -> None:
+        hasher = PasswordHasher()
+        hashed = await hasher.hash("correct horse")
+        await hasher.verify("warm up", None)
+
+        async def fastest(stored: str | None) -> float:
+            times = []
+            for _ in range(7):
+                before = time.perf_counter()
+                assert await hasher.verify("wrong", stored) == (False, None)
+                times.append(time.perf_counter() - before)
+            return min(times)
+
+        known, unknown = await fastest(hashed), await fastest(None)
+        hasher.close()
+
+        assert 1 / 3 < known / unknown < 3
+
+    async def test_the_hash_of_nobody_lets_nobody_in(self) -> None:
+        hasher = PasswordHasher()
+
+        matches, _ = await hasher.verify("", None)
+        hasher.close()
+
+        assert not matches
+
+    async def test_says_when_too_many_wait(self) -> None:
+        hasher = PasswordHasher(threads=1, max_waiting=1)
+        attempts = (hasher.verify("wrong", None) for _ in range(4))
+
+        answers = await asyncio.gather(*attempts, return_exceptions=True)
+        hasher.close()
+
+        busy = [answer for answer in answers if isinstance(answer, BusyError)]
+        assert len(busy) == 2
+        assert busy[0].headers == {"Retry-After": "1"}

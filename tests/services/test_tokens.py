@@ -1,0 +1,69 @@
+"""The tokens of links: one purpose each, with an end."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+from jose import jwt
+
+from app.services.tokens import ISSUER, LIFETIMES, InvalidLinkError, LinkTokens, TokenPurpose
+from tests.factories import SECRET
+from tests.fakes import FrozenClock
+
+BOOKING = TokenPurpose.BOOKING
+
+
+@pytest.fixture
+def links(clock: FrozenClock) -> LinkTokens:
+    """Tokens under the test's key."""
+    return LinkTokens(SECRET, "HS256", clock)
+
+
+class TestRead:
+    def test_gives_back_the_ids(self, links: LinkTokens) -> None:
+        token = links.issue(BOOKING, patient_id="a", campaign_id="b")
+
+        ids = links.read(token, BOOKING)
+
+        assert (ids["patient_id"], ids["campaign_id"]) == ("a", "b")
+
+    @pytest.mark.parametrize("purpose", TokenPurpose)
+    def test_works_until_its_lifetime_ends(
+        self, links: LinkTokens, clock: FrozenClock, purpose: TokenPurpose
+    ) -> None:
+        token = links.issue(purpose, patient_id="a")
+        clock.advance(seconds=(LIFETIMES[purpose] - timedelta(seconds=1)).total_seconds())
+        assert links.read(token, purpose)
+
+        clock.advance(seconds=1)
+        with pytest.raises(InvalidLinkError):
+            links.read(token, purpose)
+
+    def test_opens_only_what_it_was_made_for(self, links: LinkTokens) -> None:
+        token = links.issue(BOOKING, patient_id="a")
+
+        for other in set(TokenPurpose) - {BOOKING}:
+            with pytest.raises(InvalidLinkError):
+                links.read(token, other)
+
+    @pytest.mark.parametrize(
+        "forged",
+        [
+            "",
+            "garbage",
+            "!!.!!.!!",
+            "\0.é.",
+            base64.urlsafe_b64encode(b"[" * 3000).decode() + ".e30.AA",
+            jwt.encode({"aud": BOOKING, "iss": ISSUER, "exp": 2**40}, "k" * 40, algorithm="HS256"),
+            jwt.encode({"aud": BOOKING, "iss": ISSUER, "exp": 2**40}, SECRET, algorithm="HS512"),
+            jwt.encode({"aud": BOOKING, "iss": ISSUER}, SECRET, algorithm="HS256"),
+            jwt.encode({"iss": ISSUER, "exp": 2**40}, SECRET, algorithm="HS256"),
+            jwt.encode({"aud": BOOKING, "exp": 2**40}, SECRET, algorithm="HS256"),
+        ],
+        ids=range(10),
+    )
+    def test_refuses_a_forgery_without_saying_why(self, links: LinkTokens, forged: str) -> None:
+        with pytest.raises(InvalidLinkError) as refused:
+            links.read(forged, BOOKING)
+
+        assert refused.value.detail.startswith("This link is not valid, or no longer.")
