@@ -4,6 +4,7 @@ Header injection is impossible twice over: line breaks are cleaned here, and the
 refuses what would still hold one.
 """
 
+import re
 from email import policy
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -13,6 +14,7 @@ from email.utils import format_datetime
 from app.services.mail.transport import OutgoingMail, PermanentMailError
 
 MAX_REFERENCES = 20
+_INTERNATIONAL = re.compile(r"[^\s\x00-\x20()<>\[\]:;@\\,\"]+@[^\s\x00-\x20()<>\[\]:;@\\,\"]+")
 _CONTROL = dict.fromkeys([*range(32), 127, 0x85, 0x2028, 0x2029], " ")
 
 
@@ -62,7 +64,16 @@ def _headers(mail: OutgoingMail, sender: str) -> dict[str, str]:
 
 
 def _address(address: str, name: str | None) -> Address:
-    return Address(display_name=_clean(name or ""), addr_spec=address)
+    """A mailbox for a header. Raises `ValueError` or `HeaderParseError` for anything else."""
+    display_name = _clean(name or "")
+    if address.isascii():
+        return Address(display_name=display_name, addr_spec=address)
+    if not _INTERNATIONAL.fullmatch(address):
+        message = "An international address needs a plain local part and a domain."
+        raise ValueError(message)
+    # The library reads `addr_spec` by the old ASCII grammar; its parts may be UTF-8 (RFC 6532).
+    local_part, _, domain = address.rpartition("@")
+    return Address(display_name=display_name, username=local_part, domain=domain)
 
 
 def _clean(text: str) -> str:

@@ -5,6 +5,7 @@ over it may be tried again, after that nobody can tell whether it left.
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from email.message import EmailMessage
 
@@ -19,6 +20,7 @@ from app.services.mail.transport import (
     UnknownOutcomeError,
 )
 
+GOODBYE_SECONDS = 2.0
 PERMANENT_FROM = 500
 NO_SUCH_MAILBOX = frozenset({550, 551, 553})
 POLICY_SUBJECT = "5.7."
@@ -47,7 +49,7 @@ class SmtpTransport:
     @property
     def deadline_seconds(self) -> float:
         """The connection and the hand-over have the configured time each."""
-        return 2 * self._server.timeout_seconds
+        return 2 * self._server.timeout_seconds + GOODBYE_SECONDS
 
     async def send(self, mail: OutgoingMail) -> SentMail:
         """See `Transport.send`."""
@@ -56,6 +58,7 @@ class SmtpTransport:
         try:
             await self._prepare(client, mail.to)
             await self._hand_over(client, message)
+            await _say_goodbye(client)
         finally:
             client.close()
         return SentMail(str(message["Message-ID"]), mail.thread_id)
@@ -108,6 +111,12 @@ class SmtpTransport:
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             sentence = f"The connection broke during the hand-over ({type(error).__name__})."
             raise UnknownOutcomeError(sentence) from error
+
+
+async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
+    """Courtesy only: the message is the server's by now, whatever becomes of the connection."""
+    with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+        await client.quit(timeout=GOODBYE_SECONDS)
 
 
 def _says_no_such_mailbox(error: aiosmtplib.SMTPResponseException) -> bool:

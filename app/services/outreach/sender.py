@@ -321,7 +321,8 @@ async def _each(
 
 def backoff(tries: int) -> timedelta:
     """How long to wait after so many tries: doubling from 30 s to an hour, with jitter."""
-    longest = min(FIRST_BACKOFF * 2.0 ** (tries - 1), LONGEST_BACKOFF)
+    doublings = min(tries - 1, MAX_ATTEMPTS)
+    longest = min(FIRST_BACKOFF * 2.0**doublings, LONGEST_BACKOFF)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
 
 

@@ -1,0 +1,208 @@
+"""The outreach parts put together for a test, over a transport that remembers."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.db.repositories import Repositories
+from app.models.campaign import Campaign
+from app.models.interaction import Interaction, MessageClass
+from app.models.patient import Patient
+from app.services.campaigns import CampaignLifecycle
+from app.services.clinic import ClinicService
+from app.services.leases import Leases
+from app.services.mail.transport import OutgoingMail, SentMail, Transport
+from app.services.outreach.alerts import StaffAlerts
+from app.services.outreach.composer import Composer
+from app.services.outreach.consent import ConsentService
+from app.services.outreach.gate import SendGate
+from app.services.outreach.links import Links
+from app.services.outreach.outbox import Draft, Outbox
+from app.services.outreach.postmark import Postmark
+from app.services.outreach.proactive import ProactivePath
+from app.services.outreach.recruiting import Recruiter
+from app.services.outreach.sender import OutboxSender
+from app.services.outreach.sweep import SweepService
+from app.services.tokens import LinkTokens
+from app.services.work import WakeSignal
+from tests.factories import SECRET, make_campaign, make_patient
+
+
+class RecordingTransport:
+    """Keeps what it was given, and fails as it is told to."""
+
+    deadline_seconds = 5.0
+
+    def __init__(self) -> None:
+        self.sent: list[OutgoingMail] = []
+        self.failures: list[Exception] = []
+        self.known: dict[str, SentMail] = {}
+        self.look_up_failure: Exception | None = None
+        self.before_send: Callable[[OutgoingMail], None] = lambda mail: None
+
+    async def send(self, mail: OutgoingMail) -> SentMail:
+        """See `Transport`."""
+        self.before_send(mail)
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append(mail)
+        return SentMail(f"<{mail.key}@example.com>", mail.thread_id)
+
+    async def look_up(self, key: str) -> SentMail | None:
+        """See `Transport`."""
+        if self.look_up_failure:
+            raise self.look_up_failure
+        return self.known.get(key)
+
+
+@dataclass
+class Parts:
+    """Everything of outreach, over one database."""
+
+    repositories: Repositories
+    settings: Settings
+    clock: Clock
+    clinic: ClinicService
+    lifecycle: CampaignLifecycle
+    tokens: LinkTokens
+    links: Links
+    outbox: Outbox
+    proactive: ProactivePath
+    sweeps: SweepService
+    gate: SendGate
+    sender: OutboxSender
+    consent: ConsentService
+    alerts: StaffAlerts
+    outcomes: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def build(
+        cls, repositories: Repositories, settings: Settings, clock: Clock, transport: Transport
+    ) -> "Parts":
+        """One replica's worth."""
+        clinic = ClinicService(repositories, settings)
+        lifecycle = CampaignLifecycle(repositories.campaigns, clock)
+        tokens = LinkTokens(SECRET, "HS256", clock)
+        links = Links(settings, tokens)
+        outbox = Outbox(repositories.interactions, clock, WakeSignal())
+        leases = Leases(repositories.leases)
+        outcomes: list[tuple[str, str]] = []
+        gate = SendGate(repositories=repositories, clinic=clinic, settings=settings)
+        consent = ConsentService(
+            repositories=repositories, lifecycle=lifecycle, tokens=tokens, clock=clock
+        )
+        proactive = ProactivePath(
+            repositories=repositories,
+            lifecycle=lifecycle,
+            outbox=outbox,
+            composer=Composer(links),
+            clinic=clinic,
+            settings=settings,
+            clock=clock,
+        )
+        return cls(
+            repositories=repositories,
+            settings=settings,
+            clock=clock,
+            clinic=clinic,
+            lifecycle=lifecycle,
+            tokens=tokens,
+            links=links,
+            outbox=outbox,
+            proactive=proactive,
+            sweeps=SweepService(
+                repositories=repositories,
+                recruiter=Recruiter(
+                    repositories=repositories, clinic=clinic, settings=settings, clock=clock
+                ),
+                proactive=proactive,
+                clinic=clinic,
+                leases=leases,
+                settings=settings,
+                clock=clock,
+                observe=lambda seconds: None,
+            ),
+            gate=gate,
+            sender=OutboxSender(
+                repositories=repositories,
+                gate=gate,
+                postmark=Postmark(
+                    repositories=repositories,
+                    clinic=clinic,
+                    links=links,
+                    settings=settings,
+                    clock=clock,
+                ),
+                transport=transport,
+                lifecycle=lifecycle,
+                consent=consent,
+                clinic=clinic,
+                clock=clock,
+                observe=lambda kind, outcome: outcomes.append((kind, outcome)),
+            ),
+            consent=consent,
+            alerts=StaffAlerts(
+                repositories=repositories,
+                transport=transport,
+                clinic=clinic,
+                leases=leases,
+                settings=settings,
+                clock=clock,
+            ),
+            outcomes=outcomes,
+        )
+
+    async def drain(self) -> None:
+        """Send whatever is due now."""
+        while await self.sender.work_off():
+            pass
+
+    async def patient(self, **given: Any) -> Patient:
+        """A stored patient."""
+        return await self.repositories.patients.insert(make_patient(**given))
+
+    async def campaign(self, patient: Patient, **given: Any) -> Campaign:
+        """A stored campaign of theirs."""
+        campaign = make_campaign(patient_id=patient.id, **given)
+        return await self.repositories.campaigns.insert(campaign)
+
+    async def message(
+        self,
+        patient: Patient,
+        message_class: MessageClass,
+        campaign: Campaign | None = None,
+        *,
+        key: str = "the one",
+        attempt: int | None = None,
+        not_before: datetime | None = None,
+    ) -> Interaction:
+        """A message in the outbox."""
+        draft = Draft(
+            patient_id=patient.id,
+            campaign_id=campaign.id if campaign else None,
+            subject="A word",
+            content="Hello.",
+            message_class=message_class,
+            dedupe_key=key,
+            attempt=attempt,
+            not_before=not_before,
+        )
+        stored, _ = await self.outbox.enqueue(draft)
+        return stored
+
+    async def reread(self, message: Interaction) -> Interaction:
+        """A message as it is stored now."""
+        stored = await self.repositories.interactions.get(message.id)
+        assert stored is not None
+        return stored
+
+    async def reread_campaign(self, campaign: Campaign) -> Campaign:
+        """A campaign as it is stored now."""
+        stored = await self.repositories.campaigns.get(campaign.id)
+        assert stored is not None
+        return stored
