@@ -1,7 +1,9 @@
 """The application: `create_app()` puts HTTP around the services."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from typing import TypedDict
 
 from fastapi import FastAPI
@@ -23,8 +25,15 @@ from app.api.v1.endpoints import root
 from app.api.v1.router import router
 from app.core.clock import Clock, SystemClock
 from app.core.config import Settings
+from app.scheduler import build_scheduler
 from app.services.container import Services, running_services
 from app.services.metrics import Metrics
+from app.services.work import WorkerLoop
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+"""How long work stored by another process can wait; our own wakes the loops at once."""
 
 DESCRIPTION = """
 Wins back patients who asked and never came, and those who are due again: writes to them, answers
@@ -49,20 +58,72 @@ class LifespanState(TypedDict):
     services: Services
 
 
+def _keep_quiet(_notice: str) -> None:
+    """Nobody sits at a terminal."""
+
+
+@contextlib.asynccontextmanager
+async def background_work(services: Services) -> AsyncIterator[None]:
+    """The workers and the schedule of this process. Ends in order: no new work, then the rest."""
+    loops = [
+        WorkerLoop(
+            "inbound",
+            services.agent.inbound.work_off,
+            services.base.inbound_signal,
+            poll_seconds=POLL_SECONDS,
+        ),
+        WorkerLoop(
+            "outbox",
+            services.outreach.sender.work_off,
+            services.base.outbox_signal,
+            poll_seconds=POLL_SECONDS,
+        ),
+    ]
+    scheduler = build_scheduler(services, services.jobs, await services.base.clinic.current())
+    warm_up = asyncio.create_task(services.agent.engine.warm_up(), name="engine-warm-up")
+    warm_up.add_done_callback(_note_failed_warm_up)
+    for loop in loops:
+        loop.start()
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=False)
+        warm_up.cancel()
+        await asyncio.gather(*(loop.stop() for loop in loops))
+        await services.outreach.sweeps.close()
+
+
+def _note_failed_warm_up(task: asyncio.Task[None]) -> None:
+    """The first reply tries again; until then somebody should know."""
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("engine not loaded", exc_info=error)
+
+
 def create_app(
-    settings: Settings | None = None, *, clock: Clock | None = None, background: bool = True
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    background: bool = True,
+    announce: Callable[[str], None] = _keep_quiet,
 ) -> FastAPI:
     """The application. `settings` come from the environment where none are given.
 
     Without `background` no loop and no schedule runs: a test works the queues off itself.
+    `announce` is given what only the person at the terminal may see (a generated password).
     """
     chosen = settings or Settings()
     metrics = Metrics()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
-        running = running_services(chosen, clock or SystemClock(), metrics, background=background)
-        async with running as services:
+        async with contextlib.AsyncExitStack() as stack:
+            running = running_services(chosen, clock or SystemClock(), metrics)
+            services = await stack.enter_async_context(running)
+            for notice in await services.bootstrap.run():
+                announce(notice)
+            if background:
+                await stack.enter_async_context(background_work(services))
             yield {"services": services}
 
     app = Api(

@@ -8,9 +8,10 @@ from app.models.schedule import Clinic
 from app.services.container import Services
 from app.services.jobs import Jobs
 
-CATCH_UP_SECONDS = 3600
+CATCH_UP_SECONDS = 60
+"""A sweep that a crash cut short is taken up again soon after its lease has run out."""
 RECONCILE_SECONDS = 15
-DIGEST_SECONDS = 300
+ALERT_SECONDS = 60
 
 
 def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOScheduler:
@@ -27,10 +28,11 @@ def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOSc
     at = services.settings.sweep_time
     daily = CronTrigger(hour=at.hour, minute=at.minute, timezone=clinic.zone)
     scheduler.add_job(jobs.daily_sweep, daily, id="daily-sweep")
+    scheduler.add_job(jobs.catch_up_sweep, id="sweep-catch-up-at-start")
     for name, job, seconds in (
         ("sweep-catch-up", jobs.catch_up_sweep, CATCH_UP_SECONDS),
         ("reconcile", jobs.reconcile, RECONCILE_SECONDS),
-        ("staff-alerts", jobs.send_alerts, DIGEST_SECONDS),
+        ("staff-alerts", jobs.send_alerts, ALERT_SECONDS),
     ):
         scheduler.add_job(job, IntervalTrigger(seconds=seconds, timezone=clinic.zone), id=name)
     return scheduler

@@ -9,7 +9,22 @@ from fastapi.security import OAuth2PasswordBearer
 from app.core.errors import ForbiddenError, UnauthenticatedError
 from app.models.role import StaffMember, StaffRole
 from app.schemas.paging import MAX_LIMIT, MAX_PAGE, PageQuery
+from app.services.analytics.dashboard import Dashboard
+from app.services.campaign_views import CampaignViews
+from app.services.clinic import ClinicService
 from app.services.container import Services
+from app.services.conversations import Conversations
+from app.services.outreach.consent import ConsentService
+from app.services.outreach.deliveries import Deliveries
+from app.services.outreach.sweep import SweepService
+from app.services.patient_records import PatientRecords
+from app.services.recovery import RecoveryStarter
+from app.services.scheduling.appointments import AppointmentService
+from app.services.scheduling.availability import AvailabilityService
+from app.services.scheduling.booking import BookingService
+from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.scheduling.schedule_settings import ScheduleSettings
+from app.services.scheduling.self_service import VisitSelfService
 from app.services.security import SecurityService
 
 _bearer = OAuth2PasswordBearer(
@@ -77,3 +92,97 @@ def page_query(
 
 
 PageDep = Annotated[PageQuery, Depends(page_query)]
+
+
+def conversations(parts: ServicesDep) -> Conversations:
+    """Staff's side of conversations."""
+    return parts.desk.conversations
+
+
+def campaign_views(parts: ServicesDep) -> CampaignViews:
+    """Campaigns as screens show them."""
+    return parts.desk.campaign_views
+
+
+def recovery(parts: ServicesDep) -> RecoveryStarter:
+    """Campaigns that staff start."""
+    return parts.desk.recovery
+
+
+def patient_records(parts: ServicesDep) -> PatientRecords:
+    """Patients as staff keep them."""
+    return parts.desk.patient_records
+
+
+def dashboard(parts: ServicesDep) -> Dashboard:
+    """Figures."""
+    return parts.desk.dashboard
+
+
+def consent(parts: ServicesDep) -> ConsentService:
+    """Opt-outs and opt-ins."""
+    return parts.base.consent
+
+
+def deliveries(parts: ServicesDep) -> Deliveries:
+    """The outbox as staff see it."""
+    return parts.outreach.deliveries
+
+
+def sweeps(parts: ServicesDep) -> SweepService:
+    """Sweeps."""
+    return parts.outreach.sweeps
+
+
+ConversationsDep = Annotated[Conversations, Depends(conversations)]
+CampaignViewsDep = Annotated[CampaignViews, Depends(campaign_views)]
+RecoveryDep = Annotated[RecoveryStarter, Depends(recovery)]
+PatientRecordsDep = Annotated[PatientRecords, Depends(patient_records)]
+DashboardDep = Annotated[Dashboard, Depends(dashboard)]
+ConsentDep = Annotated[ConsentService, Depends(consent)]
+DeliveriesDep = Annotated[Deliveries, Depends(deliveries)]
+SweepsDep = Annotated[SweepService, Depends(sweeps)]
+
+
+def clinic(parts: ServicesDep) -> ClinicService:
+    """The practice and its rules."""
+    return parts.base.clinic
+
+
+def schedule_reader(parts: ServicesDep) -> ScheduleReader:
+    """What the practice offers."""
+    return parts.scheduling.reader
+
+
+def availability(parts: ServicesDep) -> AvailabilityService:
+    """Free times."""
+    return parts.scheduling.availability
+
+
+def booking(parts: ServicesDep) -> BookingService:
+    """Booking."""
+    return parts.scheduling.booking
+
+
+def appointments(parts: ServicesDep) -> AppointmentService:
+    """Visits in the book."""
+    return parts.scheduling.appointments
+
+
+def visit_self_service(parts: ServicesDep) -> VisitSelfService:
+    """A patient's one visit, behind a link."""
+    return parts.scheduling.self_service
+
+
+def schedule_settings(parts: ServicesDep) -> ScheduleSettings:
+    """What availability is computed from."""
+    return parts.scheduling.settings
+
+
+ClinicDep = Annotated[ClinicService, Depends(clinic)]
+ScheduleReaderDep = Annotated[ScheduleReader, Depends(schedule_reader)]
+AvailabilityDep = Annotated[AvailabilityService, Depends(availability)]
+BookingDep = Annotated[BookingService, Depends(booking)]
+AppointmentsDep = Annotated[AppointmentService, Depends(appointments)]
+VisitSelfServiceDep = Annotated[VisitSelfService, Depends(visit_self_service)]
+ScheduleSettingsDep = Annotated[ScheduleSettings, Depends(schedule_settings)]

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from app.core.clock import utc_now
 from app.demo.process import running_service
 
 Json = dict[str, Any]
@@ -48,7 +49,7 @@ def push_body(message_id: str, content: Mapping[str, str]) -> Json:
         "message": {
             "data": data,
             "messageId": message_id,
-            "publishTime": datetime.now(UTC).isoformat(),  # noqa: TID251 - plays Google's clock
+            "publishTime": utc_now().isoformat(),
         },
         "subscription": "projects/demo/subscriptions/gmail",
     }
@@ -139,7 +140,7 @@ class Walkthrough:
         self._letter(files[0])
 
     async def _all_due_sent(self) -> int | None:
-        now = datetime.now(UTC)  # noqa: TID251 - watches the service from outside
+        now = utc_now()
         await asyncio.sleep(0.2)
         waiting = await self._api.get("/admin/deliveries", status="pending", limit=100)
         sending = await self._api.get("/admin/deliveries", status="sending", limit=1)
@@ -235,7 +236,7 @@ class Walkthrough:
         }
 
     async def _first_slot(self) -> Json:
-        today = datetime.now(UTC).astimezone(self._zone).date()  # noqa: TID251 - plays a patient
+        today = utc_now().astimezone(self._zone).date()
         answer = await self._api.get(
             "/availability/slots",
             **{"from": str(today), "to": str(today + timedelta(days=14))},
@@ -245,7 +246,7 @@ class Walkthrough:
 
     async def _visit(self, booked: Json, person: Conversation) -> None:
         self._title("Visit: the front desk marks it completed, next check-up due today")
-        today = datetime.now(UTC).astimezone(self._zone).date()  # noqa: TID251 - plays the desk
+        today = utc_now().astimezone(self._zone).date()
         completed = await self._api.post(
             f"/admin/appointments/{booked['appointment_id']}/complete",
             {"next_follow_up_date": str(today)},

@@ -74,7 +74,7 @@ class SweepRead(OutputSchema):
     finished_at: UtcDatetime | None
 
     @classmethod
-    def of(cls, sweep: Sweep, planned: list[PlannedContactRead] | None = None) -> Self:
+    def of(cls, sweep: Sweep) -> Self:
         """From the stored form; `planned` is what a dry run lists."""
         return cls(
             sweep_id=sweep.id,
@@ -82,7 +82,7 @@ class SweepRead(OutputSchema):
             dry_run=sweep.dry_run,
             trigger=sweep.trigger,
             counts=SweepCountsRead.model_validate(sweep.counts),
-            planned=planned or [],
+            planned=[PlannedContactRead.model_validate(contact) for contact in sweep.planned],
             started_at=sweep.started_at,
             finished_at=sweep.finished_at,
         )

@@ -3,65 +3,460 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Self
 
 from app.core.clock import Clock
 from app.core.config import Settings
 from app.db.database import Database
+from app.db.embedded import EmbeddedDatabase
 from app.db.indexes import ensure_indexes
 from app.db.repositories import Repositories
+from app.services.agent.actions import CampaignActions
+from app.services.agent.engine import LocalEngine
+from app.services.agent.knowledge import KnowledgeService
+from app.services.agent.outside import OutsideActions
+from app.services.agent.reactive import ReactivePath
+from app.services.agent.reading import ReplyReader
+from app.services.agent.replies import ReplyMail
+from app.services.ai_agent import AiAgent
+from app.services.analytics.dashboard import Dashboard
+from app.services.bootstrap import Bootstrap
+from app.services.campaign_views import CampaignViews
+from app.services.campaigns import CampaignLifecycle
+from app.services.clinic import ClinicService
+from app.services.conversations import Conversations
+from app.services.demo.loader import DemoLoader
+from app.services.idempotency import OnceOnly
+from app.services.inbound import InboundProcessor
+from app.services.jobs import Jobs
+from app.services.leases import Leases
+from app.services.mail import build_transport
+from app.services.matching import MessageMatcher
 from app.services.metrics import Metrics
+from app.services.outreach.alerts import StaffAlerts
+from app.services.outreach.composer import Composer
+from app.services.outreach.consent import ConsentService
+from app.services.outreach.deliveries import Deliveries
+from app.services.outreach.gate import SendGate
+from app.services.outreach.links import Links
+from app.services.outreach.outbox import Outbox
+from app.services.outreach.postmark import Postmark
+from app.services.outreach.proactive import ProactivePath
+from app.services.outreach.recruiting import Recruiter
+from app.services.outreach.sender import OutboxSender
+from app.services.outreach.sweep import SweepService
+from app.services.patient_records import PatientRecords
+from app.services.patients import PatientDirectory
+from app.services.recovery import RecoveryStarter
+from app.services.scheduling.appointments import AppointmentService
+from app.services.scheduling.availability import AvailabilityService
+from app.services.scheduling.booking import BookingService
+from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.newcomers import Newcomers
+from app.services.scheduling.placement import Placement
+from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.scheduling.schedule_settings import ScheduleSettings
+from app.services.scheduling.self_service import VisitSelfService
 from app.services.security import SecurityService
 from app.services.signing_key import load_signing_key
 from app.services.tokens import LinkTokens
+from app.services.work import WakeSignal
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What every other part stands on."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    repositories: Repositories
+    metrics: Metrics
+    security: SecurityService
+    tokens: LinkTokens
+    links: Links
+    composer: Composer
+    clinic: ClinicService
+    lifecycle: CampaignLifecycle
+    leases: Leases
+    consent: ConsentService
+    outbox_signal: WakeSignal
+    inbound_signal: WakeSignal
+    outbox: Outbox
+
+    @classmethod
+    def build(cls, settings: Settings, clock: Clock, metrics: Metrics, uri: str) -> Self:
+        """Connect; nothing is read or written yet."""
+        database = Database(uri, settings.database_name)
+        repositories = Repositories.over(database, clock)
+        key = load_signing_key(settings)
+        tokens = LinkTokens(key, settings.jwt_algorithm, clock)
+        links = Links(settings, tokens)
+        lifecycle = CampaignLifecycle(repositories.campaigns, clock)
+        outbox_signal = WakeSignal()
+        return cls(
+            settings=settings,
+            clock=clock,
+            database=database,
+            repositories=repositories,
+            metrics=metrics,
+            security=SecurityService(repositories.staff, settings, key, clock),
+            tokens=tokens,
+            links=links,
+            composer=Composer(links),
+            clinic=ClinicService(repositories, settings),
+            lifecycle=lifecycle,
+            leases=Leases(repositories.leases),
+            consent=ConsentService(
+                repositories=repositories, lifecycle=lifecycle, tokens=tokens, clock=clock
+            ),
+            outbox_signal=outbox_signal,
+            inbound_signal=WakeSignal(),
+            outbox=Outbox(repositories.interactions, clock, outbox_signal),
+        )
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """Who can be seen when, and the visits."""
+
+    directory: PatientDirectory
+    reader: ScheduleReader
+    availability: AvailabilityService
+    effects: AppointmentEffects
+    appointments: AppointmentService
+    booking: BookingService
+    self_service: VisitSelfService
+    settings: ScheduleSettings
+
+    @classmethod
+    def build(cls, base: Foundation) -> Self:
+        """On top of the foundation."""
+        repositories, clinic, clock = base.repositories, base.clinic, base.clock
+        directory = PatientDirectory(repositories, clinic, base.lifecycle, clock)
+        reader = ScheduleReader(repositories)
+        availability = AvailabilityService(reader, clinic, clock)
+        placement = Placement(repositories, reader, availability, clock)
+        newcomers = Newcomers(repositories, directory)
+        effects = AppointmentEffects(
+            repositories=repositories,
+            lifecycle=base.lifecycle,
+            clinic=clinic,
+            newcomers=newcomers,
+            composer=base.composer,
+            links=base.links,
+            outbox=base.outbox,
+            clock=clock,
+        )
+        appointments = AppointmentService(
+            repositories=repositories,
+            clinic=clinic,
+            placement=placement,
+            effects=effects,
+            clock=clock,
+        )
+        return cls(
+            directory=directory,
+            reader=reader,
+            availability=availability,
+            effects=effects,
+            appointments=appointments,
+            self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
+            settings=ScheduleSettings(repositories, clinic, clock),
+            booking=BookingService(
+                repositories=repositories,
+                clinic=clinic,
+                reader=reader,
+                placement=placement,
+                directory=directory,
+                newcomers=newcomers,
+                effects=effects,
+                once=OnceOnly(repositories.idempotency, clock),
+                tokens=base.tokens,
+                links=base.links,
+                clock=clock,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Outreach:
+    """Writing first, and everything that leaves."""
+
+    proactive: ProactivePath
+    sweeps: SweepService
+    sender: OutboxSender
+    alerts: StaffAlerts
+    deliveries: Deliveries
+
+    @classmethod
+    def build(cls, base: Foundation) -> Self:
+        """On top of the foundation. Raises `MailConfigurationError`."""
+        repositories, clinic = base.repositories, base.clinic
+        settings, clock = base.settings, base.clock
+        transport = build_transport(settings)
+        proactive = ProactivePath(
+            repositories=repositories,
+            lifecycle=base.lifecycle,
+            outbox=base.outbox,
+            composer=base.composer,
+            clinic=clinic,
+            settings=settings,
+            clock=clock,
+        )
+        return cls(
+            proactive=proactive,
+            sweeps=SweepService(
+                repositories=repositories,
+                recruiter=Recruiter(
+                    repositories=repositories, clinic=clinic, settings=settings, clock=clock
+                ),
+                proactive=proactive,
+                leases=base.leases,
+                clinic=clinic,
+                settings=settings,
+                clock=clock,
+                observe=base.metrics.sweep,
+            ),
+            sender=OutboxSender(
+                repositories=repositories,
+                gate=SendGate(repositories=repositories, clinic=clinic, settings=settings),
+                postmark=Postmark(
+                    repositories=repositories,
+                    clinic=clinic,
+                    links=base.links,
+                    settings=settings,
+                    clock=clock,
+                ),
+                transport=transport,
+                lifecycle=base.lifecycle,
+                consent=base.consent,
+                clinic=clinic,
+                clock=clock,
+                observe=base.metrics.sent,
+            ),
+            alerts=StaffAlerts(
+                repositories=repositories,
+                transport=transport,
+                clinic=clinic,
+                leases=base.leases,
+                settings=settings,
+                clock=clock,
+            ),
+            deliveries=Deliveries(repositories.interactions, base.outbox_signal, clock),
+        )
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Understanding replies and acting on them."""
+
+    engine: LocalEngine
+    knowledge: KnowledgeService
+    inbound: InboundProcessor
+    agent: AiAgent
+
+    @classmethod
+    def build(cls, base: Foundation, outreach: Outreach) -> Self:
+        """On top of the foundation and the outreach."""
+        repositories, clock = base.repositories, base.clock
+        engine = LocalEngine()
+        knowledge = KnowledgeService(repositories, engine)
+        mail = ReplyMail(repositories, base.outbox)
+        reactive = ReactivePath(
+            repositories=repositories,
+            settings=base.settings,
+            clinic=base.clinic,
+            reader=ReplyReader(engine),
+            knowledge=knowledge,
+            in_campaign=CampaignActions(
+                repositories=repositories,
+                lifecycle=base.lifecycle,
+                mail=mail,
+                composer=base.composer,
+                links=base.links,
+                consent=base.consent,
+                alerts=outreach.alerts,
+                metrics=base.metrics,
+                clock=clock,
+            ),
+            outside=OutsideActions(
+                repositories=repositories,
+                mail=mail,
+                composer=base.composer,
+                consent=base.consent,
+                alerts=outreach.alerts,
+            ),
+            metrics=base.metrics,
+            clock=clock,
+        )
+        return cls(
+            engine=engine,
+            knowledge=knowledge,
+            inbound=InboundProcessor(
+                repositories=repositories,
+                matcher=MessageMatcher(repositories),
+                reactive=reactive,
+                lifecycle=base.lifecycle,
+                alerts=outreach.alerts,
+                clock=clock,
+            ),
+            agent=AiAgent(engine=engine, proactive=outreach.proactive, reactive=reactive),
+        )
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the front desk works with."""
+
+    conversations: Conversations
+    campaign_views: CampaignViews
+    recovery: RecoveryStarter
+    patient_records: PatientRecords
+    dashboard: Dashboard
+
+    @classmethod
+    def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
+        """On top of the others."""
+        repositories, clock = base.repositories, base.clock
+        conversations = Conversations(
+            repositories=repositories,
+            lifecycle=base.lifecycle,
+            outbox=base.outbox,
+            composer=base.composer,
+            clinic=base.clinic,
+            clock=clock,
+        )
+        return cls(
+            conversations=conversations,
+            campaign_views=CampaignViews(repositories, conversations),
+            recovery=RecoveryStarter(
+                repositories=repositories,
+                patients=scheduling.directory,
+                proactive=outreach.proactive,
+                max_attempts=base.settings.max_attempts,
+                clock=clock,
+            ),
+            patient_records=PatientRecords(repositories, scheduling.directory, base.clinic, clock),
+            dashboard=Dashboard(repositories, base.clinic, clock),
+        )
 
 
 @dataclass(frozen=True)
 class Services:
     """Everything a request, a job or a command can ask for."""
 
-    settings: Settings
-    clock: Clock
-    database: Database
-    repositories: Repositories
-    security: SecurityService
-    tokens: LinkTokens
-    metrics: Metrics
+    base: Foundation
+    scheduling: Scheduling
+    outreach: Outreach
+    agent: Agent
+    desk: Desk
+    jobs: Jobs
+    bootstrap: Bootstrap
+
+    @classmethod
+    def build(cls, settings: Settings, clock: Clock, metrics: Metrics, uri: str) -> Self:
+        """Put the parts together. Raises `MailConfigurationError`."""
+        base = Foundation.build(settings, clock, metrics, uri)
+        scheduling = Scheduling.build(base)
+        outreach = Outreach.build(base)
+        demo = DemoLoader(
+            repositories=base.repositories,
+            clinic=base.clinic,
+            directory=scheduling.directory,
+            availability=scheduling.availability,
+            booking=scheduling.booking,
+            clock=clock,
+        )
+        return cls(
+            base=base,
+            scheduling=scheduling,
+            outreach=outreach,
+            agent=Agent.build(base, outreach),
+            desk=Desk.build(base, scheduling, outreach),
+            jobs=Jobs(
+                sweeps=outreach.sweeps,
+                proactive=outreach.proactive,
+                effects=scheduling.effects,
+                alerts=outreach.alerts,
+                clock=clock,
+            ),
+            bootstrap=Bootstrap(
+                settings=settings,
+                repositories=base.repositories,
+                security=base.security,
+                demo=demo,
+                leases=base.leases,
+            ),
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """What the operator set."""
+        return self.base.settings
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        return self.base.clock
+
+    @property
+    def repositories(self) -> Repositories:
+        """Every query."""
+        return self.base.repositories
+
+    @property
+    def database(self) -> Database:
+        """The connection."""
+        return self.base.database
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted."""
+        return self.base.metrics
+
+    @property
+    def security(self) -> SecurityService:
+        """Signing in."""
+        return self.base.security
+
+    @property
+    def tokens(self) -> LinkTokens:
+        """The tokens of links."""
+        return self.base.tokens
 
     def close(self) -> None:
         """Let go of threads and connections."""
-        self.security.close()
-        self.database.close()
+        self.agent.engine.close()
+        self.base.security.close()
+        self.base.database.close()
 
 
-async def build_services(settings: Settings, clock: Clock, metrics: Metrics) -> Services:
-    """Connect, bring the indexes up to date and put the parts together."""
-    uri = settings.mongo_uri.get_secret_value() if settings.mongo_uri else ""
-    database = Database(uri, settings.database_name)
-    await ensure_indexes(database)
-    repositories = Repositories.over(database, clock)
-    key = load_signing_key(settings)
-    return Services(
-        settings=settings,
-        clock=clock,
-        database=database,
-        repositories=repositories,
-        security=SecurityService(repositories.staff, settings, key, clock),
-        tokens=LinkTokens(key, settings.jwt_algorithm, clock),
-        metrics=metrics,
-    )
+@contextlib.asynccontextmanager
+async def database_uri(settings: Settings) -> AsyncIterator[str]:
+    """Where the database is. An embedded one is started first and stopped last."""
+    if settings.mongo_uri is not None:
+        yield settings.mongo_uri.get_secret_value()
+        return
+    embedded = EmbeddedDatabase(settings.data_dir)
+    try:
+        yield await embedded.start()
+    finally:
+        await embedded.stop()
 
 
 @contextlib.asynccontextmanager
 async def running_services(
-    settings: Settings,
-    clock: Clock,
-    metrics: Metrics,
-    *,
-    background: bool,  # noqa: ARG001
+    settings: Settings, clock: Clock, metrics: Metrics
 ) -> AsyncIterator[Services]:
-    """Services from the first request to the last; with `background`, their loops too."""
-    services = await build_services(settings, clock, metrics)
-    try:
-        yield services
-    finally:
-        services.close()
+    """Services over a database whose indexes are in place, from first to last use.
+
+    Raises `MailConfigurationError`, and what starting the embedded database raises.
+    """
+    async with database_uri(settings) as uri:
+        services = Services.build(settings, clock, metrics, uri)
+        try:
+            await ensure_indexes(services.database)
+            yield services
+        finally:
+            services.close()

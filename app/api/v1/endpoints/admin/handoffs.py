@@ -34,7 +34,10 @@ async def list_handoffs(_user: ReadAccess, views: CampaignViewsDep, paging: Page
     responses=problems(401, 403, 404, 409, 422),
 )
 async def claim_handoff(
-    campaign_id: PyObjectId, user: WriteAccess, conversations: ConversationsDep, views: CampaignViewsDep
+    campaign_id: PyObjectId,
+    user: WriteAccess,
+    conversations: ConversationsDep,
+    views: CampaignViewsDep,
 ) -> CampaignDetail:
     """Of two who claim, one wins; the other is answered 409."""
     await conversations.claim(campaign_id, by=user)
@@ -48,7 +51,10 @@ async def claim_handoff(
     responses=problems(401, 403, 404, 409, 422),
 )
 async def release_handoff(
-    campaign_id: PyObjectId, user: WriteAccess, conversations: ConversationsDep, views: CampaignViewsDep
+    campaign_id: PyObjectId,
+    user: WriteAccess,
+    conversations: ConversationsDep,
+    views: CampaignViewsDep,
 ) -> CampaignDetail:
     """Resolve what waited. A campaign that is neither booked nor ended becomes `RE_ENGAGED`, and
     the agent may answer again.

@@ -16,6 +16,7 @@ from app.api.openapi import problems
 from app.db.repositories.patients import PatientFilter
 from app.models.base import PyObjectId
 from app.models.patient import PatientStatus, PatientType
+from app.models.records import SuppressionReason
 from app.schemas.paging import Pagination
 from app.schemas.patients import (
     ConsentChange,
@@ -118,7 +119,12 @@ async def opt_out(
 ) -> PatientRead:
     """Recorded with who, when and why. Effective for everything not yet sent."""
     patient = await records.get(patient_id)
-    await consent.opt_out(patient, reason=body.reason, source=staff_actor(user))
+    await consent.opt_out(
+        patient,
+        reason=SuppressionReason.OPT_OUT,
+        source=f"{staff_actor(user)}: {body.reason}",
+        by=staff_actor(user),
+    )
     return PatientRead.of(await records.get(patient_id))
 
 
@@ -137,5 +143,5 @@ async def opt_in(
 ) -> PatientRead:
     """Records who consented, when and how."""
     patient = await records.get(patient_id)
-    await consent.opt_in(patient, reason=body.reason, source=staff_actor(user))
+    await consent.opt_in(patient, source=f"{staff_actor(user)}: {body.reason}")
     return PatientRead.of(await records.get(patient_id))

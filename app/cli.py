@@ -1,0 +1,207 @@
+"""The command line: serve, worker, sweep, create-admin, demo, evaluate, train, check."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from app.core.clock import SystemClock
+from app.core.config import Settings
+from app.core.errors import AppError
+from app.core.logging import configure_logging
+from app.db.database import UNAVAILABLE_ERRORS
+from app.db.embedded import DataDirectoryInUseError, EmbeddedDatabaseStartError
+from app.demo.process import ServiceNotReadyError
+from app.demo.walkthrough import WalkFailedError, run_demo
+from app.main import background_work, create_app
+from app.services.agent.measuring import evaluation_report, train_and_report
+from app.services.checks import Checks
+from app.services.container import Services, running_services
+from app.services.mail import MailConfigurationError
+from app.services.metrics import Metrics
+
+commands = typer.Typer(
+    help="Dental patient engagement.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+EXPECTED_FAILURES = (
+    AppError,
+    DataDirectoryInUseError,
+    EmbeddedDatabaseStartError,
+    MailConfigurationError,
+    ServiceNotReadyError,
+    WalkFailedError,
+    *UNAVAILABLE_ERRORS,
+)
+"""What ends a command with a sentence instead of a traceback."""
+
+
+def main() -> None:
+    """Run the command line; expected failures are one sentence and exit code 1."""
+    try:
+        commands()
+    except ValidationError as error:
+        _fail("; ".join(f"{_setting(e['loc'])}{e['msg']}" for e in error.errors()))
+    except EXPECTED_FAILURES as error:
+        _fail(str(error))
+
+
+def _setting(location: tuple[int | str, ...]) -> str:
+    return f"{str(location[0]).upper()}: " if location else ""
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(1)
+
+
+def _announce(notice: str) -> None:
+    typer.echo(notice)
+
+
+@commands.command()
+def serve() -> None:
+    """Serve the API, with the schedule and the workers in the same process."""
+    settings = Settings()
+    configure_logging(settings.log_level)
+    listener = _listen(settings)
+    port = listener.getsockname()[1]
+    typer.echo(f"Serving on http://{settings.host}:{port} (documentation: /docs). Ctrl-C stops.")
+    app = create_app(settings, announce=_announce)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=15
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        _fail("The service could not start; the reason stands above.")
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before anything else is started: a taken one is a sentence, not a traceback."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        _fail(
+            f"Port {settings.port} on {settings.host} cannot be used; another program may hold it. "
+            "Set PORT to another one."
+        )
+    return listener
+
+
+@commands.command()
+def worker() -> None:
+    """Run the schedule and the workers without the API (beside API processes on one database)."""
+
+    async def work() -> None:
+        async with _services() as services, background_work(services):
+            typer.echo("Working. Ctrl-C stops.")
+            await asyncio.Event().wait()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        _run(work())
+
+
+@commands.command()
+def sweep(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list who would be written to, and why.")
+    ] = False,
+) -> None:
+    """Run a sweep now."""
+
+    async def run() -> None:
+        async with _services() as services:
+            done = await services.outreach.sweeps.run_now(None, dry_run)
+            for contact in done.planned:
+                typer.echo(json.dumps(contact.model_dump(mode="json")))
+            typer.echo(json.dumps({"sweep_id": done.id, "counts": done.counts.model_dump()}))
+
+    _run(run())
+
+
+@commands.command("create-admin")
+def create_admin(
+    email: Annotated[str, typer.Option(prompt=True, help="The address to sign in with.")],
+    *,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Make a password and show it once.")
+    ] = False,
+) -> None:
+    """Create an administrator. Asks for the password, or makes one."""
+    password = None if generate else typer.prompt("Password", hide_input=True, default="") or None
+
+    async def create() -> None:
+        async with _services() as services:
+            made = await services.security.create_admin(email, password)
+            typer.echo(f"Created. The password, shown only now: {made}" if made else "Done.")
+
+    _run(create())
+
+
+@commands.command()
+def demo(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="An empty folder to keep; a temporary one without.")
+    ] = None,
+) -> None:
+    """Start the service on an empty folder and walk the whole loop over HTTP."""
+    if data_dir is None:
+        with tempfile.TemporaryDirectory(prefix="dental-demo-") as folder:
+            _run(run_demo(Path(folder), typer.echo))
+        return
+    if data_dir.exists() and any(data_dir.iterdir()):
+        _fail(f"{data_dir} is not empty; the demo needs a folder of its own.")
+    _run(run_demo(data_dir, typer.echo))
+
+
+@commands.command()
+def evaluate() -> None:
+    """Measure the agent on its evaluation set."""
+    typer.echo(evaluation_report())
+
+
+@commands.command()
+def train() -> None:
+    """Rebuild the agent's model files from the training replies."""
+    typer.echo(train_and_report())
+
+
+@commands.command()
+def check() -> None:
+    """Check configuration, database, indexes, mail and model: a line each."""
+    settings = Settings()
+
+    async def run() -> bool:
+        ok = True
+        async for result in Checks(settings).run():
+            ok = ok and result.ok
+            typer.echo(f"{'ok  ' if result.ok else 'FAIL'} {result.name}: {result.detail}")
+        return ok
+
+    if not asyncio.run(run()):
+        sys.exit(1)
+
+
+@contextlib.asynccontextmanager
+async def _services() -> AsyncIterator[Services]:
+    settings = Settings()
+    configure_logging(settings.log_level)
+    async with running_services(settings, SystemClock(), Metrics()) as services:
+        yield services
+
+
+def _run(work: Coroutine[Any, Any, object]) -> None:
+    asyncio.run(work)

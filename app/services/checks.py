@@ -1,0 +1,88 @@
+"""`python -m app check`: can this configuration do its work? A line for each part."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from app.core.config import Settings
+from app.db.database import UNAVAILABLE_ERRORS, Database
+from app.db.indexes import INDEXES, ensure_indexes
+from app.services.agent.engine import LocalEngine
+from app.services.container import database_uri
+from app.services.mail import MailConfigurationError, build_transport
+
+SMTP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """How one part stands, in a sentence that holds no secret."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Checks:
+    """Tries every part that the settings ask for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def run(self) -> AsyncIterator[CheckResult]:
+        """One result after the other; a part that fails does not keep the next from being tried."""
+        yield CheckResult("configuration", True, f"environment {self._settings.environment}")
+        async for result in self._database():
+            yield result
+        yield await self._tried("mail", self._mail)
+        yield CheckResult("gmail", True, "not configured (replies come through the relay form)")
+        yield await self._tried("model", self._model)
+
+    async def _database(self) -> AsyncIterator[CheckResult]:
+        try:
+            async with database_uri(self._settings) as uri:
+                database = Database(uri, self._settings.database_name)
+                yield await self._tried("database", lambda: self._ping(database))
+                yield await self._tried("indexes", lambda: self._indexes(database))
+                database.close()
+        except (OSError, RuntimeError) as error:
+            yield CheckResult("database", False, str(error))
+
+    async def _tried(self, name: str, check: Callable[[], Awaitable[str]]) -> CheckResult:
+        try:
+            return CheckResult(name, True, await check())
+        except (MailConfigurationError, OSError, TimeoutError, *UNAVAILABLE_ERRORS) as error:
+            return CheckResult(name, False, f"{type(error).__name__}: {error}")
+
+    async def _ping(self, database: Database) -> str:
+        await database.ping()
+        kind = "embedded, for trial only" if self._settings.uses_embedded_database else "MongoDB"
+        return f"answers ({kind})"
+
+    async def _indexes(self, database: Database) -> str:
+        await ensure_indexes(database)
+        return f"{sum(len(wanted) for wanted in INDEXES.values())} in place"
+
+    async def _mail(self) -> str:
+        build_transport(self._settings)
+        if self._settings.mail_transport != "smtp":
+            return f"files in {self._settings.data_dir / 'outbox'}"
+        async with asyncio.timeout(SMTP_SECONDS):
+            return await self._greet_smtp()
+
+    async def _greet_smtp(self) -> str:
+        host, port = self._settings.smtp_host, self._settings.smtp_port
+        reader, writer = await asyncio.open_connection(host, port)
+        try:
+            greeting = await reader.readline()
+        finally:
+            writer.close()
+        return f"{host}:{port} answers {greeting[:3].decode('ascii', 'replace')}"
+
+    async def _model(self) -> str:
+        engine = LocalEngine()
+        try:
+            await engine.classify("Yes, please book me in.")
+            return f"local engine, version {engine.version}"
+        finally:
+            engine.close()
