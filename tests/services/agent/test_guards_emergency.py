@@ -42,6 +42,8 @@ RAISES = [
     ("Years ago I had an abscess and now it is swollen again", {"swelling"}),
     ("My implant was placed last year, face swollen, fever", {"swelling", "fever"}),
     ("Please stop writing, I'm in severe pain", {"severe_pain"}),
+    ("The swelling I had last year is back", {"swelling"}),
+    ("What if I just kill myself?", {"self_harm"}),
     ("Should I come if my face is swollen?", {"swelling"}),
     ("My brother had his tooth knocked out just now", {"knocked_out_tooth"}),
     ("My son fell and hit his mouth, he is bleeding", {"facial_trauma", "bleeding"}),

@@ -109,6 +109,7 @@ STAYS_SUBSCRIBED = [
     "Why did you stop the newsletter?",
     "I think I unsubscribed by mistake, please add me again",
     "I accidentally unsubscribed",
+    "I wrote no more emails by mistake",
     "I stopped getting your emails, is something wrong?",
     "Can you remove my wisdom teeth?",
     "Remove my stains, please, before the wedding",

@@ -51,6 +51,7 @@ class TestSender:
             "staff: ana.ruiz+dental@example.org;",
             "Ana <ana.ruiz+dental@example.org>\r\nBcc: mallory@evil.net",
             "Ana <ana.ruiz+dental@example.org>\x00",
+            '"Ana\r\nBcc: x" <ana.ruiz+dental@example.org>',
             "\u0430na.ruiz+dental@example.org",
             "ana.ruiz+dental@ex\u0430mple.org",
             "ana.ruiz\uff0bdental@example.org",
