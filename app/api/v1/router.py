@@ -2,7 +2,28 @@
 
 from fastapi import APIRouter
 
-from app.api.v1.endpoints import auth
+from app.api.v1.endpoints import auth, manage, public
+from app.api.v1.endpoints.admin import (
+    appointments,
+    chairs,
+    clinic,
+    providers,
+    services,
+    time_off,
+)
+
+admin = APIRouter(prefix="/admin")
+admin.include_router(appointments.router)
+admin.include_router(providers.router)
+admin.include_router(chairs.router)
+admin.include_router(services.router)
+admin.include_router(time_off.router)
+admin.include_router(clinic.router)
 
 router = APIRouter(prefix="/api/v1")
 router.include_router(auth.router)
+router.include_router(public.router)
+router.include_router(manage.router)
+router.include_router(admin)
+router.include_router(webhooks.router)
+router.include_router(knowledge.router, prefix="/admin")

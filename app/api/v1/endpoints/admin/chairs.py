@@ -1,0 +1,65 @@
+"""Chairs: where services are done."""
+
+from fastapi import APIRouter, Response, status
+
+from app.api.deps import PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
+from app.api.openapi import problems
+from app.models.base import PyObjectId
+from app.schemas.paging import Pagination
+from app.schemas.schedule import ChairCreate, ChairList, ChairRead, ChairUpdate
+
+router = APIRouter(prefix="/chairs", tags=["schedule settings"])
+
+
+@router.get("", summary="List chairs", operation_id="list_chairs")
+async def list_chairs(
+    _user: ReadAccess, settings: ScheduleSettingsDep, paging: PageDep
+) -> ChairList:
+    """By name."""
+    found = await settings.chairs.page(page=paging.page, limit=paging.limit)
+    return ChairList(
+        pagination=Pagination.of(found.total_items, paging),
+        chairs=[ChairRead.model_validate(one) for one in found.items],
+    )
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Add a chair",
+    operation_id="create_chair",
+)
+async def create_chair(
+    body: ChairCreate, _user: SettingsAccess, settings: ScheduleSettingsDep
+) -> ChairRead:
+    """Without `service_ids` it serves all services."""
+    return ChairRead.model_validate(await settings.chairs.create(body.model_dump()))
+
+
+@router.patch(
+    "/{chair_id}",
+    summary="Change a chair",
+    operation_id="update_chair",
+    responses=problems(404),
+)
+async def update_chair(
+    chair_id: PyObjectId, body: ChairUpdate, _user: SettingsAccess, settings: ScheduleSettingsDep
+) -> ChairRead:
+    """What is left out stays; `null` removes what may be absent."""
+    fields = body.model_dump(exclude_unset=True)
+    return ChairRead.model_validate(await settings.chairs.update(chair_id, fields))
+
+
+@router.delete(
+    "/{chair_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Remove a chair",
+    operation_id="delete_chair",
+    responses=problems(404, 409),
+)
+async def delete_chair(
+    chair_id: PyObjectId, _user: SettingsAccess, settings: ScheduleSettingsDep
+) -> Response:
+    """One that visits still to come need stays (409): set `active` to false instead."""
+    await settings.delete_chair(chair_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)

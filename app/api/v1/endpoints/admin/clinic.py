@@ -1,0 +1,23 @@
+"""The practice itself and its booking rules."""
+
+from fastapi import APIRouter
+
+from app.api.deps import ClinicDep, ReadAccess, SettingsAccess
+from app.schemas.schedule import ClinicSettings, ClinicUpdate
+
+router = APIRouter(prefix="/clinic", tags=["schedule settings"])
+
+
+@router.get("", summary="The clinic's settings", operation_id="get_clinic_settings")
+async def get_clinic_settings(_user: ReadAccess, clinic: ClinicDep) -> ClinicSettings:
+    """What the environment gave an empty database, or what staff set since."""
+    return ClinicSettings.model_validate(await clinic.current())
+
+
+@router.patch("", summary="Change the clinic's settings", operation_id="update_clinic_settings")
+async def update_clinic_settings(
+    body: ClinicUpdate, _user: SettingsAccess, clinic: ClinicDep
+) -> ClinicSettings:
+    """What is left out stays."""
+    fields = body.model_dump(exclude_unset=True)
+    return ClinicSettings.model_validate(await clinic.update(fields))
