@@ -110,8 +110,7 @@ class PasswordHasher:
         Raises `BusyError`.
         """
         known = hashed if hashed is not None else await asyncio.wrap_future(self._nobody)
-        matches, renewed = await self._in_pool(partial(verify_and_renew, password, known))
-        return matches and hashed is not None, renewed
+        return await self._in_pool(partial(verify_and_renew, password, known))
 
     def close(self) -> None:
         """End the threads."""

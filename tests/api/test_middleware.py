@@ -71,6 +71,13 @@ class TestBodyLimits:
         assert answer.json()["type"].endswith("/problems/request-entity-too-large")
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
+    async def test_more_is_refused_also_where_nobody_reads_it(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.post("/api/v1/links/one", content=b"x" * 65_537)
+
+        assert answer.status_code == 413
+
     async def test_more_is_refused_while_it_streams(self, client: httpx.AsyncClient) -> None:
         async def chunks() -> AsyncIterator[bytes]:
             for _ in range(9):

@@ -71,6 +71,20 @@ class TestLogin:
 
         assert sentences == {"The e-mail address or the password is wrong."}
 
+    @pytest.mark.parametrize(
+        ("email", "password"),
+        [("long@example.com", "x" * 129), ("l" * 255, PASSWORD)],
+        ids=["password", "address"],
+    )
+    async def test_does_not_even_look_at_what_is_too_long(
+        self, security: SecurityService, repositories: Repositories, email: str, password: str
+    ) -> None:
+        member = make_staff(email=email, hashed_password=get_password_hash(password))
+        await repositories.staff.insert(member)
+
+        with pytest.raises(UnauthenticatedError):
+            await security.login(email, password)
+
     async def test_a_hash_of_an_old_kind_is_renewed_in_the_database(
         self, security: SecurityService, repositories: Repositories
     ) -> None:
