@@ -47,8 +47,17 @@ TAGS = [
     {"name": "service", "description": "The service about itself."},
     {"name": "auth", "description": "Signing in."},
     {"name": "public", "description": "For patients and the booking page; no sign-in."},
+    {"name": "manage", "description": "One visit, by the link in its confirmation; no sign-in."},
     {"name": "webhooks", "description": "Incoming messages."},
-    {"name": "admin", "description": "For staff; needs a bearer token."},
+    {"name": "dashboard", "description": "The practice's figures, each with its definition."},
+    {"name": "campaigns", "description": "Whom the practice tries to win back, and how it goes."},
+    {"name": "hand-offs", "description": "What waits for a person."},
+    {"name": "messages", "description": "Conversations, and what became of each message."},
+    {"name": "patients", "description": "Who they are and whether they want to hear from us."},
+    {"name": "appointments", "description": "Visits, booked by patients and by staff."},
+    {"name": "schedule settings", "description": "What free times are computed from."},
+    {"name": "knowledge", "description": "What the agent may answer from."},
+    {"name": "sweeps", "description": "Runs that find who is due, and start campaigns."},
 ]
 
 

@@ -75,7 +75,8 @@ class TestEveryOperation:
 
         assert good
         for status, response in good.items():
-            assert status == "204" or response.get("content"), "an empty schema"
+            is_empty = status == "204" or path.startswith("/api/v1/webhooks/")
+            assert is_empty or response.get("content")
             for media in response.get("content", {}).values():
                 assert media["schema"]
 
