@@ -30,15 +30,24 @@ class ConsentService:
         self._clock = clock
 
     async def opt_out(
-        self, patient: Patient, *, reason: SuppressionReason, source: str, by: str = "patient"
+        self,
+        patient: Patient,
+        *,
+        reason: SuppressionReason,
+        source: str,
+        by: str = "patient",
+        whole_mailbox: bool = True,
     ) -> None:
         """No more outreach: suppress the address, note the wish, end the active campaign.
+
+        What came over the mailbox holds for everybody on it; what staff were told by one person
+        (`whole_mailbox=False`) holds for that one.
 
         The address comes first, because the send gate reads it: a crash after it has already
         stopped the mail. Campaigns of others on the same mailbox end at the next sweep. A campaign
         that may not be declined any more (booked) stays as it is.
         """
-        if patient.email:
+        if patient.email and whole_mailbox:
             await self._suppress(patient.email, reason, source)
         await self._repositories.patients.record_opt_out(
             patient.id, at=self._clock.now(), reason=reason, source=source

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,9 @@ class TestHeaders:
     def test_no_value_can_begin_a_header(self, field: str, breaker: str) -> None:
         poison = f"Dana{breaker}Bcc: victim@example.org"
 
-        headers = headers_of(replace(MAIL, **{field: poison}))
+        changes: dict[str, Any] = {field: poison}
+
+        headers = headers_of(replace(MAIL, **changes))
 
         assert "Bcc" not in headers
         assert headers["To"].endswith("<dana@example.org>")

@@ -46,7 +46,7 @@ class Mailbox:
         assert isinstance(envelope.content, bytes)
         self.received.append(envelope.content)
         if self.hang_up:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return self.data_answer
 
@@ -73,7 +73,7 @@ async def port(mailbox: Mailbox) -> AsyncIterator[int]:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     for session in sessions:
-        if session.transport:
+        if isinstance(session.transport, asyncio.Transport):
             session.transport.abort()
     await asyncio.sleep(0)
 

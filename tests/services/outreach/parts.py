@@ -42,7 +42,7 @@ class RecordingTransport:
         self.failures: list[Exception] = []
         self.known: dict[str, SentMail] = {}
         self.look_up_failure: Exception | None = None
-        self.before_send: Callable[[OutgoingMail], None] = lambda mail: None
+        self.before_send: Callable[[OutgoingMail], None] = lambda _mail: None
 
     async def send(self, mail: OutgoingMail) -> SentMail:
         """See `Transport`."""
@@ -125,7 +125,7 @@ class Parts:
                 leases=leases,
                 settings=settings,
                 clock=clock,
-                observe=lambda seconds: None,
+                observe=lambda _seconds: None,
             ),
             gate=gate,
             sender=OutboxSender(

@@ -40,9 +40,7 @@ async def campaign(parts: Parts, patient: Patient) -> Campaign:
     return await parts.campaign(patient)
 
 
-async def decide(
-    parts: Parts, message: Interaction, at: datetime | None = None
-) -> GateVerdict:
+async def decide(parts: Parts, message: Interaction, at: datetime | None = None) -> GateVerdict:
     patient = await parts.repositories.patients.get(message.patient_id or new_id())
     campaign = await parts.repositories.campaigns.get(message.campaign_id or new_id())
     return await parts.gate.decide(message, patient, campaign, at or parts.clock.now())

@@ -1,0 +1,145 @@
+"""Alerts: urgent at once, the rest as a digest, and never a word about a patient."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.core.config import Settings
+from app.db.repositories import Repositories
+from app.models.campaign import Campaign
+from app.models.decision import Urgency
+from app.services.mail.transport import Audience, TransientMailError
+from tests.fakes import NOON, FrozenClock
+from tests.services.outreach.parts import Parts, RecordingTransport
+
+NEXT_DIGEST = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
+STAFF = "staff@example.com"
+
+
+@pytest.fixture
+def alerting(
+    repositories: Repositories,
+    settings: Settings,
+    clock: FrozenClock,
+    transport: RecordingTransport,
+) -> Parts:
+    with_address = settings.model_copy(update={"staff_alert_email": STAFF})
+    return Parts.build(repositories, with_address, clock, transport)
+
+
+async def raised(parts: Parts, urgency: Urgency) -> Campaign:
+    campaign = await parts.campaign(await parts.patient(name="Dana Secret"))
+    await parts.lifecycle.raise_attention(
+        campaign.id, reason="emergency", summary="Dana has a fever.", urgency=urgency
+    )
+    return campaign
+
+
+class TestUrgent:
+    async def test_is_told_at_once_and_once(
+        self, alerting: Parts, transport: RecordingTransport
+    ) -> None:
+        campaign = await raised(alerting, Urgency.URGENT)
+
+        await alerting.alerts.attention_raised(campaign.id, Urgency.URGENT)
+        await alerting.alerts.attention_raised(campaign.id, Urgency.URGENT)
+        await alerting.alerts.send_due()
+
+        (mail,) = transport.sent
+        assert (mail.to, mail.audience) == (STAFF, Audience.STAFF)
+        assert f"/admin/campaigns/{campaign.id}" in mail.text
+        assert "urgent" in mail.text
+        stored = await alerting.reread_campaign(campaign)
+        assert stored.attention is not None
+        assert stored.attention.alerted_at == NOON
+
+    async def test_holds_nothing_about_the_patient(
+        self, alerting: Parts, transport: RecordingTransport
+    ) -> None:
+        campaign = await raised(alerting, Urgency.URGENT)
+
+        await alerting.alerts.attention_raised(campaign.id, Urgency.URGENT)
+
+        (mail,) = transport.sent
+        for secret in ("Dana", "Secret", "fever", str(campaign.patient_id), "@example"):
+            assert secret not in mail.text + mail.subject
+
+    async def test_what_a_crash_left_untold_is_told_later(
+        self, alerting: Parts, transport: RecordingTransport
+    ) -> None:
+        await raised(alerting, Urgency.URGENT)
+
+        assert await alerting.alerts.send_due() == 1
+        assert await alerting.alerts.send_due() == 0
+        assert len(transport.sent) == 1
+
+    async def test_a_mail_server_that_is_down_puts_it_off(
+        self, alerting: Parts, transport: RecordingTransport
+    ) -> None:
+        transport.failures = [TransientMailError("down")]
+        campaign = await raised(alerting, Urgency.URGENT)
+
+        await alerting.alerts.attention_raised(campaign.id, Urgency.URGENT)
+        assert transport.sent == []
+
+        await alerting.alerts.send_due()
+        assert len(transport.sent) == 1
+
+    async def test_a_new_emergency_after_the_old_was_resolved_is_told_again(
+        self, alerting: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        campaign = await raised(alerting, Urgency.URGENT)
+        await alerting.alerts.send_due()
+        await alerting.repositories.campaigns.resolve_attention(campaign.id)
+        clock.advance(hours=1)
+        await alerting.lifecycle.raise_attention(
+            campaign.id, reason="emergency", summary="Again.", urgency=Urgency.URGENT
+        )
+
+        await alerting.alerts.send_due()
+
+        assert len({mail.key for mail in transport.sent}) == 2
+
+
+class TestDigest:
+    async def test_the_rest_waits_for_the_morning_and_comes_as_one(
+        self, alerting: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        campaigns = [await raised(alerting, Urgency.NORMAL) for _ in range(3)]
+        for campaign in campaigns:
+            await alerting.alerts.attention_raised(campaign.id, Urgency.NORMAL)
+        clock.set(NEXT_DIGEST - timedelta(seconds=1))
+        await alerting.alerts.send_due()
+        assert transport.sent == []
+
+        clock.set(NEXT_DIGEST)
+        await alerting.alerts.send_due()
+        await alerting.alerts.send_due()
+
+        (mail,) = transport.sent
+        assert mail.subject == "Waiting for a person: 3 conversations"
+        assert all(str(campaign.id) in mail.text for campaign in campaigns)
+
+    async def test_what_was_resolved_meanwhile_is_not_told(
+        self, alerting: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        campaign = await raised(alerting, Urgency.NORMAL)
+        await alerting.repositories.campaigns.resolve_attention(campaign.id)
+        clock.set(NEXT_DIGEST)
+
+        assert await alerting.alerts.send_due() == 0
+        assert transport.sent == []
+
+
+class TestWithoutAnAddress:
+    async def test_only_the_log_says_so_and_names_nobody(
+        self, parts: Parts, transport: RecordingTransport, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        campaign = await raised(parts, Urgency.URGENT)
+
+        await parts.alerts.attention_raised(campaign.id, Urgency.URGENT)
+
+        assert transport.sent == []
+        record = next(r for r in caplog.records if r.message == "attention raised")
+        assert record.__dict__["campaign_id"] == str(campaign.id)
+        assert "Dana" not in caplog.text

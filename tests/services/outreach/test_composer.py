@@ -1,0 +1,281 @@
+"""Letters: what each says, in two languages, and what none of them may say."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.models.appointment import Appointment, CreatedFrom
+from app.models.base import new_id
+from app.models.campaign import Campaign, CampaignType, FollowUpDetails
+from app.models.patient import Patient, Treatment
+from app.models.schedule import Clinic
+from app.services.outreach.composer import Composer
+from app.services.outreach.letters import Letter, greeting_name, local_time, quotable
+from app.services.outreach.links import Links
+from app.services.tokens import LinkTokens, TokenPurpose
+from tests.factories import SECRET, make_campaign, make_patient, make_settings
+from tests.fakes import FrozenClock
+
+TOKENS = LinkTokens(SECRET, "HS256", FrozenClock())
+SETTINGS = make_settings(
+    public_base_url="https://api.example/", booking_url="https://book.example/start?lang=en"
+)
+LINKS = Links(SETTINGS, TOKENS)
+COMPOSER = Composer(LINKS)
+CLINIC = Clinic(
+    name="Bright Dental",
+    phone="+1 212-555-0100",
+    address="1 Demo Street, New York, NY 10001",
+    timezone="America/New_York",
+    country="US",
+    currency="USD",
+    booking_horizon_days=180,
+    booking_lead_minutes=120,
+    slot_grid_minutes=15,
+    allow_new_patient_booking=False,
+)
+MANAGE_URL = "https://api.example/manage"
+
+
+def patient_of(language: str = "en", **given: Any) -> Patient:
+    fields: dict[str, Any] = {
+        "initial_inquiry": "My tooth hurts, what would a crown cost",
+        "treatment_history": [
+            Treatment(procedure_name="Root canal", procedure_date=datetime(2025, 1, 1, tzinfo=UTC)),
+            Treatment(procedure_name="Cleaning"),
+        ],
+    }
+    return make_patient(language=language, **(fields | given))
+
+
+def campaign_of(patient: Patient, kind: CampaignType) -> Campaign:
+    follow_up = FollowUpDetails(max_attempts=4)
+    return make_campaign(patient_id=patient.id, campaign_type=kind, follow_up_details=follow_up)
+
+
+def visit() -> Appointment:
+    return Appointment(
+        patient_id=new_id(),
+        provider_id=new_id(),
+        chair_id=new_id(),
+        service_id="cleaning",
+        service_name="Teeth cleaning",
+        appointment_date=datetime(2026, 8, 20, 18, 30, tzinfo=UTC),
+        duration_minutes=45,
+        created_from=CreatedFrom.MANUAL_ADMIN,
+    )
+
+
+def outreach(patient: Patient, kind: CampaignType, attempt: int) -> Letter:
+    return COMPOSER.outreach(CLINIC, patient, campaign_of(patient, kind), attempt)
+
+
+def every_letter(language: str) -> Iterator[Letter]:
+    patient = patient_of(language)
+    campaign = campaign_of(patient, CampaignType.RECOVERY)
+    for kind in CampaignType:
+        yield from (outreach(patient, kind, attempt) for attempt in (1, 2, 3, 4))
+    yield COMPOSER.booking_link(CLINIC, patient, campaign)
+    yield COMPOSER.answer(CLINIC, patient, campaign, "We take that plan.")
+    yield COMPOSER.closing(CLINIC, patient)
+    yield COMPOSER.handoff_notice(CLINIC, patient)
+    yield COMPOSER.emergency(CLINIC, patient)
+    yield COMPOSER.opt_out_receipt(CLINIC, patient)
+    yield COMPOSER.visit_booked(CLINIC, patient, visit(), MANAGE_URL)
+    yield COMPOSER.visit_changed(CLINIC, patient, visit(), MANAGE_URL)
+    yield COMPOSER.visit_cancelled(CLINIC, patient, visit(), MANAGE_URL)
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+class TestEveryLetter:
+    def test_names_the_clinic_and_a_way_to_a_person(self, language: str) -> None:
+        notice = {"en": "automated assistant", "es": "asistente automático"}[language]
+        for letter in every_letter(language):
+            assert CLINIC.name in letter.content
+            assert CLINIC.phone in letter.content
+            assert notice in letter.content
+
+    def test_no_subject_tells_anything_about_health(self, language: str) -> None:
+        health = re.compile(r"tooth|crown|canal|cleaning|pain|fever|dolor|muela", re.IGNORECASE)
+        for letter in every_letter(language):
+            assert letter.subject
+            assert not health.search(letter.subject.replace(CLINIC.name, ""))
+
+    def test_all_say_something_else(self, language: str) -> None:
+        bodies = [_without_links(letter) for letter in every_letter(language)]
+
+        assert len(set(bodies)) == len(bodies) == 17
+
+    def test_leaves_no_mark_of_the_template(self, language: str) -> None:
+        for letter in every_letter(language):
+            assert not re.search(r"[{}%]|None|\n\n\n", letter.content)
+
+
+def _without_links(letter: Letter) -> str:
+    return re.sub(r"https?://\S+", "", letter.content)
+
+
+@pytest.mark.parametrize("kind", list(CampaignType))
+class TestOutreach:
+    @pytest.mark.parametrize("attempt", [1, 2, 3, 4])
+    def test_carries_link_address_and_a_way_to_stop(self, kind: CampaignType, attempt: int) -> None:
+        patient = patient_of()
+
+        letter = outreach(patient, kind, attempt)
+
+        assert "https://book.example/start?lang=en&booking_token=" in letter.content
+        assert LINKS.unsubscribe_link(patient.id) in letter.content
+        assert CLINIC.address in letter.content
+        assert '"stop"' in letter.content
+
+    def test_only_the_last_attempt_says_it_is_the_last(self, kind: CampaignType) -> None:
+        patient = patient_of()
+        campaign = campaign_of(patient, kind)
+        longer = campaign.model_copy(update={"follow_up_details": FollowUpDetails(max_attempts=9)})
+
+        last = COMPOSER.outreach(CLINIC, patient, campaign, 4)
+        one_of_many = COMPOSER.outreach(CLINIC, patient, longer, 4)
+
+        assert re.search(r"last (message|reminder) for now", last.content)
+        assert not re.search(r"last (message|reminder) for now", one_of_many.content)
+
+    def test_later_attempts_never_introduce_themselves_again(self, kind: CampaignType) -> None:
+        patient = patient_of()
+        first = _without_links(outreach(patient, kind, 1))
+
+        for attempt in range(5, 13):
+            assert _without_links(outreach(patient, kind, attempt)) != first
+
+
+class TestWhatItRefersTo:
+    def test_a_lead_to_what_they_asked(self) -> None:
+        letter = outreach(patient_of(), CampaignType.RECOVERY, 1)
+
+        assert '"My tooth hurts, what would a crown cost"' in letter.content
+
+    def test_a_recall_to_what_was_done_last(self) -> None:
+        letter = outreach(patient_of(), CampaignType.RECALL, 1)
+
+        assert "Root canal" in letter.content
+
+    def test_it_reads_well_without_either(self) -> None:
+        bare = patient_of(initial_inquiry=None, treatment_history=[])
+
+        for kind in CampaignType:
+            assert '""' not in outreach(bare, kind, 1).content
+            assert "()" not in outreach(bare, kind, 1).content
+
+    @pytest.mark.parametrize(
+        "poison",
+        [
+            "Win at http://evil.example now",
+            "see www.evil.example",
+            "evil.com",
+            "write to a@b.example",
+        ],
+    )
+    def test_it_never_carries_a_strangers_link(self, poison: str) -> None:
+        patient = patient_of(initial_inquiry=poison, name=f"{poison} Smith")
+
+        content = outreach(patient, CampaignType.RECOVERY, 1).content
+
+        assert "evil" not in content
+        assert "a@b.example" not in content
+
+    def test_templates_in_a_patients_words_stay_words(self) -> None:
+        letter = outreach(
+            patient_of(initial_inquiry="{{ clinic_phone }} {% raw %}"), CampaignType.RECOVERY, 1
+        )
+
+        assert "{{ clinic_phone }} {% raw %}" in letter.content
+
+    def test_a_long_inquiry_is_cut_at_a_word(self) -> None:
+        quoted = quotable("word " * 100)
+
+        assert quoted is not None
+        assert len(quoted) <= 141
+        assert quoted.endswith("word…")
+
+    @pytest.mark.parametrize(
+        ("given", "name"),
+        [
+            ("María", "María"),
+            ("O'Neill", "O'Neill"),
+            ("Jean-Luc", "Jean-Luc"),
+            ("J.", "J."),
+            ("x" * 50, None),
+            ("R2D2", None),
+            ("evil.com", None),
+        ],
+    )
+    def test_greets_by_name_where_it_is_one(self, given: str, name: str | None) -> None:
+        assert greeting_name(given) == name
+
+
+class TestVisits:
+    def test_name_the_clinics_time_and_zone(self) -> None:
+        english = COMPOSER.visit_booked(CLINIC, patient_of(), visit(), MANAGE_URL)
+        spanish = COMPOSER.visit_booked(CLINIC, patient_of("es-MX"), visit(), MANAGE_URL)
+
+        assert "Thursday, August 20, 2026, 2:30 PM EDT" in english.content
+        assert "jueves, 20 de agosto de 2026, 14:30 EDT" in spanish.content
+        assert "Teeth cleaning (45 minutes)" in english.content
+        assert MANAGE_URL in english.content
+
+    @pytest.mark.parametrize(
+        ("zone", "text"),
+        [("America/Sao_Paulo", "12:05 AM UTC-03:00"), ("Asia/Kathmandu", "8:50 AM UTC+05:45")],
+    )
+    def test_a_zone_without_a_name_is_given_by_its_offset(self, zone: str, text: str) -> None:
+        instant = datetime(2026, 8, 20, 3, 5, tzinfo=UTC)
+
+        assert local_time(instant, ZoneInfo(zone), "en") == text
+
+
+class TestEmergency:
+    @pytest.mark.parametrize(
+        ("language", "words"),
+        [("en", ("breathing", "emergency services")), ("es", ("respirar", "emergencia"))],
+    )
+    def test_says_whom_to_call_and_asks_for_no_click(
+        self, language: str, words: tuple[str, ...]
+    ) -> None:
+        letter = COMPOSER.emergency(CLINIC, patient_of(language))
+
+        assert CLINIC.phone in letter.subject
+        assert all(word in letter.content for word in words)
+        assert "http" not in letter.content
+
+
+class TestStaffMessage:
+    def test_is_a_persons_own(self) -> None:
+        letter = COMPOSER.staff_message(CLINIC, patient_of(), "See you\non Monday.")
+
+        assert "See you\non Monday." in letter.content
+        assert "assistant" not in letter.content
+
+
+class TestOtherLanguages:
+    def test_fall_back_to_english(self) -> None:
+        assert COMPOSER.closing(CLINIC, patient_of("pt-BR")).content.startswith("Hello Dana")
+
+
+class TestLinks:
+    def test_hold_ids_and_nothing_else(self) -> None:
+        patient, campaign, appointment = new_id(), new_id(), new_id()
+
+        booking = LINKS.booking_link(patient, campaign).split("booking_token=")[1]
+        manage = LINKS.manage_link(appointment)
+        unsubscribe = LINKS.unsubscribe_link(patient)
+
+        claims = TOKENS.read(booking, TokenPurpose.BOOKING)
+        assert claims["patient_id"] == str(patient)
+        assert claims["campaign_id"] == str(campaign)
+        assert manage.startswith("https://api.example/api/v1/appointments/manage/")
+        assert unsubscribe.startswith("https://api.example/api/v1/unsubscribe/")
+        token = unsubscribe.rsplit("/", 1)[1]
+        assert TOKENS.read(token, TokenPurpose.UNSUBSCRIBE)["patient_id"] == str(patient)
