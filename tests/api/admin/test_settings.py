@@ -1,0 +1,265 @@
+"""What availability is computed from, at the front door."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.models.role import StaffRole
+from app.services.container import Services
+from tests.api.test_public import BOOK, booking_form, known_patient, problem
+from tests.conftest import HeadersFor
+
+pytestmark = pytest.mark.mongo
+
+ADMIN = "/api/v1/admin"
+UNKNOWN = "66f2a1b4c3d2e1f0a9b8c7d6"
+HOURS = {"MON": [["09:00", "12:00"], ["13:00", "17:00"]]}
+VALID: dict[str, dict[str, Any]] = {
+    "providers": {"name": "Dr. Stern", "service_ids": ["cleaning"], "working_hours": HOURS},
+    "chairs": {"name": "Room 9"},
+    "services": {"service_id": "implant", "name": "Implant", "duration_minutes": 90},
+    "time-off": {"starts_at": "2026-12-24T00:00", "ends_at": "2026-12-27T00:00"},
+}
+KEYS = {
+    "providers": ("providers", "provider_id"),
+    "chairs": ("chairs", "chair_id"),
+    "services": ("services", "service_id"),
+    "time-off": ("time_off", "time_off_id"),
+}
+CHANGES: dict[str, dict[str, Any]] = {
+    "providers": {"name": "Dr. Star"},
+    "chairs": {"service_ids": ["whitening"]},
+    "services": {"price_from": 450.5, "recall_interval_months": 6},
+    "time-off": {"reason": "Holidays"},
+}
+
+
+class Office:
+    """The office manager with a client."""
+
+    def __init__(self, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+        self._client = client
+        self._headers = headers
+
+    async def send(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """A request about settings, signed in."""
+        return await self._client.request(method, f"{ADMIN}/{path}", headers=self._headers, **given)
+
+
+@pytest.fixture
+async def office(app_client: httpx.AsyncClient, headers_for: HeadersFor) -> Office:
+    """Signed in."""
+    return Office(app_client, await headers_for(StaffRole.OFFICE_MANAGER))
+
+
+@pytest.mark.parametrize("kind", sorted(VALID))
+class TestEveryKind:
+    async def test_add_list_change_remove(self, office: Office, kind: str) -> None:
+        plural, id_name = KEYS[kind]
+
+        created = await office.send("POST", kind, json=VALID[kind])
+        assert created.status_code == 201
+        path = f"{kind}/{created.json()[id_name]}"
+        changed = await office.send("PATCH", path, json=CHANGES[kind])
+        listed = (await office.send("GET", kind)).json()
+        removed = await office.send("DELETE", path)
+
+        assert changed.json() == {**created.json(), **CHANGES[kind]}
+        assert listed[plural] == [changed.json()]
+        assert listed["pagination"]["total_items"] == 1
+        assert (removed.status_code, removed.content) == (204, b"")
+        assert (await office.send("GET", kind)).json()[plural] == []
+
+    async def test_nothing_unknown_or_empty(self, office: Office, kind: str) -> None:
+        unknown = "unknown" if kind == "services" else UNKNOWN
+
+        patched = await office.send("PATCH", f"{kind}/{unknown}", json=CHANGES[kind])
+        deleted = await office.send("DELETE", f"{kind}/{unknown}")
+        empty = await office.send("PATCH", f"{kind}/{unknown}", json={})
+        extra = await office.send("POST", kind, json={**VALID[kind], "_id": UNKNOWN})
+
+        assert problem(patched) == problem(deleted) == (404, "setting-not-found")
+        assert problem(empty) == problem(extra) == (422, "validation")
+
+    async def test_only_the_office_changes_everybody_reads(
+        self, app_client: httpx.AsyncClient, headers_for: HeadersFor, kind: str
+    ) -> None:
+        path = f"{ADMIN}/{kind}"
+        desk = await headers_for(StaffRole.FRONT_DESK)
+        reader = await headers_for(StaffRole.READ_ONLY)
+
+        outside = await app_client.get(path)
+        reading = await app_client.get(path, headers=reader)
+        writing = await app_client.post(path, headers=desk, json=VALID[kind])
+
+        assert problem(outside) == (401, "unauthenticated")
+        assert reading.status_code == 200
+        assert problem(writing) == (403, "forbidden")
+
+
+class TestRules:
+    @pytest.mark.parametrize(
+        ("kind", "change"),
+        [
+            ("providers", {"working_hours": {"MON": [["12:00", "09:00"]]}}),
+            ("providers", {"working_hours": {"MON": [["09:00", "12:00"], ["11:00", "13:00"]]}}),
+            ("providers", {"working_hours": {"MON": [["09:02", "12:00"]]}}),
+            ("providers", {"working_hours": {"Monday": []}}),
+            ("services", {"duration_minutes": 7}),
+            ("services", {"service_id": "With Blanks"}),
+            ("services", {"price_from": 1.005}),
+            ("chairs", {"name": ""}),
+        ],
+    )
+    async def test_what_makes_no_sense_is_refused(
+        self, office: Office, kind: str, change: dict[str, Any]
+    ) -> None:
+        answer = await office.send("POST", kind, json={**VALID[kind], **change})
+
+        assert problem(answer) == (422, "validation")
+
+    @pytest.mark.parametrize(
+        ("kind", "first", "then"),
+        [
+            (
+                "providers",
+                {"effective_until": "2026-12-31"},
+                {"effective_from": "2027-01-01"},
+            ),
+            ("providers", {}, {"name": None}),
+            ("time-off", {}, {"ends_at": "2026-12-23T00:00"}),
+        ],
+    )
+    async def test_a_change_must_fit_what_stays(
+        self, office: Office, kind: str, first: dict[str, Any], then: dict[str, Any]
+    ) -> None:
+        created = await office.send("POST", kind, json={**VALID[kind], **first})
+
+        answer = await office.send("PATCH", f"{kind}/{created.json()[KEYS[kind][1]]}", json=then)
+
+        assert problem(answer) == (422, "invalid-setting")
+
+    async def test_null_removes_what_may_be_absent(self, office: Office) -> None:
+        limited = {**VALID["chairs"], "service_ids": ["cleaning"]}
+        chair = (await office.send("POST", "chairs", json=limited)).json()
+
+        answer = await office.send(
+            "PATCH", f"chairs/{chair['chair_id']}", json={"service_ids": None}
+        )
+
+        assert answer.json()["service_ids"] is None
+
+    async def test_a_service_id_is_given_once(self, office: Office) -> None:
+        await office.send("POST", "services", json=VALID["services"])
+
+        answer = await office.send("POST", "services", json=VALID["services"])
+
+        assert problem(answer) == (409, "duplicate-service")
+
+    async def test_a_naive_time_is_the_clinics(self, office: Office) -> None:
+        created = await office.send("POST", "time-off", json=VALID["time-off"])
+
+        assert created.json()["starts_at"] == "2026-12-24T05:00:00Z"
+        assert created.json()["provider_id"] is None
+
+    @pytest.mark.parametrize("kind", ["providers", "chairs", "services"])
+    async def test_what_a_visit_needs_stays_until_it_is_over(
+        self,
+        office: Office,
+        app_client: httpx.AsyncClient,
+        furnished: Services,
+        kind: str,
+    ) -> None:
+        patient = await known_patient(furnished)
+        await app_client.post(BOOK, json=booking_form(patient))
+        visit = (await furnished.repositories.appointments.all_for_patient(patient.id))[0]
+        path = f"{kind}/{getattr(visit, KEYS[kind][1])}"
+
+        needed = await office.send("DELETE", path)
+        await furnished.scheduling.appointments.cancel(visit.id, by="staff:x")
+        free = await office.send("DELETE", path)
+
+        assert problem(needed) == (409, "still-needed")
+        assert free.status_code == 204
+
+
+class TestEffect:
+    async def test_a_practice_set_up_over_http_takes_bookings(
+        self, office: Office, app_client: httpx.AsyncClient, services: Services
+    ) -> None:
+        await office.send("POST", "services", json=VALID["services"])
+        provider = {**VALID["providers"], "service_ids": ["implant"]}
+        await office.send("POST", "providers", json=provider)
+        await office.send("POST", "chairs", json=VALID["chairs"])
+        query: dict[str, Any] = {"year": 2026, "month": 8, "service_id": "implant"}
+
+        free = (await app_client.get("/api/v1/availability", params=query)).json()
+        form = booking_form(
+            await known_patient(services),
+            service_id="implant",
+            appointment_date="2026-08-24T13:00",
+        )
+        booked = await app_client.post(BOOK, json=form)
+
+        assert list(free) == ["2026-08-24", "2026-08-31"]
+        assert booked.status_code == 201
+
+    async def test_a_closure_empties_its_days(
+        self, office: Office, app_client: httpx.AsyncClient, furnished: Services
+    ) -> None:
+        closed = {"starts_at": "2026-08-20T00:00", "ends_at": "2026-08-22T00:00"}
+        await office.send("POST", "time-off", json=closed)
+        query: dict[str, Any] = {"year": 2026, "month": 8, "service_id": "cleaning"}
+
+        free = (await app_client.get("/api/v1/availability", params=query)).json()
+
+        assert list(free)[:2] == ["2026-08-19", "2026-08-24"]
+
+
+class TestClinic:
+    async def test_the_environment_gives_the_defaults_and_a_change_wins(
+        self, office: Office, app_client: httpx.AsyncClient
+    ) -> None:
+        before = await office.send("GET", "clinic")
+        changed = await office.send(
+            "PATCH", "clinic", json={"name": "Bright Teeth", "timezone": "Europe/Vienna"}
+        )
+        public = await app_client.get("/api/v1/clinic")
+
+        assert before.json()["name"] == "Demo Dental Practice"
+        assert changed.json() == {
+            **before.json(),
+            "name": "Bright Teeth",
+            "timezone": "Europe/Vienna",
+        }
+        assert public.json()["timezone"] == "Europe/Vienna"
+
+    @pytest.mark.parametrize(
+        ("change", "kind"),
+        [
+            ({"timezone": "Mars/Base"}, "validation"),
+            ({"slot_grid_minutes": 7}, "validation"),
+            ({"country": "usa"}, "validation"),
+            ({"key": "other"}, "validation"),
+            ({"name": None}, "invalid-setting"),
+            ({}, "validation"),
+        ],
+    )
+    async def test_refuses_what_makes_no_sense(
+        self, office: Office, change: dict[str, Any], kind: str
+    ) -> None:
+        answer = await office.send("PATCH", "clinic", json=change)
+
+        assert problem(answer) == (422, kind)
+
+    async def test_only_the_office_changes_it(
+        self, app_client: httpx.AsyncClient, headers_for: HeadersFor
+    ) -> None:
+        desk = await headers_for(StaffRole.FRONT_DESK)
+
+        reading = await app_client.get(f"{ADMIN}/clinic", headers=desk)
+        writing = await app_client.patch(f"{ADMIN}/clinic", headers=desk, json={"name": "X"})
+
+        assert reading.status_code == 200
+        assert problem(writing) == (403, "forbidden")
