@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -22,6 +23,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _ADDRESS = re.compile(r"[^\s@<>\"'`(),;:]{1,64}@[\w.-]{1,253}")
 _DIGIT_RUN = re.compile(r"(?<![\w+-])(?!\d{4}-\d\d-\d\d)[+(]?\d(?:[ ./()-]{0,3}\d){8,17}(?![\w-])")
+_SHORTEST_NUMBER = 9
 _DRIVER_VALUES = re.compile(r"(dup key: |'keyValue': )\{[^}]*\}")
 
 _TELLING_ERRORS = (
@@ -40,8 +42,11 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 def scrub(text: str) -> str:
     """`text` without e-mail addresses, phone numbers and values of a refused write."""
-    without_values = _DRIVER_VALUES.sub(r"\1[values]", text)
-    return _DIGIT_RUN.sub("[number]", _ADDRESS.sub("[address]", without_values))
+    if len(text) < _SHORTEST_NUMBER and "@" not in text:  # most of what a line holds
+        return text
+    clean = _DRIVER_VALUES.sub(r"\1[values]", text) if "{" in text else text
+    clean = _ADDRESS.sub("[address]", clean) if "@" in clean else clean
+    return _DIGIT_RUN.sub("[number]", clean)
 
 
 def _scrubbed(value: object) -> object:
@@ -83,6 +88,8 @@ class JsonLines(JsonFormatter):
         super().__init__(
             "%(levelname)s %(name)s %(message)s",
             rename_fields={"levelname": "level", "name": "logger"},
+            # The server repeats its messages with colours for a terminal.
+            reserved_attrs=[*RESERVED_ATTRS, "color_message"],
         )
 
     def add_fields(
