@@ -1,0 +1,159 @@
+"""Answers a question in the words of the knowledge base, or says that it cannot.
+
+Similarity alone cannot tell an answerable question from a near miss, so a passage answers only if
+it holds what was asked for: the kind of fact (an amount, a time), the plan or name, the day, the
+health condition, and every word the question is about. In doubt nothing is found and a person
+answers.
+"""
+
+import re
+from dataclasses import dataclass
+
+from app.services.agent.questions import AskedFor, FactKind, asked_for, split_questions
+from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
+from app.services.agent.vocabulary import TREATMENT_TERMS, days_spoken_of, fold, terms
+
+SCORE_FLOOR = 0.35
+CANDIDATES = 8
+MAX_QUESTIONS = 4
+
+_NUMBER = (
+    r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|a|an|half|un|una|dos|tres|deux|trois|"
+    r"zwei|drei|ein|eine|um|uma|dois|duas)"
+)
+_UNIT = (
+    r"(?:min(?:ute|uto|uten)?s?|hours?|hrs?|days?|weeks?|months?|years?|horas?|dias?|semanas?|"
+    r"mes(?:es)?|anos?|heures?|jours?|semaines?|mois|ans|stunden?|tage?n?|wochen?|monate?n?|jahre?n?)"
+)
+_HOLDS = {
+    FactKind.AMOUNT: re.compile(
+        r"[$€£]\s?\d|\d\s?(?:€|\$|£|dollars?|euros?|usd|eur|reais)|r\$\s?\d|"
+        r"\bfor free\b|\bfree of charge\b|\b(?:is|are|completely|always) free\b|\bno charge\b|"
+        r"\bfree (?:parking|consultation|exam|visit|first|check|whitening)|"
+        r"\bcomplimentary\b|\bgratis\b|\bgratuite?\b|\bkostenlos\b"
+    ),
+    FactKind.TIME: re.compile(
+        r"\b\d{1,2}(?::\d\d)?\s?(?:am|pm|a\.m|p\.m|h|uhr)\b|\b\d{1,2}[:h]\d\d\b|\bclosed\b|"
+        r"\bcerrado|\bferme|\bgeschlossen|\bfechado|\bnoon\b|\bmidday\b"
+    ),
+    FactKind.DURATION: re.compile(rf"\b{_NUMBER}[\s-]*(?:to[\s-]*{_NUMBER}[\s-]*)?{_UNIT}\b"),
+    FactKind.COUNT: re.compile(rf"\b(?:{_NUMBER}|once|twice|every)\b"),
+    FactKind.AGE: re.compile(
+        r"\b(?:ages?|aged|old|years?|birthday|anos?|ans|jahren?|edad|idade)\b"
+    ),
+    FactKind.PHONE: re.compile(r"\+?\(?\d[\d\s().-]{6,}\d"),
+}
+_CONTINUES = re.compile(
+    r"^(?:it|they|this|these|that|those|he|she|then|both|the (?:price|cost|fee|visit))\b"
+)
+# The words an opening time or a price says by being there.
+_SAID_BY_FACT = {
+    FactKind.AMOUNT: frozenset({"rate", "pricey"}),
+    FactKind.TIME: frozenset({"#open", "late", "even", "evening", "hour", "today", "tomorrow"}),
+    FactKind.DURATION: frozenset({"dura", "dure", "dauert", "tempo", "temp"}),
+    FactKind.COUNT: frozenset({"often"}),
+    FactKind.AGE: frozenset({"age", "young", "edad", "idade", "alt"}),
+    FactKind.PHONE: frozenset({"number", "#phone"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSource:
+    """An article an answer was taken from."""
+
+    knowledge_id: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the knowledge base says, word for word, or `found=False` and no text."""
+
+    found: bool
+    text: str
+    sources: list[AnswerSource]
+
+
+NOT_FOUND = Answer(found=False, text="", sources=[])
+
+
+def answer_question(index: KnowledgeIndex, question: str, about: str | None = None) -> Answer:
+    """Answer every question of a message from the knowledge base.
+
+    `about` is the subject of the conversation ("teeth whitening"), for questions that name none.
+    One question without an answer, or more than `MAX_QUESTIONS`, makes the whole not found: half
+    an answer would look like a whole one. CPU work of about 20 ms a question: run it in a thread.
+    """
+    asked = split_questions(question) or [question]
+    if len(asked) > MAX_QUESTIONS:
+        return NOT_FOUND
+    found = [_supporting(index, one, question, about) for one in asked]
+    passages = [passage for passage in found if passage is not None]
+    if len(passages) < len(found):
+        return NOT_FOUND
+    quotes = list(dict.fromkeys(quoted(passage) for passage in passages))
+    return Answer(found=True, text="\n\n".join(quotes), sources=_sources(passages))
+
+
+def quoted(passage: ScoredPassage) -> str:
+    """The passage in its own words, with the neighbours it cannot be understood without."""
+    parts = [passage.text]
+    if passage.before and _CONTINUES.match(fold(passage.text)):
+        parts.insert(0, passage.before)
+    if passage.after and _CONTINUES.match(fold(passage.after)):
+        parts.append(passage.after)
+    return " ".join(parts)
+
+
+def _supporting(
+    index: KnowledgeIndex, question: str, message: str, about: str | None
+) -> ScoredPassage | None:
+    wanted = asked_for(question, message, about)
+    if not wanted.subject and not wanted.names and not wanted.days:
+        return None
+    query = f"{question} {about}" if about else question
+    candidates = index.search(query, CANDIDATES)
+    return next((p for p in candidates if p.score >= SCORE_FLOOR and answers(wanted, p)), None)
+
+
+def answers(wanted: AskedFor, passage: ScoredPassage) -> bool:
+    """Whether the passage itself holds everything the question asks for."""
+    own = frozenset(terms(passage.text))
+    quote = quoted(passage)
+    return (
+        wanted.names <= own
+        and wanted.conditions <= frozenset(terms(quote))
+        and wanted.days <= days_spoken_of(quote)
+        and all(_HOLDS[kind].search(fold(passage.text)) for kind in wanted.kinds)
+        and _same_treatment(wanted.subject, passage, own)
+        and _same_subject(wanted, passage, quote)
+    )
+
+
+def _same_treatment(subject: frozenset[str], passage: ScoredPassage, own: frozenset[str]) -> bool:
+    """A price beside another treatment's name is that treatment's price, whatever the title."""
+    treatments = subject & TREATMENT_TERMS
+    if own & TREATMENT_TERMS:
+        return treatments <= own
+    return treatments <= frozenset(terms(f"{passage.before} {passage.title}"))
+
+
+def _same_subject(wanted: AskedFor, passage: ScoredPassage, quote: str) -> bool:
+    """Every word the question is about is in the quote, the title or a tag."""
+    said = frozenset(terms(f"{quote} {passage.title} {' '.join(passage.tags)}"))
+    implied = {word for kind in wanted.kinds for word in _SAID_BY_FACT[kind]}
+    if FactKind.DURATION in wanted.kinds and ("#last" in said) != ("#last" in wanted.subject):
+        return False  # how long it keeps and how long it takes are two questions
+    return wanted.subject - implied <= said
+
+
+def _sources(passages: list[ScoredPassage]) -> list[AnswerSource]:
+    best: dict[str, AnswerSource] = {}
+    for passage in passages:
+        known = best.get(passage.article_id)
+        if known is None or known.score < passage.score:
+            best[passage.article_id] = AnswerSource(
+                passage.article_id, passage.title, passage.score
+            )
+    return list(best.values())
