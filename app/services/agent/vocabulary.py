@@ -18,6 +18,7 @@ _JOINED = (
     (re.compile(r"\blaughing gas\b"), "nitrous"),
     (re.compile(r"\bhow much (?:is|are|does|do|would|will|for)\b"), "price"),
     (re.compile(r"\bblood thinners?\b"), "anticoagulant"),
+    (re.compile(r"\bleave (?:my|our|the) car\b"), "parking"),
     (re.compile(r"\bdamage for\b|\bset me back\b"), "price"),
     (re.compile(r"\b(?:these|this|those) days?\b"), " "),
     (re.compile(r"\bbefore (?:i|we) (?:decide|book|commit|come|say|sign)\w*"), " "),
@@ -118,12 +119,13 @@ help her here hey hi him his how i if in info information interested into is it 
 let like likely long look looking make many may maybe me mean mention might month more much my
 near need needed normally now of off offer offers office ok okay old on one only or our out over
 own patient people perhaps please pls possible practice provide quick question really regular
-regularly routine roughly see seen should so some somebody someone something somewhere soon place spot anywhere still such sure
+regularly routine roughly see seen should so some somebody someone something somewhere soon still
+such sure
 take takes taking team tell than thank thanks that the their them then there these they thing this
 those through till time to too treat treated treatment type typical typically u up ur us use usual
 usually very want was way we well were what whats when where whether which while who why will
 wife husband wish with wonder wondering work works would yall year yes yet you your youre
-tooth teeth mouth clinic office surgery
+tooth teeth mouth clinic office surgery place spot anywhere
 el la los las un una unos unas de del al y o que con por para en es son se me mi mis su sus lo le
 les si no hay tienen tiene cuanto cuanta cuantos como donde cuando cual hacen hace puedo puede
 pueden ustedes yo muy mas hola gracias quisiera saber aceptan atienden trabajan ofrecen dientes
