@@ -1,8 +1,10 @@
 """The reactive path on a stage: real services over a real database, the engine scripted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+
+import numpy as np
 
 from app.core.clock import Clock
 from app.core.config import Settings
@@ -14,13 +16,16 @@ from app.models.interaction import Direction, Interaction
 from app.models.patient import Patient
 from app.models.records import InboundEvent, KnowledgeArticle
 from app.services.agent.actions import CampaignActions
-from app.services.agent.engine import Answer, KnowledgeIndex, Source
+from app.services.agent.answering import NOT_FOUND, Answer, AnswerSource
+from app.services.agent.encoder import FloatMatrix
+from app.services.agent.engine import Engine
 from app.services.agent.intent import IntentPrediction
 from app.services.agent.knowledge import KnowledgeService
 from app.services.agent.outside import OutsideActions
 from app.services.agent.reactive import ReactivePath
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import ReplyMail
+from app.services.agent.retrieval import KnowledgeIndex
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.email_processor import RelayMessage
@@ -38,10 +43,18 @@ from tests.factories import SECRET, make_campaign, make_patient
 THREAD = "thread-1"
 
 
-class NoIndex:
-    """The index of a scripted engine."""
+class SilentEncoder:
+    """Has nothing to say about nothing."""
 
-    size = 0
+    name = "silent"
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+        """See `Encoder`."""
+        return np.zeros((len(texts), 1), dtype=np.float32)
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        """See `Encoder`."""
+        return np.zeros((len(texts), 1), dtype=np.float32)
 
 
 class ScriptedEngine:
@@ -52,12 +65,13 @@ class ScriptedEngine:
 
     def __init__(self) -> None:
         self.intent = Intent.BOOKING_REQUEST
+        self.intent_of: dict[str, Intent] = {}
         self.confidence = 0.95
         self.secondary: tuple[Intent, ...] = ()
-        self.reply = Answer(found=False, text="")
+        self.reply = NOT_FOUND
         self.error: Exception | None = None
         self.classified: list[str] = []
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, str | None]] = []
         self.indexed: list[list[str]] = []
 
     async def warm_up(self) -> None:
@@ -68,9 +82,10 @@ class ScriptedEngine:
         self.classified.append(text)
         if self.error:
             raise self.error
+        intent = self.intent_of.get(text, self.intent)
         return IntentPrediction(
-            probabilities={self.intent: self.confidence},
-            intent=self.intent,
+            probabilities={intent: self.confidence},
+            intent=intent,
             confidence=self.confidence,
             secondary=self.secondary,
             sentiment=Sentiment.NEUTRAL,
@@ -79,11 +94,13 @@ class ScriptedEngine:
     async def index(self, articles: Sequence[KnowledgeArticle]) -> KnowledgeIndex:
         """See `Engine`."""
         self.indexed.append([article.title for article in articles])
-        return NoIndex()
+        return KnowledgeIndex([], SilentEncoder())
 
-    async def answer(self, index: KnowledgeIndex, question: str) -> Answer:  # noqa: ARG002
+    async def answer(
+        self, index: KnowledgeIndex, question: str, about: str | None = None
+    ) -> Answer:
         """See `Engine`."""
-        self.asked.append(question)
+        self.asked.append((question, about))
         return self.reply
 
 
@@ -105,17 +122,25 @@ class RecordedAlerts:
 ANSWER = Answer(
     found=True,
     text="Whitening takes about one hour.",
-    sources=(Source("66f2a1b4c3d2e1f0a9b8c7d6", "Whitening", 0.9),),
+    sources=[AnswerSource("66f2a1b4c3d2e1f0a9b8c7d6", "Whitening", 0.9)],
 )
 
 
 class Stage:
     """Everything the reactive path needs, and a patient with a campaign to play with."""
 
-    def __init__(self, repositories: Repositories, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        repositories: Repositories,
+        settings: Settings,
+        clock: Clock,
+        *,
+        real_engine: Engine | None = None,
+    ) -> None:
         self.repositories = repositories
         self.clock = clock
         self.engine = ScriptedEngine()
+        engine = real_engine or self.engine
         self.alerts = RecordedAlerts()
         self.metrics = Metrics()
         tokens = LinkTokens(SECRET, settings.jwt_algorithm, clock)
@@ -137,12 +162,12 @@ class Stage:
             metrics=self.metrics,
             clock=clock,
         )
-        self.knowledge = KnowledgeService(repositories, self.engine)
+        self.knowledge = KnowledgeService(repositories, engine)
         self.reactive = ReactivePath(
             repositories=repositories,
             settings=settings,
             clinic=ClinicService(repositories, settings),
-            reader=ReplyReader(self.engine),
+            reader=ReplyReader(engine),
             knowledge=self.knowledge,
             in_campaign=self.actions,
             outside=OutsideActions(
@@ -176,8 +201,8 @@ class Stage:
         **given: object,
     ) -> Campaign:
         """A stored campaign of theirs, its conversation running in `THREAD`."""
-        fields = {"channel": CampaignChannel(thread_id=THREAD), **given}
-        campaign = make_campaign(patient_id=patient.id, status=status, **fields)
+        given = {"channel": CampaignChannel(thread_id=THREAD), **given}
+        campaign = make_campaign(patient_id=patient.id, status=status, **given)
         return await self.repositories.campaigns.insert(campaign)
 
     async def reply(
@@ -224,6 +249,12 @@ class Stage:
         await self.repositories.inbound_events.store(event)
         return event
 
+    async def reply_now(self, interaction: Interaction) -> Interaction:
+        """The message as it stands."""
+        found = await self.repositories.interactions.get(interaction.id)
+        assert found is not None
+        return found
+
     async def campaign_now(self, campaign: Campaign) -> Campaign:
         """The campaign as it stands."""
         found = await self.repositories.campaigns.get(campaign.id)
@@ -234,3 +265,84 @@ class Stage:
         """Everything queued for a patient, oldest first."""
         found = await self.repositories.interactions._find({"patient_id": patient.id})
         return [message for message in found if message.direction == Direction.OUTGOING]
+
+
+def relay(patient: Patient, text: str, **given: str) -> RelayMessage:
+    """What a relay pushes when `patient` answers in `THREAD`."""
+    given = {"thread_id": THREAD, "message_id": "m-1", "sender": patient.email or "", **given}
+    return RelayMessage(content=text, **given)
+
+
+class CrashedError(BaseException):
+    """The process died here: nothing catches it."""
+
+
+class DyingRepository:
+    """A repository whose process dies right before, or right after, a chosen write."""
+
+    def __init__(self, inner: object, countdown: "Countdown") -> None:
+        self._inner = inner
+        self._countdown = countdown
+
+    def __getattr__(self, name: str) -> object:
+        """The method, counted where it writes."""
+        method = getattr(self._inner, name)
+        if name not in WRITES:
+            return method
+
+        async def counted(*args: object, **kwargs: object) -> object:
+            is_last = self._countdown.is_last()
+            if is_last and not self._countdown.after:
+                raise CrashedError
+            result = await method(*args, **kwargs)
+            if is_last:
+                raise CrashedError
+            return result
+
+        return counted
+
+
+WRITES = frozenset(
+    {
+        "record_incoming",
+        "store_decision",
+        "mark_processed",
+        "update_fields",
+        "enqueue",
+        "note_reply",
+        "change_status",
+        "set_attention",
+        "note_link_sent",
+        "add",
+        "record_opt_out",
+        "record",
+        "mark_unmatched",
+        "mark_last_bounced",
+        "postpone",
+        "finish",
+        "escalate",
+    }
+)
+
+
+@dataclass
+class Countdown:
+    """Dies at write number `at` (never where it is 0), and counts all."""
+
+    at: int = 0
+    after: bool = False
+    seen: int = 0
+
+    def is_last(self) -> bool:
+        """Count one write; whether it is the one to die at."""
+        self.seen += 1
+        return self.seen == self.at
+
+
+def dying(repositories: Repositories, countdown: Countdown) -> Repositories:
+    """All repositories, sharing one countdown."""
+    mortal = {
+        item.name: DyingRepository(getattr(repositories, item.name), countdown)
+        for item in fields(repositories)
+    }
+    return Repositories(**mortal)  # type: ignore[arg-type]

@@ -9,7 +9,8 @@ from datetime import datetime
 from app.models.campaign import Campaign
 from app.models.interaction import Interaction
 from app.models.records import KnowledgeArticle
-from app.services.agent.engine import Answer, Engine
+from app.services.agent.answering import Answer
+from app.services.agent.engine import Engine
 from app.services.agent.intent import IntentPrediction
 from app.services.agent.reactive import ReactivePath
 from app.services.outreach.proactive import AttemptOutcome, ProactivePath

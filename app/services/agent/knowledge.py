@@ -1,19 +1,25 @@
 """The knowledge base: articles that staff keep, and what the agent would answer from them."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from app.core.errors import NotFoundError
 from app.db.repositories import Repositories
 from app.db.repositories.base import Page
+from app.db.repositories.records import KnowledgeVersion
 from app.models.base import PyObjectId
+from app.models.campaign import Campaign, CampaignType
+from app.models.patient import Patient
 from app.models.records import KnowledgeArticle
-from app.services.agent.engine import Answer, Engine, KnowledgeIndex
+from app.services.agent.answering import Answer
+from app.services.agent.engine import Engine
+from app.services.agent.retrieval import KnowledgeIndex
+from app.services.agent.vocabulary import TREATMENT_TERMS, terms
 
-Version = tuple[int, datetime | None]
+_WORD = re.compile(r"\w+")
 
 
 class ArticleNotFoundError(NotFoundError):
@@ -30,7 +36,7 @@ class ArticleNotFoundError(NotFoundError):
 class _Indexed:
     """An index and the state of the articles it was made from."""
 
-    version: Version
+    version: KnowledgeVersion
     index: KnowledgeIndex
 
 
@@ -48,9 +54,12 @@ class KnowledgeService:
         self._indexed: _Indexed | None = None
         self._making = asyncio.Lock()
 
-    async def ask(self, question: str) -> Answer:
-        """What the agent would answer, and from what; `found` is false where it would not."""
-        return await self._engine.answer(await self._current_index(), question)
+    async def ask(self, question: str, about: str | None = None) -> Answer:
+        """What the agent would answer, and from what; `found` is false where it would not.
+
+        `about` is the treatment a conversation is about, for a question that names none.
+        """
+        return await self._engine.answer(await self._current_index(), question, about)
 
     async def _current_index(self) -> KnowledgeIndex:
         async with self._making:
@@ -80,3 +89,16 @@ class KnowledgeService:
         """Forget an article. Raises `ArticleNotFoundError`."""
         if not await self._articles.delete(article_id):
             raise ArticleNotFoundError
+
+
+def treatment_spoken_of(patient: Patient, campaign: Campaign) -> str | None:
+    """The treatment a campaign is about, as a question like "how much is it?" means it.
+
+    What they asked for, or for a recall what they had done last; only the words that name a
+    treatment, because the rest of an inquiry is about nothing.
+    """
+    text = patient.initial_inquiry or ""
+    if campaign.campaign_type == CampaignType.RECALL:
+        text = patient.treatment_history[-1].procedure_name if patient.treatment_history else ""
+    words = [word for word in _WORD.findall(text) if set(terms(word)) & TREATMENT_TERMS]
+    return " ".join(words) or None

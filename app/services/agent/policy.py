@@ -98,7 +98,7 @@ _ATTENTION_REASONS = {
 
 
 def choose(reading: Reading, situation: Situation) -> Choice:
-    """What to do. `SEND_ANSWER` is provisional: it holds where the knowledge base has an answer."""
+    """What to do. `SEND_ANSWER` is provisional: `without_answer` says what holds instead."""
     found = _by_guard(reading, situation)
     if found:
         return found
@@ -108,6 +108,16 @@ def choose(reading: Reading, situation: Situation) -> Choice:
         reason = _ATTENTION_REASONS.get(reading.analysis.intent, Reason.IRRELEVANT_OR_CONFUSED)
         return Choice(Action.RAISE_ATTENTION, reason)
     return _by_intent(reading, situation)
+
+
+def without_answer(reading: Reading, *, asks_for_times_alone: bool) -> Choice:
+    """What to do where the knowledge base has no answer: a person's task, as a rule.
+
+    A wish to come that only asks when or how is answered by the booking page.
+    """
+    if reading.analysis.intent == Intent.BOOKING_REQUEST and asks_for_times_alone:
+        return Choice(Action.SEND_BOOKING_LINK, Reason.BOOKING_REQUEST)
+    return Choice(Action.HAND_OFF, Reason.QUESTION_WITHOUT_ANSWER)
 
 
 def _by_guard(reading: Reading, situation: Situation) -> Choice | None:
@@ -151,7 +161,9 @@ def _by_intent(reading: Reading, situation: Situation) -> Choice:
     for_a_person = _for_a_person(reading, situation)
     if for_a_person:
         return Choice(Action.HAND_OFF, for_a_person)
-    if Intent.SERVICE_DENIAL in {intent, *also}:
+    if intent == Intent.SERVICE_DENIAL or (
+        intent == Intent.QUESTION and Intent.SERVICE_DENIAL in also
+    ):
         return _denial(intent, also)
     if Intent.QUESTION in {intent, *also}:
         return Choice(Action.SEND_ANSWER, Reason.QUESTION)
@@ -167,7 +179,10 @@ def _for_a_person(reading: Reading, situation: Situation) -> Reason | None:
 
 
 def _denial(intent: Intent, also: set[Intent]) -> Choice:
-    """A plain no is closed politely; a no with anything beside it is for a person."""
+    """A plain no is closed politely; a no with anything beside it is for a person.
+
+    (A wish to come with a no beside it gets the link: "no whitening, but I'd have a cleaning".)
+    """
     if intent == Intent.SERVICE_DENIAL and not also & _MORE_THAN_A_NO:
         return Choice(Action.CLOSE, Reason.DECLINED)
     return Choice(Action.HAND_OFF, Reason.SEVERAL_REQUESTS)

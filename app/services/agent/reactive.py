@@ -17,9 +17,17 @@ from app.models.interaction import Decision, Interaction
 from app.models.patient import Patient
 from app.models.schedule import Clinic
 from app.services.agent.actions import CampaignActions
-from app.services.agent.knowledge import KnowledgeService
+from app.services.agent.knowledge import KnowledgeService, treatment_spoken_of
 from app.services.agent.outside import OutsideActions
-from app.services.agent.policy import Action, Choice, Reading, Reason, Situation, choose
+from app.services.agent.policy import (
+    Action,
+    Choice,
+    Reading,
+    Reason,
+    Situation,
+    choose,
+    without_answer,
+)
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import AGENT, CampaignReply, Reply, sender_address
 from app.services.clinic import ClinicService
@@ -91,7 +99,7 @@ class ReactivePath:
         choice = choose(reading, situation)
         answer: str | None = None
         if choice.action == Action.SEND_ANSWER:
-            choice, answer = await self._look_up(interaction, reading)
+            choice, answer = await self._look_up(interaction, reading, about)
         decision = Decision(
             action=choice.action,
             campaign_status=situation.status,
@@ -135,12 +143,16 @@ class ReactivePath:
         )
 
     async def _look_up(
-        self, interaction: Interaction, reading: Reading
+        self, interaction: Interaction, reading: Reading, about: "_About"
     ) -> tuple[Choice, str | None]:
         """The answer from the knowledge base, or a person's task."""
-        answer = await self._knowledge.ask(interaction.content)
+        answer = await self._knowledge.ask(interaction.content, about.treatment)
         if not answer.found:
-            return Choice(Action.HAND_OFF, Reason.QUESTION_WITHOUT_ANSWER), None
+            wants_to_come = reading.analysis.intent == Intent.BOOKING_REQUEST
+            times_alone = wants_to_come and await self._reader.asks_for_times_alone(
+                interaction.content
+            )
+            return without_answer(reading, asks_for_times_alone=times_alone), None
         reading.analysis.evidence.knowledge_ids = [s.knowledge_id for s in answer.sources][:10]
         return Choice(Action.SEND_ANSWER, Reason.QUESTION), answer.text
 
@@ -177,6 +189,13 @@ class _About:
     clinic: Clinic
     patient: Patient | None
     campaign: Campaign | None
+
+    @property
+    def treatment(self) -> str | None:
+        """What the conversation is about, where that is known."""
+        if self.patient is None or self.campaign is None:
+            return None
+        return treatment_spoken_of(self.patient, self.campaign)
 
 
 def _postponed(reading: Reading, today: date, clinic: Clinic) -> datetime | None:

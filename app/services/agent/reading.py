@@ -11,6 +11,7 @@ from app.services.agent.guards.guard import GuardFindings, GuardInput, first_fin
 from app.services.agent.guards.third_person import ThirdPerson
 from app.services.agent.intent import INTENT_THRESHOLD, IntentPrediction
 from app.services.agent.policy import Reading
+from app.services.agent.questions import split_questions
 from app.services.agent.verdict import Verdict, combine
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,14 @@ class ReplyReader:
         prediction = await self._predict(findings, interaction)
         verdict = combine(findings, prediction, INTENT_THRESHOLD)
         return self._reading(interaction, findings, prediction, verdict)
+
+    async def asks_for_times_alone(self, text: str) -> bool:
+        """Whether every question in a wish to come is itself about coming ("when?", "how?")."""
+        for question in split_questions(text):
+            prediction = await self._engine.classify(question)
+            if prediction.intent != Intent.BOOKING_REQUEST:
+                return False
+        return True
 
     async def _predict(
         self, findings: GuardFindings, interaction: Interaction

@@ -7,7 +7,6 @@ import pytest
 from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.models.campaign import (
-    ACTIVE_STATUSES,
     BookingFunnelStatus,
     Campaign,
     CampaignStatus,
@@ -23,7 +22,7 @@ from app.models.interaction import (
 )
 from app.models.patient import Patient
 from app.models.records import SuppressionReason
-from tests.agent_fakes import ANSWER, THREAD, Stage
+from tests.agent_fakes import ANSWER, Stage
 from tests.fakes import FrozenClock
 
 S = CampaignStatus
@@ -82,7 +81,7 @@ class TestLed:
         [letter] = await stage.outgoing(patient)
         assert letter.delivery
         assert letter.delivery.message_class == MessageClass.AGENT_ANSWER
-        assert campaign.booking_funnel.link_url in letter.content
+        assert str(campaign.booking_funnel.link_url) in letter.content
         assert letter.in_reply_to == "m-1"
 
     @pytest.mark.parametrize("status", FOLLOWED)
@@ -167,13 +166,41 @@ class TestLed:
         self, stage: Stage
     ) -> None:
         stage.engine.secondary = (Intent.QUESTION,)
+        stage.engine.intent_of = {"Do you take Delta Dental?": Intent.QUESTION}
 
         patient, campaign = await answered(
-            stage, S.ATTEMPTING_RECOVERY, "Tuesday works, but do you take Delta Dental?"
+            stage, S.ATTEMPTING_RECOVERY, "Tuesday works. Do you take Delta Dental?"
         )
 
         assert campaign.status == S.HANDOFF_REQUIRED
         assert await classes_sent(stage, patient) == [MessageClass.HANDOFF_NOTICE]
+
+    async def test_a_wish_that_only_asks_when_gets_the_link(self, stage: Stage) -> None:
+        stage.engine.secondary = (Intent.QUESTION,)
+
+        patient, campaign = await answered(
+            stage, S.ATTEMPTING_RECOVERY, "I'd love to come. When do you have room?"
+        )
+
+        assert campaign.status == S.RE_ENGAGED
+        assert await classes_sent(stage, patient) == [MessageClass.AGENT_ANSWER]
+
+    async def test_a_no_to_one_thing_and_a_yes_to_another_gets_the_link(self, stage: Stage) -> None:
+        stage.engine.secondary = (Intent.SERVICE_DENIAL,)
+
+        patient, campaign = await answered(
+            stage, S.ATTEMPTING_RECOVERY, "No whitening, but I'd like a cleaning."
+        )
+
+        assert campaign.status == S.RE_ENGAGED
+        assert await classes_sent(stage, patient) == [MessageClass.AGENT_ANSWER]
+
+    async def test_the_treatment_of_the_campaign_goes_with_the_question(self, stage: Stage) -> None:
+        stage.engine.intent, stage.engine.reply = Intent.QUESTION, ANSWER
+
+        await answered(stage, S.ATTEMPTING_RECOVERY, "How much is it?")
+
+        assert stage.engine.asked == [("How much is it?", "whitening")]
 
     async def test_a_no_with_something_beside_it_goes_to_a_person(self, stage: Stage) -> None:
         stage.engine.intent = Intent.SERVICE_DENIAL
@@ -414,7 +441,9 @@ class TestStrangers:
         assert await suppressions.for_address(STRANGER)
         assert await suppressions.for_address(patient.email or "") is None
 
-    @pytest.mark.parametrize("text", ["My wife Dana passed away in May.", "This is Dana's husband."])
+    @pytest.mark.parametrize(
+        "text", ["My wife Dana passed away in May.", "This is Dana's husband."]
+    )
     async def test_a_third_person_gets_no_automatic_word(self, stage: Stage, text: str) -> None:
         patient, campaign = await answered(stage, S.ATTEMPTING_RECOVERY, text)
 
@@ -451,7 +480,10 @@ class TestMachines:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("I am out of the office until September 3, 2026.", datetime(2026, 9, 3, 4, tzinfo=UTC)),
+            (
+                "I am out of the office until September 3, 2026.",
+                datetime(2026, 9, 3, 4, tzinfo=UTC),
+            ),
             # Sixty days at most.
             (
                 "I am out of the office until January 15, 2027.",
@@ -629,15 +661,3 @@ class TestRecord:
         assert "Zanzibar" not in logged
         assert patient.name not in logged
         assert str(patient.email) not in logged
-
-
-class Crash(Exception):
-    """The process died here."""
-
-
-class CrashingAt:
-    """Runs a coroutine function, and dies right before or right after the k-th write."""
-
-
-assert ACTIVE_STATUSES
-assert THREAD
