@@ -1,0 +1,179 @@
+"""The command line, through its front door."""
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from app.cli import commands
+from app.core.clock import SystemClock
+from app.db.database import Database
+from app.db.indexes import INDEXES
+from app.db.repositories import Repositories
+from app.models.role import StaffRole
+from tests.factories import SECRET, make_patient, make_settings
+
+T = TypeVar("T")
+
+pytestmark = pytest.mark.mongo
+
+PASSWORD = "a-long-enough-password"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """The commands set logging up for a process of their own."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+class CommandLine:
+    """Runs commands on one database and one folder."""
+
+    def __init__(self, uri: str, folder: Path) -> None:
+        self._uri = uri
+        self._name = make_settings().database_name
+        self._environment = {
+            "MONGO_URI": uri,
+            "DATABASE_NAME": self._name,
+            "DATA_DIR": str(folder),
+            "JWT_SECRET_KEY": SECRET,
+            "DEMO_DATA": "false",
+            "OUTREACH_ENABLED": "true",
+        }
+
+    def run(self, *arguments: str, given: str | None = None, **settings: str) -> Result:
+        """What a command printed and how it ended."""
+        environment = {**self._environment, **settings}
+        return CliRunner().invoke(commands, list(arguments), input=given, env=environment)
+
+    def look(self, question: Callable[[Repositories], Awaitable[T]]) -> T:
+        """What the same database holds, asked from an event loop of its own."""
+
+        async def ask() -> T:
+            database = Database(self._uri, self._name)
+            try:
+                return await question(Repositories.over(database, SystemClock()))
+            finally:
+                database.close()
+
+        return asyncio.run(ask())
+
+    def drop(self) -> None:
+        """Remove the database."""
+
+        async def drop() -> None:
+            database = Database(self._uri, self._name)
+            await database.drop()
+            database.close()
+
+        asyncio.run(drop())
+
+
+@pytest.fixture
+def line(mongo_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+    monkeypatch.chdir(tmp_path)
+    line = CommandLine(mongo_uri, tmp_path / "data")
+    yield line
+    line.drop()
+
+
+class TestCreateAdmin:
+    def test_with_a_password_that_is_typed(self, line: CommandLine) -> None:
+        result = line.run("create-admin", "--email", "Owner@Example.com", given=f"{PASSWORD}\n")
+
+        member = line.look(lambda stored: stored.staff.with_email("owner@example.com"))
+        assert result.exit_code == 0
+        assert PASSWORD not in result.output
+        assert member is not None
+        assert member.role == StaffRole.ADMIN
+
+    def test_with_a_password_that_is_made_and_shown_once(self, line: CommandLine) -> None:
+        result = line.run("create-admin", "--email", "owner@example.com", "--generate")
+
+        assert result.exit_code == 0
+        assert len(result.output.split()[-1]) >= 20
+
+    def test_an_address_that_is_taken_is_said(self, line: CommandLine) -> None:
+        line.run("create-admin", "--email", "owner@example.com", "--generate")
+
+        result = line.run("create-admin", "--email", "owner@example.com", "--generate")
+
+        assert result.exit_code == 1
+        assert "exists already" in result.output
+
+
+class TestSweep:
+    def test_a_dry_run_lists_and_writes_nothing(self, line: CommandLine) -> None:
+        line.look(lambda stored: stored.patients.insert(make_patient()))
+
+        result = line.run("sweep", "--dry-run")
+
+        rows = [json.loads(row) for row in result.stdout.splitlines()]
+        assert result.exit_code == 0
+        assert rows[0]["campaign_type"] == "RECOVERY"
+        assert rows[-1]["counts"]["recovery_created"] == 1
+        assert line.look(lambda stored: stored.sweeps.latest()) is None
+
+    def test_a_run_creates_campaigns_and_their_messages(self, line: CommandLine) -> None:
+        line.look(lambda stored: stored.patients.insert(make_patient()))
+
+        result = line.run("sweep")
+
+        counts = json.loads(result.stdout.splitlines()[-1])["counts"]
+        assert (counts["recovery_created"], counts["messages_queued"]) == (1, 1)
+
+
+class TestCheck:
+    def test_a_line_each(self, line: CommandLine) -> None:
+        result = line.run("check")
+
+        assert result.exit_code == 0, result.output
+        rows = result.stdout.splitlines()
+        assert [row.split()[1] for row in rows] == [
+            "configuration:",
+            "database:",
+            "indexes:",
+            "mail:",
+            "gmail:",
+            "model:",
+        ]
+        assert str(sum(len(wanted) for wanted in INDEXES.values())) in rows[2]
+
+    def test_names_what_fails_and_goes_on(self, line: CommandLine) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = str(closed.getsockname()[1])
+
+            result = line.run("check", MAIL_TRANSPORT="smtp", SMTP_HOST="127.0.0.1", SMTP_PORT=port)
+
+        failed = [row for row in result.stdout.splitlines() if row.startswith("FAIL")]
+        assert result.exit_code == 1
+        assert [row.split()[1] for row in failed] == ["mail:"]
+        assert "model:" in result.stdout
+
+    def test_an_unfinished_transport_is_a_sentence(self, line: CommandLine) -> None:
+        result = line.run("check", MAIL_TRANSPORT="gmail")
+
+        assert result.exit_code == 1
+        assert "not available" in result.stdout
+
+
+class TestDemo:
+    def test_wants_a_folder_of_its_own(self, line: CommandLine, tmp_path: Path) -> None:
+        (tmp_path / "kept.txt").write_text("mine")
+
+        result = line.run("demo", "--data-dir", str(tmp_path))
+
+        assert result.exit_code == 1
+        assert "not empty" in result.output
