@@ -9,6 +9,7 @@ from fastapi.security import OAuth2PasswordBearer
 from app.core.errors import ForbiddenError, UnauthenticatedError
 from app.models.role import StaffMember, StaffRole
 from app.schemas.paging import MAX_LIMIT, MAX_PAGE, PageQuery
+from app.services.agent.knowledge import KnowledgeService
 from app.services.analytics.dashboard import Dashboard
 from app.services.campaign_views import CampaignViews
 from app.services.clinic import ClinicService
@@ -18,6 +19,7 @@ from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.sweep import SweepService
 from app.services.patient_records import PatientRecords
+from app.services.push_intake import PushIntake
 from app.services.recovery import RecoveryStarter
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
@@ -186,3 +188,17 @@ BookingDep = Annotated[BookingService, Depends(booking)]
 AppointmentsDep = Annotated[AppointmentService, Depends(appointments)]
 VisitSelfServiceDep = Annotated[VisitSelfService, Depends(visit_self_service)]
 ScheduleSettingsDep = Annotated[ScheduleSettings, Depends(schedule_settings)]
+
+
+def knowledge(parts: ServicesDep) -> KnowledgeService:
+    """What the agent may answer from."""
+    return parts.agent.knowledge
+
+
+def push_intake(parts: ServicesDep) -> PushIntake:
+    """Where pushes are stored."""
+    return parts.agent.intake
+
+
+KnowledgeDep = Annotated[KnowledgeService, Depends(knowledge)]
+PushIntakeDep = Annotated[PushIntake, Depends(push_intake)]

@@ -47,6 +47,7 @@ from app.services.outreach.sender import OutboxSender
 from app.services.outreach.sweep import SweepService
 from app.services.patient_records import PatientRecords
 from app.services.patients import PatientDirectory
+from app.services.push_intake import PushIntake, push_verifier
 from app.services.recovery import RecoveryStarter
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
@@ -253,6 +254,7 @@ class Agent:
 
     engine: LocalEngine
     knowledge: KnowledgeService
+    intake: PushIntake
     inbound: InboundProcessor
     agent: AiAgent
 
@@ -293,6 +295,13 @@ class Agent:
         return cls(
             engine=engine,
             knowledge=knowledge,
+            intake=PushIntake(
+                events=repositories.inbound_events,
+                verifier=push_verifier(base.settings, clock),
+                settings=base.settings,
+                clock=clock,
+                worker=base.inbound_signal,
+            ),
             inbound=InboundProcessor(
                 repositories=repositories,
                 matcher=MessageMatcher(repositories),
@@ -325,6 +334,7 @@ class Desk:
             outbox=base.outbox,
             composer=base.composer,
             clinic=base.clinic,
+            once=OnceOnly(repositories.idempotency, clock),
             clock=clock,
         )
         return cls(
