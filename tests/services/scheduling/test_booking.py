@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from app.core.errors import AppError
-from app.models.appointment import AppointmentStatus, CreatedFrom
+from app.db.errors import DuplicateValueError
+from app.db.indexes import APPOINTMENT_CLAIMS
+from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
 from app.models.base import as_object_id, new_id
 from app.models.campaign import BookingFunnelStatus, CampaignStatus
 from app.models.patient import PatientStatus, PatientType
@@ -20,6 +22,8 @@ from app.services.scheduling.booking import (
     CampaignMismatchError,
     StaffBooking,
 )
+from app.services.scheduling.engine import Pair
+from app.services.scheduling.placement import Placing
 from app.services.scheduling.refusals import (
     NotBookableError,
     PatientHasVisitError,
@@ -41,6 +45,8 @@ from tests.services.scheduling.practice import (
 pytestmark = pytest.mark.mongo
 
 NINE = "2026-08-20T09:00"
+PLACED = new_id()
+"""The patient whom two want to book at once."""
 NINE_UTC = datetime(2026, 8, 20, 13, 0, tzinfo=UTC)
 
 
@@ -450,6 +456,36 @@ class TestIdempotency:
         assert len(await practice.every_visit()) == 1
         assert len(await practice.letters()) == 1
 
+    async def test_twenty_at_once_of_somebody_new(self, practice: Practice) -> None:
+        """Each run has another id for the patient, so only the visit's own id tells."""
+        await practice.change_clinic(allow_new_patient_booking=True)
+        await second_team(practice)
+        known = await practice.add_patient(email=None)
+        request = form(known, NINE, name="Noa New", email="noa@example.com")
+
+        answers = await asyncio.gather(
+            *(practice.booking.book(request, "key-1", body={"n": 1}) for _ in range(20))
+        )
+
+        assert all(answer == answers[0] for answer in answers)
+        assert len(await practice.every_visit()) == 1
+        assert len(await practice.repositories.patients.with_email("noa@example.com")) == 1
+
+    async def test_a_visit_that_exists_outranks_a_refusal_of_a_slower_run(
+        self, practice: Practice
+    ) -> None:
+        request = form(await practice.add_patient(), NINE)
+        answer = await practice.booking.book(request, "key-1", body={"n": 1})
+        refusal = {"slug": "slot-taken", "title": "x", "detail": "x", "extra": {}}
+        await practice.repositories.idempotency._collection.update_one(
+            {"_id": f"{PUBLIC_ROUTE}:key-1"},
+            {"$set": {"response_status": 409, "response_body": refusal}},
+        )
+
+        again = await practice.booking.book(request, "key-1", body={"n": 1})
+
+        assert again["appointment_id"] == answer["appointment_id"]
+
     async def test_a_retry_later_gets_the_first_answer(self, practice: Practice) -> None:
         request = form(await practice.add_patient(), NINE)
         first = await practice.booking.book(request, "key-1", body={"n": 1})
@@ -634,6 +670,94 @@ class TestStaffBook:
         await practice.staff_book(await practice.add_patient(), "2026-08-17T09:00")
 
         assert await practice.letters() == []
+
+
+class TestLateConflicts:
+    """Somebody else is faster between the engine's proposal and the insert."""
+
+    async def _place(self, practice: Practice, rival: Appointment) -> list[Pair]:
+        """Place a visit of `rival`'s hour, the rival coming first; the pairs that were tried."""
+        clinic = await practice.clinic.current()
+        patient = await practice.add_patient()
+        tried: list[Pair] = []
+
+        async def write(pair: Pair, claims: list[str]) -> Appointment:
+            tried.append(pair)
+            if len(tried) == 1:
+                await practice.repositories.appointments.insert(rival)
+            mine = rival.model_copy(
+                update={
+                    "id": placing.appointment_id,
+                    "patient_id": patient.id,
+                    "provider_id": pair.provider_id,
+                    "chair_id": pair.chair_id,
+                    "claims": claims,
+                }
+            )
+            return await practice.repositories.appointments.insert(mine)
+
+        placing = Placing(
+            appointment_id=new_id(),
+            service=await practice.reader.service("cleaning"),
+            patient_id=patient.id if rival.patient_id != PLACED else PLACED,
+            starts_at=NINE_UTC,
+        )
+        await practice.placement.place(clinic, placing, write)
+        return tried
+
+    async def _rival(self, practice: Practice, **claims_of: Any) -> Appointment:
+        """A visit at nine that holds only what is named; not in the book."""
+        visit = await practice.staff_book(await practice.add_patient(), NINE)
+        await practice.repositories.appointments.delete(visit.id)
+        bucket = (visit.claims or [])[0].rpartition("@")[2]
+        claims = [f"{kind}:{one}@{bucket}" for kind, one in claims_of.items()]
+        update = {"id": new_id(), "claims": claims, "pending_event": None}
+        return visit.model_copy(update=update)
+
+    async def test_a_chair_that_went_leaves_the_other_one(self, practice: Practice) -> None:
+        await practice.repositories.chairs.insert(Chair(name="Room 2"))
+        first = (await practice.repositories.chairs.every())[0]
+
+        tried = await self._place(practice, await self._rival(practice, c=first.id))
+
+        assert [one.chair_id == first.id for one in tried] == [True, False]
+
+    async def test_a_provider_who_went_is_not_tried_in_every_chair(
+        self, practice: Practice
+    ) -> None:
+        await second_team(practice)
+        first, second = await practice.repositories.providers.every()
+
+        tried = await self._place(practice, await self._rival(practice, p=first.id))
+
+        assert [one.provider_id for one in tried] == [first.id, second.id]
+
+    async def test_ones_own_insert_is_recognised_whichever_index_names_it(
+        self, practice: Practice
+    ) -> None:
+        """The acknowledgement was lost, and the retry met the claims before the id."""
+        rival = await self._rival(practice)
+        placing = Placing(
+            appointment_id=rival.id,
+            service=await practice.reader.service("cleaning"),
+            patient_id=rival.patient_id,
+            starts_at=NINE_UTC,
+        )
+
+        async def write(_pair: Pair, claims: list[str]) -> Appointment:
+            stored = rival.model_copy(update={"claims": claims})
+            await practice.repositories.appointments.insert(stored)
+            raise DuplicateValueError(APPOINTMENT_CLAIMS)
+
+        clinic = await practice.clinic.current()
+        assert (await practice.placement.place(clinic, placing, write)).id == rival.id
+
+    async def test_a_patient_who_is_booked_meanwhile_is_told_so(self, practice: Practice) -> None:
+        await second_team(practice)
+        rival = await self._rival(practice, u=PLACED)
+
+        with pytest.raises(PatientHasVisitError):
+            await self._place(practice, rival.model_copy(update={"patient_id": PLACED}))
 
 
 class TestPairs:
