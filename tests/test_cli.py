@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.cli import commands
 from app.core.clock import SystemClock
