@@ -20,6 +20,7 @@ from app.api.middleware import (
     SecurityHeadersMiddleware,
 )
 from app.api.openapi import Api
+from app.api.pages import router as pages
 from app.api.routes import RouteTable
 from app.api.v1.endpoints import root
 from app.api.v1.router import router
@@ -147,6 +148,7 @@ def create_app(
     )
     app.include_router(root.router)
     app.include_router(router)
+    app.include_router(pages.router)
     routes = RouteTable(app.routes)
     renderer = ProblemRenderer(chosen.base_url, routes)
     install_error_handlers(app, renderer)

@@ -1,20 +1,18 @@
 """Visits as staff see and change them."""
 
-from datetime import date
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, ConfigDict, EmailStr, Field, model_validator
+from pydantic import ConfigDict, EmailStr, Field, model_validator
 
 from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.patient import Channel
 from app.models.schedule import DurationMinutes, ServiceSlug
-from app.schemas.base import InputSchema, OutputSchema
-from app.schemas.campaigns import EXAMPLE_ID, EXAMPLE_OTHER_ID
+from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema, OutputSchema
 from app.schemas.paging import Pagination
 from app.schemas.public import Notes
 from app.schemas.text import PersonName, PhoneText, ShortText
-from app.schemas.times import ClientTime
+from app.schemas.times import ClientTime, DayOrTime
 
 Channels = Annotated[list[Channel], Field(min_length=1, max_length=3)]
 
@@ -153,7 +151,7 @@ class AppointmentCompletion(InputSchema):
         extra="forbid", json_schema_extra={"example": {"next_follow_up_date": "2027-02-20"}}
     )
 
-    next_follow_up_date: date | AwareDatetime | None = Field(
+    next_follow_up_date: DayOrTime | None = Field(
         default=None,
         description="`YYYY-MM-DD`, or an instant whose clinic-local day counts. Without one, the "
         "service's recall interval decides.",

@@ -2,6 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict
 
+EXAMPLE_ID = "66f2a1b4c3d2e1f0a9b8c7d6"
+EXAMPLE_OTHER_ID = "66f2a1b4c3d2e1f0a9b8c7d7"
+"""Ids as examples show them."""
+
 
 class InputSchema(BaseModel):
     """A request body: unknown fields are refused, so nothing can be assigned by surprise.

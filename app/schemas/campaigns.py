@@ -14,14 +14,12 @@ from app.models.campaign import (
     HandoffDetails,
     StatusChange,
 )
-from app.models.decision import AiAnalysis, Urgency
-from app.models.interaction import DeliveryStatus, Direction, Interaction
+from app.models.decision import Urgency
 from app.models.patient import Channel, Patient
+from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema
+from app.schemas.interactions import InteractionRead
 from app.schemas.paging import Pagination
 from app.schemas.text import LongText, Money, PersonName, PhoneText
-
-EXAMPLE_ID = "66f2a1b4c3d2e1f0a9b8c7d6"
-EXAMPLE_OTHER_ID = "66f2a1b4c3d2e1f0a9b8c7d7"
 
 
 class AttentionRead(BaseModel):
@@ -209,55 +207,6 @@ class CampaignDetails(BaseModel):
         )
 
 
-class InteractionRead(BaseModel):
-    """One message of a conversation. `delivery_status` is `null` for incoming ones."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "interaction_id": EXAMPLE_ID,
-                "campaign_id": EXAMPLE_OTHER_ID,
-                "direction": "outgoing",
-                "channel": "email",
-                "subject": "A note from your dentist",
-                "content": "Hello Maria, this is the front desk.",
-                "timestamp": "2026-11-23T14:05:00Z",
-                "ai_analysis": None,
-                "delivery_status": "pending",
-                "delivery_error": None,
-            }
-        }
-    )
-
-    interaction_id: PyObjectId
-    campaign_id: PyObjectId | None
-    direction: Direction
-    channel: Channel
-    subject: str | None
-    content: str
-    timestamp: UtcDatetime
-    ai_analysis: AiAnalysis | None
-    delivery_status: DeliveryStatus | None
-    delivery_error: str | None
-
-    @classmethod
-    def of(cls, interaction: Interaction) -> Self:
-        """From the stored form."""
-        delivery = interaction.delivery
-        return cls(
-            interaction_id=interaction.id,
-            campaign_id=interaction.campaign_id,
-            direction=interaction.direction,
-            channel=interaction.channel,
-            subject=interaction.subject,
-            content=interaction.content,
-            timestamp=interaction.timestamp,
-            ai_analysis=interaction.ai_analysis,
-            delivery_status=delivery.status if delivery else None,
-            delivery_error=delivery.error if delivery else None,
-        )
-
-
 class CampaignDetail(BaseModel):
     """A campaign and everything that was said in it, oldest first."""
 
@@ -265,20 +214,7 @@ class CampaignDetail(BaseModel):
     conversation_history: list[InteractionRead]
 
 
-class ConversationRead(BaseModel):
-    """Everything that was said in a campaign, oldest first."""
-
-    interactions: list[InteractionRead]
-
-
-class InteractionList(BaseModel):
-    """One page of messages."""
-
-    pagination: Pagination
-    interactions: list[InteractionRead]
-
-
-class RecoveryCreate(BaseModel):
+class RecoveryCreate(InputSchema):
     """A person who asked once and was never won."""
 
     model_config = ConfigDict(
@@ -309,7 +245,7 @@ class RecoveryCreated(BaseModel):
     campaign_id: PyObjectId
 
 
-class StaffResponse(BaseModel):
+class StaffResponse(InputSchema):
     """What staff write to the patient, and where the campaign goes with it."""
 
     model_config = ConfigDict(
@@ -326,7 +262,7 @@ class StaffResponse(BaseModel):
     new_status: CampaignStatus | None = None
 
 
-class StatusUpdate(BaseModel):
+class StatusUpdate(InputSchema):
     """Where staff move a campaign."""
 
     model_config = ConfigDict(
@@ -334,25 +270,3 @@ class StatusUpdate(BaseModel):
     )
 
     status: CampaignStatus
-
-
-class InteractionCreate(BaseModel):
-    """Something that was said elsewhere, written down by hand."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "campaign_id": EXAMPLE_ID,
-                "direction": "incoming",
-                "channel": "sms",
-                "content": "Will call back after work.",
-            }
-        },
-    )
-
-    campaign_id: PyObjectId
-    direction: Direction
-    channel: Channel = Channel.EMAIL
-    content: LongText
-    timestamp: UtcDatetime | None = None

@@ -1,9 +1,11 @@
 """The dashboard's figures as they cross HTTP."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from app.schemas.base import OutputSchema
 
 
-class KpisRead(BaseModel):
+class KpisRead(OutputSchema):
     """Counts; what each means stands in `definitions`."""
 
     appointments_booked_month: int
@@ -13,14 +15,14 @@ class KpisRead(BaseModel):
     active_recall_campaigns: int
 
 
-class ConversionRatesRead(BaseModel):
+class ConversionRatesRead(OutputSchema):
     """Percentages, or `null` where nothing has ended in the window."""
 
     recovery_rate_percent: float | None
     recall_rate_percent: float | None
 
 
-class RecoveredValueRead(BaseModel):
+class RecoveredValueRead(OutputSchema):
     """What completed visits of recovered patients brought, in the clinic's currency."""
 
     recovered_value_month: float
@@ -30,20 +32,20 @@ class RecoveredValueRead(BaseModel):
     currency: str
 
 
-class MonthPointRead(BaseModel):
+class MonthPointRead(OutputSchema):
     """One month of a series."""
 
     month: str
     recovered: int
 
 
-class SeriesRead(BaseModel):
+class SeriesRead(OutputSchema):
     """Twelve months, oldest first."""
 
     recovered_by_month: list[MonthPointRead]
 
 
-class DefinitionRead(BaseModel):
+class DefinitionRead(OutputSchema):
     """What a figure means."""
 
     text: str
@@ -52,7 +54,7 @@ class DefinitionRead(BaseModel):
     denominator: str | None
 
 
-class DashboardStatsRead(BaseModel):
+class DashboardStatsRead(OutputSchema):
     """The dashboard's first page. Figures are scalars, their definitions stand beside them."""
 
     model_config = ConfigDict(

@@ -1,29 +1,27 @@
 """Patients as they cross HTTP."""
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, EmailStr, Field, JsonValue, model_validator
+from pydantic import ConfigDict, EmailStr, Field, JsonValue, model_validator
 
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.patient import Channel, Patient, PatientStatus, PatientType
-from app.schemas.base import InputSchema, OutputSchema
-from app.schemas.campaigns import EXAMPLE_ID, CampaignRow
+from app.schemas.base import EXAMPLE_ID, InputSchema, OutputSchema
+from app.schemas.campaigns import CampaignRow
 from app.schemas.paging import Pagination
 from app.schemas.text import LongText, Money, PersonName, PhoneText, ShortText
+from app.schemas.times import DayOrTime
 
 Inquiry = Annotated[LongText, Field(max_length=1000)]
 Language = Literal["en", "es"]
-DayOrInstant = date | AwareDatetime
-"""`YYYY-MM-DD`, or an instant whose clinic-local day counts."""
 
 
 class TreatmentWrite(InputSchema):
     """One thing that was done."""
 
     procedure_name: ShortText
-    procedure_date: DayOrInstant | None = None
+    procedure_date: DayOrTime | None = None
 
 
 Channels = Annotated[list[Channel], Field(min_length=1, max_length=3)]
@@ -61,7 +59,7 @@ class PatientCreate(InputSchema):
     preferred_channel: Channels = Field(default_factory=lambda: [Channel.EMAIL])
     language: Language = "en"
     treatment_history: Treatments = Field(default_factory=list)
-    next_follow_up_date: DayOrInstant | None = None
+    next_follow_up_date: DayOrTime | None = None
     initial_inquiry: Inquiry | None = None
     estimated_value: Money | None = None
     allow_duplicate: bool = False
@@ -82,7 +80,7 @@ class PatientUpdate(InputSchema):
     preferred_channel: Channels | None = None
     language: Language | None = None
     treatment_history: Treatments | None = None
-    next_follow_up_date: DayOrInstant | None = None
+    next_follow_up_date: DayOrTime | None = None
     initial_inquiry: Inquiry | None = None
     estimated_value: Money | None = None
 

@@ -7,8 +7,7 @@ from pydantic import ConfigDict, EmailStr, Field, model_validator
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.schedule import Clinic, Service, ServiceSlug
-from app.schemas.base import InputSchema, OutputSchema
-from app.schemas.campaigns import EXAMPLE_ID
+from app.schemas.base import EXAMPLE_ID, InputSchema, OutputSchema
 from app.schemas.text import LongText, PersonName, PhoneText, ShortText
 from app.schemas.times import ClientTime
 

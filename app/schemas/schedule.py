@@ -16,8 +16,7 @@ from app.models.schedule import (
     WorkingHours,
     ZoneName,
 )
-from app.schemas.base import InputSchema, OutputSchema
-from app.schemas.campaigns import EXAMPLE_ID
+from app.schemas.base import EXAMPLE_ID, InputSchema, OutputSchema
 from app.schemas.paging import Pagination
 from app.schemas.text import LongText, ShortText
 from app.schemas.times import ClientTime

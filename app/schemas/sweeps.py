@@ -7,8 +7,7 @@ from pydantic import ConfigDict, Field
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.campaign import CampaignType
 from app.models.records import Sweep, SweepStatus
-from app.schemas.base import InputSchema, OutputSchema
-from app.schemas.campaigns import EXAMPLE_ID
+from app.schemas.base import EXAMPLE_ID, InputSchema, OutputSchema
 from app.schemas.paging import Pagination
 
 

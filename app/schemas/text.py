@@ -63,3 +63,10 @@ Money = Annotated[
     float, Field(ge=0, le=10_000_000, allow_inf_nan=False), AfterValidator(_two_decimals)
 ]
 """An amount in the clinic's currency, at most two decimals."""
+
+SearchText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_single_line),
+]
+"""What somebody types into a search box: one line, up to 100 characters."""

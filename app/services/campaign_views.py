@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.repositories import Repositories
+from app.db.repositories.base import Page
 from app.db.repositories.campaigns import CampaignFilter
-from app.db.repositories.patients import PatientFilter
+from app.db.repositories.patients import EXACT_UP_TO, PatientFilter
 from app.models.base import PyObjectId
 from app.models.campaign import Campaign, CampaignStatus, CampaignType
-from app.schemas.campaigns import CampaignDetail, CampaignDetails, CampaignRow, InteractionRead
+from app.models.patient import Patient
+from app.schemas.campaigns import CampaignDetail, CampaignDetails, CampaignRow
+from app.schemas.interactions import InteractionRead
 from app.services.conversations import Conversations
-
-MAX_PATIENTS_SEARCHED = 1000
-"""A search is narrowed to this many patients: a longer prefix finds the rest."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class CampaignRows:
 
     rows: list[CampaignRow]
     total_items: int
+    total_is_lower_bound: bool
 
 
 class CampaignViews:
@@ -40,15 +41,17 @@ class CampaignViews:
         page: int,
         limit: int,
     ) -> CampaignRows:
-        """One page, narrowed; `q` is the beginning of a patient's name, address or phone."""
+        """One page, narrowed; `q` as in `PatientFilter`, over the first `EXACT_UP_TO` patients."""
+        like = await self._patients_like(q) if q else None
         wanted = CampaignFilter(
             statuses=statuses,
             campaign_type=campaign_type,
-            patient_ids=await self._patients_like(q) if q else None,
+            patient_ids=[patient.id for patient in like.items] if like else None,
         )
         order = [("updated_at", -1 if newest_first else 1)]
         found = await self._repositories.campaigns.page(wanted, sort=order, page=page, limit=limit)
-        return CampaignRows(await self.rows(found.items), found.total_items)
+        more = like is not None and like.total_is_lower_bound
+        return CampaignRows(await self.rows(found.items), found.total_items, more)
 
     async def rows(self, campaigns: Sequence[Campaign]) -> list[CampaignRow]:
         """These campaigns with their patients' names."""
@@ -69,8 +72,5 @@ class CampaignViews:
         """Every campaign that waits for a person: urgent first, then longest waiting."""
         return await self.rows(await self._repositories.campaigns.open_attentions())
 
-    async def _patients_like(self, q: str) -> list[PyObjectId]:
-        found = await self._repositories.patients.page(
-            PatientFilter(q=q), page=1, limit=MAX_PATIENTS_SEARCHED
-        )
-        return [patient.id for patient in found.items]
+    async def _patients_like(self, q: str) -> Page[Patient]:
+        return await self._repositories.patients.page(PatientFilter(q=q), page=1, limit=EXACT_UP_TO)

@@ -1,8 +1,8 @@
 """What staff do in a campaign's conversation: write, take over, release, close, note down."""
 
-import hashlib
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError, NotFoundError, UnprocessableError
@@ -11,21 +11,28 @@ from app.models.base import PyObjectId, new_id
 from app.models.campaign import (
     FOLLOWED_UP_STATUSES,
     STAFF_SETTABLE_STATUSES,
+    Attention,
     Campaign,
     CampaignStatus,
+    HandoffDetails,
 )
-from app.models.decision import Urgency
 from app.models.interaction import Direction, Interaction, MessageClass
 from app.models.patient import Channel, Patient, PatientStatus
 from app.models.records import SuppressionReason
 from app.models.role import StaffMember
-from app.services.campaigns import CampaignLifecycle
+from app.services.campaigns import CampaignLifecycle, Moved
 from app.services.clinic import ClinicService
+from app.services.idempotency import Answer, OnceOnly
 from app.services.outreach.composer import Composer
 from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.planner import follow_up_after_reply
+from app.services.scheduling.localtime import to_instant
 
 STAFF_HANDOFF_REASON = "staff_took_over"
+STAFF_HANDOFF_SUMMARY = "Staff took this conversation over."
+NEXT_ATTEMPT = "follow_up_details.next_attempt_at"
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
+"""A note's time may lie this far ahead of ours: the desk's clock is not ours."""
 
 
 class CampaignNotFoundError(NotFoundError):
@@ -52,11 +59,11 @@ class PatientUnreachableError(ConflictError):
     title = "This patient cannot be written to"
 
 
-class KeyReusedError(UnprocessableError):
-    """An `Idempotency-Key` came again with another body."""
+class NoteFromTheFutureError(UnprocessableError):
+    """What was said was said in the past."""
 
-    slug = "idempotency-key-reused"
-    title = "This Idempotency-Key was used for another request"
+    slug = "note-from-the-future"
+    title = "This has not been said yet"
 
 
 class NotWaitingError(ConflictError):
@@ -68,7 +75,10 @@ class NotWaitingError(ConflictError):
 
 @dataclass(frozen=True)
 class StaffNote:
-    """A message or call that happened elsewhere and is written down by hand."""
+    """A message or call that happened elsewhere and is written down by hand.
+
+    A `timestamp` without an offset is the clinic's local time; without one it was just now.
+    """
 
     campaign_id: PyObjectId
     direction: Direction
@@ -88,6 +98,7 @@ class Conversations:
         outbox: Outbox,
         composer: Composer,
         clinic: ClinicService,
+        once: OnceOnly,
         clock: Clock,
     ) -> None:
         self._repositories = repositories
@@ -95,6 +106,7 @@ class Conversations:
         self._outbox = outbox
         self._composer = composer
         self._clinic = clinic
+        self._once = once
         self._clock = clock
 
     async def campaign(self, campaign_id: PyObjectId) -> Campaign:
@@ -120,18 +132,27 @@ class Conversations:
     ) -> Interaction:
         """Write to the patient in the thread, and move the campaign first where asked to.
 
-        A refused move sends nothing. Without a new status the status stays and a person keeps the
-        thread: the agent is silent until somebody releases it.
+        Everything that can refuse comes before the first write: a refusal moves nothing, silences
+        nobody and sends nothing. Unless the thread is released to the agent (`RE_ENGAGED`), a
+        person keeps it, and the agent is silent until somebody releases it. A retry under the same
+        key answers the message of the first try.
         Raises `CampaignNotFoundError`, `StatusNotSettableError`, `CampaignTransitionError`,
-        `PatientUnreachableError`, `KeyReusedError`.
+        `PatientUnreachableError`, `IdempotencyKeyReusedError`.
         """
-        campaign = await self.campaign(campaign_id)
-        patient = await self._reachable_patient(campaign)
-        if new_status is None:
-            await self._keep_thread(campaign, by)
-        else:
-            campaign = await self.set_status(campaign_id, new_status, by=by)
-        return await self._queue(campaign, patient, message, by, idempotency_key)
+
+        async def say(occasion: PyObjectId) -> Interaction:
+            return await self._say(campaign_id, message, by, new_status, occasion)
+
+        if idempotency_key is None:
+            return await say(new_id())
+        answer = await self._once.answer(
+            route=f"respond:{campaign_id}:{by.id}",
+            key=idempotency_key,
+            body={"message": message, "new_status": new_status},
+            find=lambda occasion: self._said(campaign_id, occasion),
+            make=lambda occasion: _as_answer(say(occasion)),
+        )
+        return await self._message(answer)
 
     async def set_status(
         self, campaign_id: PyObjectId, status: CampaignStatus, *, by: StaffMember
@@ -140,20 +161,19 @@ class Conversations:
 
         Raises `CampaignNotFoundError`, `StatusNotSettableError`, `CampaignTransitionError`.
         """
-        if status not in STAFF_SETTABLE_STATUSES:
-            message = f"{status} is set by bookings and visits alone."
-            raise StatusNotSettableError(message)
+        _require_settable(status)
         campaign = await self.campaign(campaign_id)
         actor = staff_actor(by)
         if status == CampaignStatus.HANDOFF_REQUIRED:
             return await self._take_over(campaign, actor)
-        released = status == CampaignStatus.RE_ENGAGED
-        fields = await self._release_fields() if released else {}
-        result = await self._lifecycle.require(campaign, status, by=actor, fields=fields)
+        if status == CampaignStatus.RE_ENGAGED:
+            follow_up = await self._follow_up()
+            fields = {NEXT_ATTEMPT: follow_up}
+            result = await self._lifecycle.require(campaign, status, by=actor, fields=fields)
+            return await self._give_back(campaign, result.outcome, follow_up)
+        await self._lifecycle.require(campaign, status, by=actor)
         await self._repositories.campaigns.resolve_attention(campaign_id)
-        if released:
-            await self._repositories.campaigns.end_agent_silence(campaign_id)
-        return await self.campaign(result.campaign.id)
+        return await self.campaign(campaign_id)
 
     async def claim(self, campaign_id: PyObjectId, *, by: StaffMember) -> Campaign:
         """Take a hand-off; of two who try, one wins. Claiming one's own again changes nothing.
@@ -171,56 +191,117 @@ class Conversations:
     async def release(self, campaign_id: PyObjectId, *, by: StaffMember) -> Campaign:
         """Resolve the attention and give the conversation back to the agent.
 
-        Where the campaign is booked or has ended there is no conversation to give back: the
-        attention is resolved and the status stays. Raises `CampaignNotFoundError`.
+        A handed-off campaign becomes `RE_ENGAGED`. In any other status no person held it by its
+        status: the attention is resolved, the agent's silence ends, and the status stays.
+        Raises `CampaignNotFoundError`.
         """
         campaign = await self.campaign(campaign_id)
-        if campaign.status in {*FOLLOWED_UP_STATUSES, CampaignStatus.HANDOFF_REQUIRED}:
-            return await self.set_status(campaign_id, CampaignStatus.RE_ENGAGED, by=by)
-        await self._repositories.campaigns.resolve_attention(campaign_id)
-        await self._repositories.campaigns.end_agent_silence(campaign_id)
-        return await self.campaign(campaign_id)
+        follow_up = await self._follow_up()
+        result = await self._lifecycle.move(
+            campaign,
+            CampaignStatus.RE_ENGAGED,
+            by=staff_actor(by),
+            fields={NEXT_ATTEMPT: follow_up},
+            only_from={CampaignStatus.HANDOFF_REQUIRED},
+        )
+        return await self._give_back(campaign, result.outcome, follow_up)
 
     async def note(self, note: StaffNote, *, by: StaffMember) -> Interaction:
         """Write down what was said elsewhere. A patient's words drop outreach that waits.
 
-        Raises `CampaignNotFoundError`.
+        Raises `CampaignNotFoundError`, `NoteFromTheFutureError` and the errors of local times.
         """
         campaign = await self.campaign(note.campaign_id)
-        at = note.timestamp or self._clock.now()
-        interaction = Interaction(
-            patient_id=campaign.patient_id,
-            campaign_id=campaign.id,
-            direction=note.direction,
-            channel=note.channel,
-            content=note.content,
-            timestamp=at,
-            by=staff_actor(by),
-        )
-        await self._repositories.interactions.insert(interaction)
+        at = await self._time_of(note)
         if note.direction == Direction.INCOMING:
             await self._repositories.campaigns.note_reply(campaign.id, at)
-        return interaction
+        return await self._repositories.interactions.insert(
+            Interaction(
+                patient_id=campaign.patient_id,
+                campaign_id=campaign.id,
+                direction=note.direction,
+                channel=note.channel,
+                content=note.content,
+                timestamp=at,
+                by=staff_actor(by),
+            )
+        )
+
+    async def _time_of(self, note: StaffNote) -> datetime:
+        now = self._clock.now()
+        if note.timestamp is None:
+            return now
+        at = to_instant(note.timestamp, (await self._clinic.current()).zone)
+        if at > now + CLOCKS_DIFFER_BY:
+            message = "The time lies in the future. Write down what was said when it was said."
+            raise NoteFromTheFutureError(message)
+        return at
+
+    async def _say(
+        self,
+        campaign_id: PyObjectId,
+        message: str,
+        by: StaffMember,
+        new_status: CampaignStatus | None,
+        occasion: PyObjectId,
+    ) -> Interaction:
+        if new_status is not None:
+            _require_settable(new_status)
+        campaign = await self.campaign(campaign_id)
+        patient = await self._reachable_patient(campaign)
+        if new_status is not None:
+            await self.set_status(campaign_id, new_status, by=by)
+        if new_status != CampaignStatus.RE_ENGAGED:
+            await self._keep_thread(campaign, by)
+        return await self._queue(campaign, patient, message, by, occasion)
+
+    async def _said(self, campaign_id: PyObjectId, occasion: PyObjectId) -> Answer | None:
+        key = _dedupe_key(campaign_id, occasion)
+        stored = await self._repositories.interactions.with_dedupe_key(key)
+        return None if stored is None else {"interaction_id": str(stored.id)}
+
+    async def _message(self, answer: Answer) -> Interaction:
+        interaction_id = PyObjectId(answer["interaction_id"])
+        stored = await self._repositories.interactions.get(interaction_id)
+        if stored is None:
+            message = "The message of this Idempotency-Key is gone."
+            raise NotFoundError(message)
+        return stored
 
     async def _take_over(self, campaign: Campaign, actor: str) -> Campaign:
-        target = CampaignStatus.HANDOFF_REQUIRED
-        moved = await self._lifecycle.require(campaign, target, by=actor)
-        await self._lifecycle.raise_attention(
-            campaign.id,
+        """Into a person's hands. What waits already keeps its reason, summary and age."""
+        now = self._clock.now()
+        details = HandoffDetails(
             reason=STAFF_HANDOFF_REASON,
-            summary="Staff took this conversation over.",
-            urgency=Urgency.NORMAL,
+            summary=STAFF_HANDOFF_SUMMARY,
+            handed_off_at=now,
+            requested_by=actor,
         )
-        return await self.campaign(moved.campaign.id)
+        target = CampaignStatus.HANDOFF_REQUIRED
+        fields = {"handoff_details": details.to_stored()}
+        await self._lifecycle.require(campaign, target, by=actor, fields=fields)
+        attention = Attention(reason=STAFF_HANDOFF_REASON, summary=STAFF_HANDOFF_SUMMARY, since=now)
+        await self._repositories.campaigns.open_attention(campaign.id, attention)
+        return await self.campaign(campaign.id)
+
+    async def _give_back(self, before: Campaign, outcome: Moved, follow_up: datetime) -> Campaign:
+        """To the agent. A campaign that stays where it is still needs its follow-up planned anew:
+        while a person kept the thread, the machine's plan stood still.
+        """
+        campaigns = self._repositories.campaigns
+        if outcome is not Moved.MOVED and before.agent_silent_since:
+            await campaigns.plan_next_attempt(before.id, FOLLOWED_UP_STATUSES, follow_up)
+        await campaigns.resolve_attention(before.id)
+        await campaigns.end_agent_silence(before.id)
+        return await self.campaign(before.id)
 
     async def _keep_thread(self, campaign: Campaign, by: StaffMember) -> None:
         await self._repositories.campaigns.begin_agent_silence(campaign.id)
         await self._repositories.campaigns.claim_attention(campaign.id, by.id)
 
-    async def _release_fields(self) -> dict[str, datetime]:
+    async def _follow_up(self) -> datetime:
         clinic = await self._clinic.current()
-        follow_up = follow_up_after_reply(self._clock.now(), clinic.zone)
-        return {"follow_up_details.next_attempt_at": follow_up}
+        return follow_up_after_reply(self._clock.now(), clinic.zone)
 
     async def _reachable_patient(self, campaign: Campaign) -> Patient:
         patient = await self._repositories.patients.get(campaign.patient_id)
@@ -231,8 +312,9 @@ class Conversations:
         if suppression and suppression.reason == SuppressionReason.HARD_BOUNCE:
             message = "Mail to the address on file bounced. Please correct the address first."
             raise PatientUnreachableError(message)
-        opted_out_at = patient.consent.opted_out_at or (suppression and suppression.at)
-        if opted_out_at and not await self._wrote_after(patient, opted_out_at):
+        wishes = (patient.consent.opted_out_at, suppression.at if suppression else None)
+        opt_outs = [at for at in wishes if at is not None]
+        if opt_outs and not await self._wrote_after(patient, max(opt_outs)):
             message = "The patient opted out and has not written since."
             raise PatientUnreachableError(message)
         return patient
@@ -247,7 +329,7 @@ class Conversations:
         patient: Patient,
         message: str,
         by: StaffMember,
-        idempotency_key: str | None,
+        occasion: PyObjectId,
     ) -> Interaction:
         letter = self._composer.staff_message(await self._clinic.current(), patient, message)
         draft = Draft(
@@ -256,13 +338,10 @@ class Conversations:
             subject=letter.subject,
             content=letter.content,
             message_class=MessageClass.STAFF,
-            dedupe_key=_dedupe_key(campaign.id, by, idempotency_key),
+            dedupe_key=_dedupe_key(campaign.id, occasion),
             by=staff_actor(by),
         )
-        stored, is_new = await self._outbox.enqueue(draft)
-        if not is_new and stored.content != draft.content:
-            sentence = "The same Idempotency-Key came with another message before."
-            raise KeyReusedError(sentence)
+        stored, _ = await self._outbox.enqueue(draft)
         return stored
 
 
@@ -271,8 +350,15 @@ def staff_actor(member: StaffMember) -> str:
     return f"staff:{member.id}"
 
 
-def _dedupe_key(campaign_id: PyObjectId, by: StaffMember, idempotency_key: str | None) -> str:
-    if idempotency_key is None:
-        return f"staff:{campaign_id}:{new_id()}"
-    digest = hashlib.sha256(idempotency_key.encode()).hexdigest()
-    return f"staff:{campaign_id}:{by.id}:{digest}"
+def _dedupe_key(campaign_id: PyObjectId, occasion: PyObjectId) -> str:
+    return f"staff:{campaign_id}:{occasion}"
+
+
+def _require_settable(status: CampaignStatus) -> None:
+    if status not in STAFF_SETTABLE_STATUSES:
+        message = f"{status} is set by bookings and visits alone."
+        raise StatusNotSettableError(message)
+
+
+async def _as_answer(saying: Awaitable[Interaction]) -> Answer:
+    return {"interaction_id": str((await saying).id)}

@@ -23,9 +23,10 @@ from app.services.patients import (
     PatientNotFoundError,
     clean_name,
 )
-from app.services.scheduling.localtime import day_bounds, local_day
+from app.services.scheduling.localtime import day_bounds, local_day, to_instant
 
 NOBODY = "There is no patient with this id."
+_NO_CONTACT = "Give an e-mail address or a phone number."
 
 
 class UnreachablePatientError(UnprocessableError):
@@ -93,29 +94,30 @@ class PatientRecords:
         Raises what `create` raises, and `PatientNotFoundError`.
         """
         patient = await self.get(patient_id)
-        stored = await self._stored_form(fields)
-        kept = {**patient.to_stored(), **stored}
-        _require_contact(kept.get("email"), kept.get("phone"))
+        stored = await self._stored_form(patient, fields)
         changed = {name: value for name, value in stored.items() if value is not None}
         removed = [name for name, value in stored.items() if value is None]
         try:
-            await self._repositories.patients.update_fields(patient_id, changed, unset=removed)
+            done = await self._repositories.patients.change(patient_id, changed, unset=removed)
         except DuplicateValueError as error:
             message = "Another patient of this name has this e-mail address."
             raise DuplicatePatientError(message) from error
-        return await self.get(patient_id)
+        now = await self.get(patient_id)
+        if not done:
+            raise UnreachablePatientError(_NO_CONTACT)
+        return now
 
-    async def _stored_form(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    async def _stored_form(self, patient: Patient, fields: Mapping[str, Any]) -> dict[str, Any]:
         stored = await self._with_instants(fields)
         if stored.get("name"):
             stored["name"] = clean_name(stored["name"])
-            stored["name_key"] = name_key(stored["name"])
+            stored["name_key"] = _key_kept(patient, stored["name"])
         if stored.get("email"):
             stored["email"] = normalise_email(stored["email"])
         if stored.get("phone"):
             stored["phone"] = await self._directory.read_phone(stored["phone"])
-        if "treatment_history" in stored:
-            stored["treatment_history"] = [t.to_stored() for t in stored["treatment_history"]]
+        if history := stored.get("treatment_history"):
+            stored["treatment_history"] = [treatment.to_stored() for treatment in history]
         return stored
 
     async def _with_instants(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,25 +126,35 @@ class PatientRecords:
         resolved = dict(fields)
         if due := resolved.get("next_follow_up_date"):
             resolved["next_follow_up_date"] = start_of_day(due, zone)
-        if (history := resolved.get("treatment_history")) is not None:
-            resolved["treatment_history"] = [
-                Treatment(
-                    procedure_name=item["procedure_name"],
-                    procedure_date=item["procedure_date"]
-                    and start_of_day(item["procedure_date"], zone),
-                )
-                for item in history
-            ]
+        if history := resolved.get("treatment_history"):
+            resolved["treatment_history"] = [_treatment(item, zone) for item in history]
         return resolved
 
 
+def _treatment(item: Mapping[str, Any], zone: ZoneInfo) -> Treatment:
+    day = item.get("procedure_date")
+    return Treatment(
+        procedure_name=item["procedure_name"],
+        procedure_date=start_of_day(day, zone) if day else None,
+    )
+
+
+def _key_kept(patient: Patient, name: str) -> str:
+    """A namesake who was told apart on the same mailbox stays so, however the name is spelt."""
+    key, mark, _ = patient.name_key.partition("#")
+    return patient.name_key if mark and name_key(name) == key else name_key(name)
+
+
 def start_of_day(value: date | datetime, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) at which the day starts on the clinic's clock; an instant's day counts."""
-    day = local_day(value, zone) if isinstance(value, datetime) else value
-    return day_bounds(day, zone)[0]
+    """The instant (UTC) at which the day starts on the clinic's clock; a time's day counts.
+
+    A time without an offset is the clinic's. Raises the errors of local times.
+    """
+    if isinstance(value, datetime):
+        value = local_day(to_instant(value, zone), zone)
+    return day_bounds(value, zone)[0]
 
 
 def _require_contact(email: object, phone: object) -> None:
     if not email and not phone:
-        message = "Give an e-mail address or a phone number."
-        raise UnreachablePatientError(message)
+        raise UnreachablePatientError(_NO_CONTACT)

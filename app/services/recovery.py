@@ -1,6 +1,7 @@
 """Campaigns that staff start for one person who asked and was never won."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError
@@ -14,10 +15,11 @@ from app.models.campaign import (
     FollowUpDetails,
     StatusChange,
 )
-from app.models.patient import Patient, PatientStatus, PatientType
+from app.models.patient import Patient, PatientType
 from app.models.role import StaffMember
 from app.services.conversations import PatientUnreachableError, staff_actor
 from app.services.outreach.proactive import ProactivePath
+from app.services.outreach.reach import obstacle_to_outreach
 from app.services.patients import PatientDirectory
 
 
@@ -60,10 +62,11 @@ class RecoveryStarter:
     async def start(self, request: RecoveryRequest, *, by: StaffMember) -> Campaign:
         """Start a campaign that is due at once: its first message is queued before this returns.
 
-        It does not count against `NEW_CAMPAIGNS_PER_DAY`. A crash before the message is queued is
-        finished by the reconciler. Raises `CampaignActiveError`, `PatientUnreachableError`.
+        It does not count against `NEW_CAMPAIGNS_PER_DAY`. A refusal leaves no patient behind and
+        changes none; a crash before the message is queued is finished by the reconciler.
+        Raises `CampaignActiveError`, `PatientUnreachableError` and the errors of a name or phone.
         """
-        patient = await self._patients.find_or_create(
+        wanted = await self._patients.prepare(
             name=request.name,
             email=request.email,
             phone=request.phone,
@@ -71,16 +74,29 @@ class RecoveryStarter:
             initial_inquiry=request.initial_inquiry,
             estimated_value=request.estimated_value,
         )
-        await self._require_reachable(patient)
+        found = await self._patients.find(wanted)
+        await self._require_reachable(found or wanted)
+        if found is None:
+            patient = await self._patients.store_or_find(wanted)
+        else:
+            patient = await self._brought_up_to_date(found, request)
         campaign = await self._create(patient, request, by)
         await self._proactive.advance(campaign, self._clock.now())
         return campaign
 
+    async def _brought_up_to_date(self, patient: Patient, request: RecoveryRequest) -> Patient:
+        """The letter refers to what they asked for now, not to what they once asked for."""
+        if active := await self._repositories.campaigns.active_for(patient.id):
+            raise _already_active(active)
+        fields: dict[str, Any] = {"initial_inquiry": request.initial_inquiry}
+        if request.estimated_value is not None:
+            fields["estimated_value"] = request.estimated_value
+        await self._repositories.patients.update_fields(patient.id, fields)
+        return patient
+
     async def _require_reachable(self, patient: Patient) -> None:
-        suppressed = patient.email and await self._repositories.suppressions.for_address(
-            patient.email
-        )
-        if patient.has_opted_out or suppressed or patient.status != PatientStatus.ACTIVE:
+        suppression = await self._repositories.suppressions.for_address(patient.email or "")
+        if obstacle_to_outreach(patient, suppression):
             message = "The patient opted out, is inactive, or mail to them bounced."
             raise PatientUnreachableError(message)
 
@@ -103,6 +119,10 @@ class RecoveryStarter:
             return await self._repositories.campaigns.insert(campaign)
         except DuplicateValueError as error:
             active = await self._repositories.campaigns.active_for(patient.id)
-            extra = {"campaign_id": str(active.id)} if active else {}
-            message = "This patient already has an active campaign."
-            raise CampaignActiveError(message, extra=extra) from error
+            raise _already_active(active) from error
+
+
+def _already_active(campaign: Campaign | None) -> CampaignActiveError:
+    """`None`: it ended in the moment between; the next try will go through."""
+    extra = {"campaign_id": str(campaign.id)} if campaign else {}
+    return CampaignActiveError("This patient already has an active campaign.", extra=extra)

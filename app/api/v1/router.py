@@ -2,13 +2,21 @@
 
 from fastapi import APIRouter
 
-from app.api.v1.endpoints import auth, manage, public
+from app.api.v1.endpoints import auth, manage, public, unsubscribe, webhooks
 from app.api.v1.endpoints.admin import (
     appointments,
+    campaigns,
     chairs,
     clinic,
+    dashboard,
+    deliveries,
+    handoffs,
+    interactions,
+    knowledge,
+    patients,
     providers,
     services,
+    sweeps,
     time_off,
 )
 
@@ -19,11 +27,19 @@ admin.include_router(chairs.router)
 admin.include_router(services.router)
 admin.include_router(time_off.router)
 admin.include_router(clinic.router)
+admin.include_router(knowledge.router)
+admin.include_router(dashboard.router)
+admin.include_router(campaigns.router)
+admin.include_router(interactions.router)
+admin.include_router(handoffs.router)
+admin.include_router(patients.router)
+admin.include_router(deliveries.router)
+admin.include_router(sweeps.router)
 
 router = APIRouter(prefix="/api/v1")
 router.include_router(auth.router)
 router.include_router(public.router)
 router.include_router(manage.router)
 router.include_router(admin)
+router.include_router(unsubscribe.router)
 router.include_router(webhooks.router)
-router.include_router(knowledge.router, prefix="/admin")

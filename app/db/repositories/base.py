@@ -24,10 +24,11 @@ INSERT_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Page(Generic[ModelT]):
-    """One page of a list, with the exact number of all that match."""
+    """One page of a list, with the number of all that match: exact, or at least so many."""
 
     items: list[ModelT]
     total_items: int
+    total_is_lower_bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,14 @@ class Repository(Generic[ModelT]):
             else:
                 yield model
 
-    async def _page(self, query: Filter, *, sort: Sort, page: int, limit: int) -> Page[ModelT]:
-        total = await self._collection.count_documents(query)
+    async def _page(
+        self, query: Filter, *, sort: Sort, page: int, limit: int, exact_up_to: int | None = None
+    ) -> Page[ModelT]:
         items = await self._find(query, sort=sort, skip=(page - 1) * limit, limit=limit)
-        return Page(items, total)
+        if exact_up_to is None:
+            return Page(items, await self._collection.count_documents(query))
+        counted = await self._collection.count_documents(query, limit=exact_up_to + 1)
+        return Page(items, min(counted, exact_up_to), counted > exact_up_to)
 
     async def _insert(self, model: ModelT) -> None:
         """Insert once, whatever the connection does meanwhile.

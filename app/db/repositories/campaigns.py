@@ -20,6 +20,11 @@ from app.models.campaign import (
 )
 from app.models.decision import Urgency
 
+_NOTHING_WAITS: tuple[dict[str, Any], ...] = (
+    {"attention": {"$exists": False}},
+    {"attention.resolved_at": {"$exists": True}},
+)
+
 
 @dataclass(frozen=True)
 class CampaignFilter:
@@ -190,10 +195,7 @@ class CampaignRepository(DocumentRepository[Campaign]):
         whole: an emergency is not talked over by what the patient writes next.
         """
         fresh = {"attention": attention.to_stored()}
-        replaceable: list[dict[str, Any]] = [
-            {"attention": {"$exists": False}},
-            {"attention.resolved_at": {"$exists": True}},
-        ]
+        replaceable: list[dict[str, Any]] = [*_NOTHING_WAITS]
         if attention.urgency == Urgency.URGENT:
             replaceable.append({"attention.urgency": Urgency.NORMAL})
         if await self._update({"_id": campaign_id, "$or": replaceable}, {"$set": fresh}):
@@ -201,6 +203,11 @@ class CampaignRepository(DocumentRepository[Campaign]):
         refreshed = {"attention.summary": attention.summary, "attention.reason": attention.reason}
         as_urgent = {"_id": campaign_id, "attention.urgency": attention.urgency}
         return await self._update(as_urgent, {"$set": refreshed})
+
+    async def open_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:
+        """Ask for a person where nobody is asked for yet; `False` where something waits already."""
+        guard = {"_id": campaign_id, "$or": list(_NOTHING_WAITS)}
+        return await self._update(guard, {"$set": {"attention": attention.to_stored()}})
 
     async def claim_attention(self, campaign_id: PyObjectId, staff_id: PyObjectId) -> bool:
         """Take an open attention that nobody holds; of two who try, one wins."""

@@ -1,7 +1,7 @@
 """Patients."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,33 +17,47 @@ from app.models.patient import (
     normalise_email,
 )
 
+EXACT_UP_TO = 1000
+"""A search is counted so far; beyond, its total is a lower bound (counting costs by the match)."""
+_DIALLED = re.compile(r"\+?[\d\s()./-]+", re.ASCII)
+_FEWEST_DIGITS = 3
+_WAYS_TO_REACH = frozenset({"email", "phone"})
+
 
 @dataclass(frozen=True)
 class PatientFilter:
-    """What a list of patients may be narrowed by. `q`: a prefix of name, address or phone."""
+    """What a list of patients may be narrowed by.
+
+    `q`: the beginning of any word of the name, of the address, or a part of the phone number.
+    """
 
     q: str | None = None
     patient_type: PatientType | None = None
     status: PatientStatus | None = None
 
     def to_query(self) -> dict[str, Any]:
-        """As the database is asked. `q` is escaped and anchored, so that it can use an index."""
+        """As the database is asked. `q` is escaped: it never is a pattern of its own."""
         query: dict[str, Any] = {}
         if self.patient_type:
             query["patient_type"] = self.patient_type
         if self.status:
             query["status"] = self.status
-        if self.q:
+        if self.q and (name := name_key(self.q)):
             query["$or"] = [
-                {field: {"$regex": "^" + re.escape(prefix)}}
-                for field, prefix in (
-                    ("name_key", name_key(self.q)),
-                    ("email", normalise_email(self.q)),
-                    ("phone", self.q.strip()),
-                )
-                if prefix
+                {"name_key": {"$regex": "(^| )" + re.escape(name)}},
+                {"email": {"$regex": "^" + re.escape(normalise_email(self.q))}},
+                *_phone_terms(self.q),
             ]
         return query
+
+
+def _phone_terms(q: str) -> list[dict[str, Any]]:
+    """Numbers are stored in E.164 and asked for as people write them."""
+    digits = re.sub(r"\D", "", q, flags=re.ASCII)
+    if not _DIALLED.fullmatch(q.strip()) or len(digits) < _FEWEST_DIGITS:
+        return []
+    start = r"^\+" if q.strip().startswith("+") else ""
+    return [{"phone": {"$regex": start + digits}}]
 
 
 class PatientRepository(DocumentRepository[Patient]):
@@ -61,10 +75,31 @@ class PatientRepository(DocumentRepository[Patient]):
         return await self._find({"phone": phone}, sort=[("_id", 1)])
 
     async def page(self, wanted: PatientFilter, *, page: int, limit: int) -> Page[Patient]:
-        """By name, stable."""
+        """By name, stable. A search is counted up to `EXACT_UP_TO`."""
         return await self._page(
-            wanted.to_query(), sort=[("name_key", 1), ("_id", 1)], page=page, limit=limit
+            wanted.to_query(),
+            sort=[("name_key", 1), ("_id", 1)],
+            page=page,
+            limit=limit,
+            exact_up_to=EXACT_UP_TO if wanted.q else None,
         )
+
+    async def change(
+        self, patient_id: PyObjectId, fields: Mapping[str, Any], *, unset: Collection[str]
+    ) -> bool:
+        """`update_fields` that leaves every patient a way to be reached: of an address and a
+        number, what is not replaced may only be removed while the other is there.
+        """
+        guard: dict[str, Any] = {"_id": patient_id}
+        removed_ways = _WAYS_TO_REACH & set(unset)
+        if removed_ways == _WAYS_TO_REACH:
+            return False
+        if removed_ways and not _WAYS_TO_REACH & set(fields):
+            guard |= {way: {"$exists": True} for way in _WAYS_TO_REACH - removed_ways}
+        update: dict[str, Any] = {"$set": dict(fields)}
+        if removed := dict.fromkeys(unset, ""):
+            update["$unset"] = removed
+        return await self._update(guard, update)
 
     def stream_leads(self) -> AsyncIterator[Patient | Unreadable]:
         """Leads the practice still writes to, oldest first."""

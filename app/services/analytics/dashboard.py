@@ -77,13 +77,20 @@ class MonthPoint:
 
 
 @dataclass(frozen=True)
+class Series:
+    """Figures over time, oldest first."""
+
+    recovered_by_month: list[MonthPoint]
+
+
+@dataclass(frozen=True)
 class DashboardStats:
     """Everything the dashboard's first page shows."""
 
     kpis: Kpis
     conversion_rates: ConversionRates
     value: RecoveredValue
-    recovered_by_month: list[MonthPoint]
+    series: Series
     definitions: Mapping[str, Definition]
 
 
@@ -174,7 +181,7 @@ class Dashboard:
             kpis=kpis,
             conversion_rates=ConversionRates(recovery, recall),
             value=value,
-            recovered_by_month=series,
+            series=Series(series),
             definitions=DEFINITIONS,
         )
 

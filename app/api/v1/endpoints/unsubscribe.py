@@ -1,6 +1,6 @@
 """The unsubscribe link. GET never changes anything: mail scanners follow links."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse
@@ -11,6 +11,10 @@ from app.services.outreach.pages import unsubscribe_page
 
 router = APIRouter(prefix="/unsubscribe", tags=["public"])
 
+PAGE: dict[str, Any] = {
+    "description": "A page for people.",
+    "content": {"text/html": {"example": "<!doctype html><title>Unsubscribe</title>"}},
+}
 Token = Annotated[
     str, Path(max_length=2048, description="The signed token of an unsubscribe link.")
 ]
@@ -21,7 +25,7 @@ Token = Annotated[
     operation_id="show_unsubscribe",
     summary="Ask before unsubscribing",
     response_class=HTMLResponse,
-    responses=problems(404),
+    responses={200: PAGE, **problems(404)},
 )
 async def show(token: Token, consent: ConsentDep, clinic: ClinicDep) -> HTMLResponse:
     """A page with one button. Looking at it changes nothing."""
@@ -34,7 +38,7 @@ async def show(token: Token, consent: ConsentDep, clinic: ClinicDep) -> HTMLResp
     operation_id="unsubscribe",
     summary="Unsubscribe with one click",
     response_class=HTMLResponse,
-    responses=problems(404),
+    responses={200: PAGE, **problems(404)},
 )
 async def unsubscribe(token: Token, consent: ConsentDep, clinic: ClinicDep) -> HTMLResponse:
     """RFC 8058: no cookie, no redirect, no sign-in, and safe to repeat.

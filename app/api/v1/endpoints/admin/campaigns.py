@@ -19,13 +19,14 @@ from app.models.campaign import CampaignStatus, CampaignType
 from app.schemas.campaigns import (
     CampaignDetail,
     CampaignList,
-    InteractionRead,
     RecoveryCreate,
     RecoveryCreated,
     StaffResponse,
     StatusUpdate,
 )
+from app.schemas.interactions import InteractionRead
 from app.schemas.paging import Pagination
+from app.schemas.text import SearchText
 from app.services.recovery import RecoveryRequest
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
@@ -50,11 +51,11 @@ async def list_campaigns(  # noqa: PLR0917 - one parameter a query parameter
     paging: PageDep,
     statuses: Annotated[list[CampaignStatus] | None, Query(alias="status")] = None,
     campaign_type: CampaignType | None = None,
-    q: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+    q: Annotated[SearchText | None, Query(examples=["lop"])] = None,
     sort: CampaignSort = CampaignSort.NEWEST,
 ) -> CampaignList:
     """One page of campaigns, narrowed by status (repeatable), type, or the patient (`q`: the
-    beginning of a name, an address or a phone number).
+    beginning of any word of the name, of the address, or a part of the phone number).
     """
     found = await views.page(
         statuses=statuses or [],
@@ -64,7 +65,8 @@ async def list_campaigns(  # noqa: PLR0917 - one parameter a query parameter
         page=paging.page,
         limit=paging.limit,
     )
-    return CampaignList(pagination=Pagination.of(found.total_items, paging), campaigns=found.rows)
+    pagination = Pagination.of(found.total_items, paging, is_lower_bound=found.total_is_lower_bound)
+    return CampaignList(pagination=pagination, campaigns=found.rows)
 
 
 @router.get(

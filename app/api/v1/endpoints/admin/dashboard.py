@@ -1,7 +1,5 @@
 """The dashboard's first page."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
 
 from app.api.deps import DashboardDep, ReadAccess
@@ -22,6 +20,4 @@ async def get_dashboard_stats(_user: ReadAccess, dashboard: DashboardDep) -> Das
     visits. A rate is `RECOVERED` / campaigns of that type that ended in the last 90 days, `null`
     where none ended.
     """
-    figures = asdict(await dashboard.stats())
-    figures["series"] = {"recovered_by_month": figures.pop("recovered_by_month")}
-    return DashboardStatsRead.model_validate(figures)
+    return DashboardStatsRead.model_validate(await dashboard.stats())

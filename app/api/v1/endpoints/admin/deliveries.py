@@ -8,7 +8,7 @@ from app.api.deps import DeliveriesDep, PageDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.models.interaction import DeliveryStatus
-from app.schemas.campaigns import InteractionList, InteractionRead
+from app.schemas.interactions import DeliveryList, DeliveryRead, InteractionList, InteractionRead
 from app.schemas.paging import Pagination
 
 router = APIRouter(tags=["messages"])
@@ -25,12 +25,12 @@ async def list_deliveries(
     deliveries: DeliveriesDep,
     paging: PageDep,
     delivery_status: Annotated[DeliveryStatus | None, Query(alias="status")] = None,
-) -> InteractionList:
-    """Newest first."""
+) -> DeliveryList:
+    """Newest first. A pending one is tried at `not_before`; `delivery_error` says why it waits."""
     found = await deliveries.page(delivery_status, page=paging.page, limit=paging.limit)
-    return InteractionList(
+    return DeliveryList(
         pagination=Pagination.of(found.total_items, paging),
-        interactions=[InteractionRead.of(interaction) for interaction in found.items],
+        deliveries=[DeliveryRead.of_delivery(interaction) for interaction in found.items],
     )
 
 
@@ -42,9 +42,9 @@ async def list_deliveries(
 )
 async def retry_delivery(
     interaction_id: PyObjectId, _user: WriteAccess, deliveries: DeliveriesDep
-) -> InteractionRead:
+) -> DeliveryRead:
     """For messages that failed, or whose fate a crash left unknown: a person knows better."""
-    return InteractionRead.of(await deliveries.retry(interaction_id))
+    return DeliveryRead.of_delivery(await deliveries.retry(interaction_id))
 
 
 @router.get(

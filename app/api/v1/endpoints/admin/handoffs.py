@@ -56,8 +56,8 @@ async def release_handoff(
     conversations: ConversationsDep,
     views: CampaignViewsDep,
 ) -> CampaignDetail:
-    """Resolve what waited. A campaign that is neither booked nor ended becomes `RE_ENGAGED`, and
-    the agent may answer again.
+    """Resolve what waited: a handed-off campaign becomes `RE_ENGAGED`, any other keeps its status,
+    and the agent may answer again.
     """
     await conversations.release(campaign_id, by=user)
     return await views.detail(campaign_id)

@@ -5,7 +5,8 @@ from fastapi import APIRouter, status
 from app.api.deps import ConversationsDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
-from app.schemas.campaigns import ConversationRead, InteractionCreate, InteractionRead
+from app.schemas.interactions import ConversationRead, InteractionCreate, InteractionRead
+from app.schemas.paging import Pagination
 from app.services.conversations import StaffNote
 
 router = APIRouter(prefix="/interactions", tags=["campaigns"])
@@ -22,7 +23,10 @@ async def get_conversation(
 ) -> ConversationRead:
     """Everything that was said in the campaign, oldest first."""
     said = await conversations.history(campaign_id)
-    return ConversationRead(interactions=[InteractionRead.of(interaction) for interaction in said])
+    return ConversationRead(
+        pagination=Pagination.whole(len(said)),
+        interactions=[InteractionRead.of(interaction) for interaction in said],
+    )
 
 
 @router.post(

@@ -27,6 +27,7 @@ from app.schemas.patients import (
     PatientUpdate,
     PatientVisit,
 )
+from app.schemas.text import SearchText
 from app.services.conversations import staff_actor
 
 router = APIRouter(prefix="/patients", tags=["patients"])
@@ -42,15 +43,19 @@ async def list_patients(
     _user: ReadAccess,
     records: PatientRecordsDep,
     paging: PageDep,
-    q: Annotated[str | None, Query(min_length=1, max_length=100, examples=["lop"])] = None,
+    q: Annotated[SearchText | None, Query(examples=["lop"])] = None,
     patient_type: PatientType | None = None,
     patient_status: Annotated[PatientStatus | None, Query(alias="status")] = None,
 ) -> PatientList:
-    """By name. `q` is the beginning of a name, an address or a phone number."""
+    """By name. `q` is the beginning of any word of the name, of the address, or a part of the
+    phone number.
+    """
     wanted = PatientFilter(q=q, patient_type=patient_type, status=patient_status)
     found = await records.page(wanted, page=paging.page, limit=paging.limit)
     return PatientList(
-        pagination=Pagination.of(found.total_items, paging),
+        pagination=Pagination.of(
+            found.total_items, paging, is_lower_bound=found.total_is_lower_bound
+        ),
         patients=[PatientRead.of(patient) for patient in found.items],
     )
 
@@ -117,13 +122,16 @@ async def opt_out(
     records: PatientRecordsDep,
     consent: ConsentDep,
 ) -> PatientRead:
-    """Recorded with who, when and why. Effective for everything not yet sent."""
+    """Recorded with who, when and why. Effective for everything not yet sent to this patient;
+    others on the same mailbox are still written to.
+    """
     patient = await records.get(patient_id)
     await consent.opt_out(
         patient,
         reason=SuppressionReason.OPT_OUT,
         source=f"{staff_actor(user)}: {body.reason}",
         by=staff_actor(user),
+        whole_mailbox=False,
     )
     return PatientRead.of(await records.get(patient_id))
 

@@ -1,0 +1,150 @@
+"""Messages as they cross HTTP: what was said, and how its delivery stands."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.models.base import PyObjectId, UtcDatetime
+from app.models.decision import AiAnalysis
+from app.models.interaction import DeliveryStatus, Direction, Interaction, MessageClass
+from app.models.patient import Channel
+from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema
+from app.schemas.paging import Pagination
+from app.schemas.text import LongText
+from app.schemas.times import ClientTime
+
+
+class InteractionRead(BaseModel):
+    """One message of a conversation. `delivery_status` is `null` for incoming ones."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "interaction_id": EXAMPLE_ID,
+                "campaign_id": EXAMPLE_OTHER_ID,
+                "direction": "outgoing",
+                "channel": "email",
+                "subject": "A note from your dentist",
+                "content": "Hello Maria, this is the front desk.",
+                "timestamp": "2026-11-23T14:05:00Z",
+                "ai_analysis": None,
+                "delivery_status": "pending",
+                "delivery_error": None,
+            }
+        }
+    )
+
+    interaction_id: PyObjectId
+    campaign_id: PyObjectId | None
+    direction: Direction
+    channel: Channel
+    subject: str | None
+    content: str
+    timestamp: UtcDatetime
+    ai_analysis: AiAnalysis | None
+    delivery_status: DeliveryStatus | None
+    delivery_error: str | None
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> Self:
+        """From the stored form."""
+        delivery = interaction.delivery
+        return cls(
+            interaction_id=interaction.id,
+            campaign_id=interaction.campaign_id,
+            direction=interaction.direction,
+            channel=interaction.channel,
+            subject=interaction.subject,
+            content=interaction.content,
+            timestamp=interaction.timestamp,
+            ai_analysis=interaction.ai_analysis,
+            delivery_status=delivery.status if delivery else None,
+            delivery_error=delivery.error if delivery else None,
+        )
+
+
+class DeliveryRead(InteractionRead):
+    """An outgoing message and how its delivery stands."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "interaction_id": EXAMPLE_ID,
+                "campaign_id": EXAMPLE_OTHER_ID,
+                "direction": "outgoing",
+                "channel": "email",
+                "subject": "A note from your dentist",
+                "content": "Hello Maria, this is the front desk.",
+                "timestamp": "2026-11-23T14:05:00Z",
+                "ai_analysis": None,
+                "delivery_status": "pending",
+                "delivery_error": "outside_hours",
+                "message_class": "outreach",
+                "attempts": 0,
+                "not_before": "2026-11-24T14:00:00Z",
+                "sent_at": None,
+            }
+        }
+    )
+
+    message_class: MessageClass
+    attempts: int = Field(description="How often it was handed to the mail server so far.")
+    not_before: UtcDatetime = Field(description="While it is pending: when it is tried next.")
+    sent_at: UtcDatetime | None
+
+    @classmethod
+    def of_delivery(cls, interaction: Interaction) -> Self:
+        """From the stored form of an outgoing message."""
+        delivery = interaction.delivery
+        assert delivery is not None  # noqa: S101 - the outbox holds outgoing messages only
+        return cls(
+            **dict(InteractionRead.of(interaction)),
+            message_class=delivery.message_class,
+            attempts=delivery.attempts,
+            not_before=delivery.not_before,
+            sent_at=delivery.sent_at,
+        )
+
+
+class DeliveryList(BaseModel):
+    """One page of outgoing messages, newest first."""
+
+    pagination: Pagination
+    deliveries: list[DeliveryRead]
+
+
+class ConversationRead(BaseModel):
+    """Everything that was said in a campaign, oldest first, on one page."""
+
+    pagination: Pagination
+    interactions: list[InteractionRead]
+
+
+class InteractionList(BaseModel):
+    """One page of messages."""
+
+    pagination: Pagination
+    interactions: list[InteractionRead]
+
+
+class InteractionCreate(InputSchema):
+    """Something that was said elsewhere, written down by hand."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "campaign_id": EXAMPLE_ID,
+                "direction": "incoming",
+                "channel": "sms",
+                "content": "Will call back after work.",
+                "timestamp": "2026-11-23T14:05:00Z",
+            }
+        },
+    )
+
+    campaign_id: PyObjectId
+    direction: Direction
+    channel: Channel = Channel.EMAIL
+    content: LongText
+    timestamp: ClientTime | None = None
