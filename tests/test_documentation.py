@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import commands
 from app.core.config import Settings
+from app.main import create_app
+from tests.factories import make_settings
 
 ROOT = Path(__file__).parent.parent
 ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
@@ -44,3 +47,47 @@ class TestEnvExample:
     def test_says_what_each_one_means(self) -> None:
         for name, (_, above) in env_example().items():
             assert re.fullmatch(r"# .{3,}\.", above), name
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text()
+
+
+class TestReadme:
+    def test_lists_exactly_the_operations_there_are(self) -> None:
+        document = create_app(make_settings(mongo_uri="mongodb://127.0.0.1:1/")).openapi()
+        there_are = {
+            f"{method.upper()} {path.removeprefix('/api/v1') or path}": operation["summary"]
+            for path, item in document["paths"].items()
+            for method, operation in item.items()
+        }
+
+        listed = dict(re.findall(r"^\| `([A-Z]+ /\S*)` \| (.+) \|$", readme(), re.MULTILINE))
+
+        assert listed == there_are
+
+    def test_names_only_commands_of_make_that_exist(self) -> None:
+        targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+        named = set(re.findall(r"(?:^|`|\s)make ([a-z]+)", readme()))
+
+        assert named <= targets
+        assert {"run", "test", "check", "demo"} <= named
+
+    def test_names_every_command_of_the_command_line(self) -> None:
+        sentence = re.search(r"`python -m app` .* with (.*)\.", readme())
+        assert sentence is not None
+
+        named = {words.split()[0] for words in re.findall(r"`([^`]+)`", sentence[1])}
+
+        registered = {
+            command.name or str(getattr(command.callback, "__name__", ""))
+            for command in commands.registered_commands
+        }
+        assert named == registered
+
+    def test_every_link_leads_somewhere(self) -> None:
+        targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", readme())
+
+        assert targets
+        assert [target for target in targets if not (ROOT / target).exists()] == []

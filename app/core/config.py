@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     first_admin_password: OptionalSecret = None
 
     # The clinic an empty database starts with
-    clinic_name: str = Field(default="Demo Dental Practice", min_length=1, max_length=200)
+    clinic_name: str = Field(default="Demo Dental Practice", min_length=1, max_length=120)
     clinic_phone: str = Field(default="+1 212-555-0100", max_length=40)
     clinic_address: str = Field(default="1 Demo Street, New York, NY 10001", max_length=300)
     clinic_timezone: str = "America/New_York"
