@@ -636,6 +636,20 @@ class TestRecord:
             "Last reply 2026-08-19: QUESTION (95%), neutral. Replies: 1. Automatic answers: 1."
         )
 
+    async def test_what_was_decided_once_is_not_decided_again(self, stage: Stage) -> None:
+        patient = await stage.patient()
+        campaign = await stage.campaign(patient)
+        reply = await stage.reply(patient, campaign, "Yes please.")
+        await stage.reactive.run(reply)
+        decided = await stage.reply_now(reply)
+        stage.engine.intent = Intent.SERVICE_DENIAL
+
+        await stage.reactive.run(decided.model_copy(update={"processed_at": None}))
+
+        assert len(stage.engine.classified) == 1
+        assert (await stage.campaign_now(campaign)).status == S.RE_ENGAGED
+        assert len(await stage.outgoing(patient)) == 1
+
     async def test_a_guards_word_carries_no_confidence(self, stage: Stage) -> None:
         patient = await stage.patient()
         campaign = await stage.campaign(patient)
