@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -19,14 +20,32 @@ class LeaseLostError(Exception):
 
 
 class HeldLease:
-    """A lease that is being renewed in the background."""
+    """A lease that is being renewed in the background.
 
-    def __init__(self, lease: Lease) -> None:
+    It is lost when a renewal finds another holder, and also when none got through within the
+    lease's time: while we cannot reach the database, another replica may have taken it over.
+    """
+
+    def __init__(self, lease: Lease, ttl: timedelta) -> None:
         self.lease = lease
-        self.is_lost = False
+        self._ttl_seconds = ttl.total_seconds()
+        self._taken = False
+        self._renewed_at = time.monotonic()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else holds the lease by now, or may."""
+        return self._taken or time.monotonic() - self._renewed_at > self._ttl_seconds
+
+    def note_renewal(self, asked_at: float, *, is_ours: bool) -> None:
+        """What the database answered to a renewal that was asked for at that monotonic time."""
+        if is_ours:
+            self._renewed_at = asked_at
+        else:
+            self._taken = True
 
     def check(self) -> None:
-        """Raise `LeaseLostError` where somebody else holds the lease by now."""
+        """Raise `LeaseLostError` where somebody else holds the lease by now, or may."""
         if self.is_lost:
             message = f"The lease {self.lease.id} went to another replica."
             raise LeaseLostError(message)
@@ -53,7 +72,7 @@ class Leases:
         if lease is None:
             yield None
             return
-        held = HeldLease(lease)
+        held = HeldLease(lease, self._ttl)
         heartbeat = asyncio.create_task(self._keep(held))
         try:
             yield held
@@ -66,5 +85,7 @@ class Leases:
     async def _keep(self, held: HeldLease) -> None:
         while not held.is_lost:
             await asyncio.sleep(self._heartbeat_seconds)
+            asked_at = time.monotonic()
             with contextlib.suppress(*UNAVAILABLE_ERRORS):  # tried again at the next beat
-                held.is_lost = not await self._repository.renew(held.lease, self._ttl)
+                is_ours = await self._repository.renew(held.lease, self._ttl)
+                held.note_renewal(asked_at, is_ours=is_ours)

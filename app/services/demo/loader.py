@@ -1,14 +1,20 @@
-"""Loads the demo clinic into an empty database."""
+"""Loads the demo clinic into an empty database.
 
+Every document has an id that follows from what it is, so that loading again, after a crash or in
+two processes at once, meets what is there and stores nothing twice.
+"""
+
+import contextlib
+import hashlib
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from app.core.clock import Clock
+from app.core.errors import ConflictError
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
+from app.db.repositories.base import DocumentRepository, DocumentT
 from app.models.base import PyObjectId
 from app.models.patient import Consent, Patient, PatientStatus, Treatment
 from app.models.records import AuditEntry, KnowledgeArticle
@@ -72,8 +78,10 @@ class DemoLoader:
 
     async def _is_empty(self) -> bool:
         repositories = self._repositories
-        no_providers = not await repositories.providers.every()
-        return no_providers and await repositories.patients.is_empty()
+        settings = (repositories.providers, repositories.chairs, repositories.services)
+        if any([await repository.every() for repository in settings]):
+            return False
+        return await repositories.patients.is_empty()
 
     async def _marks(self) -> set[str]:
         return {entry.action for entry in await self._repositories.audit.about(MARKER)}
@@ -90,38 +98,25 @@ class DemoLoader:
 
     async def _load_clinic(self) -> None:
         content = json.loads(_CLINIC.read_text(encoding="utf-8"))
-        await self._load_services(content["services"])
         repositories = self._repositories
-        for name, model, repository in (
-            ("providers", Provider, repositories.providers),
-            ("chairs", Chair, repositories.chairs),
-        ):
-            known = {one.name for one in await repository.every()}
-            for fields in content[name]:
-                if fields["name"] not in known:
-                    await repository.insert(model.model_validate(fields))
-        titles = {article.title for article in await repositories.knowledge.every()}
+        for fields in content["services"]:
+            service = Service(id=_id_of("service", fields["service_id"]), **fields)
+            await _store(repositories.services, service)
+        for fields in content["providers"]:
+            provider = Provider(id=_id_of("provider", fields["name"]), **fields)
+            await _store(repositories.providers, provider)
+        for fields in content["chairs"]:
+            await _store(repositories.chairs, Chair(id=_id_of("chair", fields["name"]), **fields))
         for fields in content["knowledge"]:
-            if fields["title"] not in titles:
-                await repositories.knowledge.insert(KnowledgeArticle.model_validate(fields))
-
-    async def _load_services(self, services: list[Mapping[str, Any]]) -> None:
-        known = {one.service_id for one in await self._repositories.services.every()}
-        for fields in services:
-            if fields["service_id"] not in known:
-                await self._repositories.services.insert(Service.model_validate(fields))
+            article = KnowledgeArticle(id=_id_of("article", fields["title"]), **fields)
+            await _store(repositories.knowledge, article)
 
     async def _load_people(self) -> None:
         for number, person in enumerate(PEOPLE):
-            patient = await self._store(await self._patient(person, number))
+            patient = await self._patient(person, number)
+            await _store(self._repositories.patients, patient)
             if person.standing is Standing.BOOKED:
                 await self._book(patient.id, _SERVICE_OF[person.treatment or ""])
-
-    async def _store(self, patient: Patient) -> Patient:
-        try:
-            return await self._repositories.patients.insert(patient)
-        except DuplicateValueError:
-            return await self._directory.find(patient) or patient
 
     async def _patient(self, person: DemoPatient, number: int) -> Patient:
         due = await self._due_date(person)
@@ -140,6 +135,7 @@ class DemoLoader:
             next_follow_up_date=due,
             treatment_history=history,
         )
+        patient.id = _id_of("patient", person.name)
         patient.status = _STATUS_OF.get(person.standing, PatientStatus.ACTIVE)
         if person.standing is Standing.OPTED_OUT:
             patient.consent = Consent(
@@ -155,22 +151,30 @@ class DemoLoader:
         return day_bounds(due, zone)[0]
 
     async def _book(self, patient_id: PyObjectId, service_id: str) -> None:
-        """The first free time a few days ahead, unless an earlier load booked it already."""
-        if await self._repositories.appointments.all_for_patient(patient_id):
-            return
+        """The first free time a few days ahead, unless an earlier load booked one already."""
         zone = (await self._clinic.current()).zone
         first = local_day(self._clock.now(), zone) + _FIRST_VISIT_IN
         last = first + timedelta(days=21)
-        free = await self._availability.between(str(first), str(last), service_id)
-        await self._booking.staff_book(
-            StaffBooking(
-                patient_id=patient_id,
-                service_id=service_id,
-                appointment_date=free[0].starts_at,
-            ),
-            by="demo",
-        )
+        for free in await self._availability.between(str(first), str(last), service_id):
+            if await self._repositories.appointments.all_for_patient(patient_id):
+                return
+            visit = StaffBooking(
+                patient_id=patient_id, service_id=service_id, appointment_date=free.starts_at
+            )
+            # Another process that loads as well may be faster: the next time will do.
+            with contextlib.suppress(ConflictError):
+                await self._booking.staff_book(visit, by="demo")
 
 
 def _address(person: DemoPatient) -> str:
     return person.email or f"{person.name.lower().replace(' ', '.')}@example.com"
+
+
+def _id_of(kind: str, name: str) -> PyObjectId:
+    return PyObjectId(hashlib.sha256(f"{MARKER}:{kind}:{name}".encode()).digest()[:12])
+
+
+async def _store(repository: DocumentRepository[DocumentT], document: DocumentT) -> None:
+    """Store it unless an earlier load has."""
+    with contextlib.suppress(DuplicateValueError):
+        await repository.insert(document)
