@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import sys
 import tempfile
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 
 from app.core.clock import SystemClock
@@ -23,11 +23,12 @@ from app.db.embedded import DataDirectoryInUseError, EmbeddedDatabaseStartError
 from app.demo.process import ServiceNotReadyError
 from app.demo.walkthrough import WalkFailedError, run_demo
 from app.main import background_work, create_app
-from app.services.agent.measuring import evaluation_report, train_and_report
+from app.models.patient import normalise_email
 from app.services.checks import Checks
 from app.services.container import Services, running_services
 from app.services.mail import MailConfigurationError
 from app.services.metrics import Metrics
+from app.serving import run_server
 
 commands = typer.Typer(
     help="Dental patient engagement.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -40,7 +41,6 @@ EXPECTED_FAILURES = (
     MailConfigurationError,
     ServiceNotReadyError,
     WalkFailedError,
-    *UNAVAILABLE_ERRORS,
 )
 """What ends a command with a sentence instead of a traceback."""
 
@@ -51,6 +51,8 @@ def main() -> None:
         commands()
     except ValidationError as error:
         _fail("; ".join(f"{_setting(e['loc'])}{e['msg']}" for e in error.errors()))
+    except UNAVAILABLE_ERRORS:
+        _fail("The database does not answer. Check MONGO_URI, and that the server runs.")
     except EXPECTED_FAILURES as error:
         _fail(str(error))
 
@@ -77,13 +79,7 @@ def serve() -> None:
     port = listener.getsockname()[1]
     typer.echo(f"Serving on http://{settings.host}:{port} (documentation: /docs). Ctrl-C stops.")
     app = create_app(settings, announce=_announce)
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=15
-    )
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])
-    if not server.started:
-        _fail("The service could not start; the reason stands above.")
+    run_server(app, listener, (*EXPECTED_FAILURES, *UNAVAILABLE_ERRORS))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -105,12 +101,14 @@ def worker() -> None:
     """Run the schedule and the workers without the API (beside API processes on one database)."""
 
     async def work() -> None:
+        stopped = asyncio.Event()
+        for wanted in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(wanted, stopped.set)
         async with _services() as services, background_work(services):
             typer.echo("Working. Ctrl-C stops.")
-            await asyncio.Event().wait()
+            await stopped.wait()
 
-    with contextlib.suppress(KeyboardInterrupt):
-        _run(work())
+    _run(work())
 
 
 @commands.command()
@@ -145,8 +143,11 @@ def create_admin(
 
     async def create() -> None:
         async with _services() as services:
+            if await services.repositories.staff.with_email(normalise_email(email)):
+                _fail("A member of staff with this address exists already.")
             made = await services.security.create_admin(email, password)
-            typer.echo(f"Created. The password, shown only now: {made}" if made else "Done.")
+            shown = f" The password, shown only now: {made}" if made else ""
+            typer.echo(f"Created the administrator.{shown}")
 
     _run(create())
 
@@ -170,12 +171,17 @@ def demo(
 @commands.command()
 def evaluate() -> None:
     """Measure the agent on its evaluation set."""
+    from app.services.agent.measuring import evaluation_report  # noqa: PLC0415 - see `train`
+
     typer.echo(evaluation_report())
 
 
 @commands.command()
 def train() -> None:
     """Rebuild the agent's model files from the training replies."""
+    # Imports scikit-learn's training: seconds that no other command should wait for.
+    from app.services.agent.measuring import train_and_report  # noqa: PLC0415
+
     typer.echo(train_and_report())
 
 

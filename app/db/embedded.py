@@ -293,6 +293,7 @@ class EmbeddedDatabase:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 cwd=self._data_dir,
+                env={},  # the service's settings, secrets among them, are none of its business
                 start_new_session=True,
             )
         finally:

@@ -1,0 +1,79 @@
+"""Uvicorn as a command should behave: a failed start is a sentence, a signal is a clean end."""
+
+import contextlib
+import signal
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+GRACE_SECONDS = 8
+"""How long open requests may take to end; with the rest of the way down it stays under ten."""
+
+
+class SpokenStart:
+    """Keeps an expected failure of the start for whoever started the process to say.
+
+    Left to the server it would be a traceback in the log.
+    """
+
+    def __init__(self, app: ASGIApp, expected: tuple[type[Exception], ...]) -> None:
+        self._app = app
+        self._expected = expected
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        failed: Message | None = None
+
+        async def send_unless_failed(message: Message) -> None:
+            nonlocal failed
+            if message["type"] == "lifespan.startup.failed":
+                failed = message
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, send_unless_failed)
+        except Exception as error:
+            if failed is not None:
+                await send(self._spoken(error, failed))
+            raise
+
+    def _spoken(self, error: Exception, failed: Message) -> Message:
+        """The message to the server, without its traceback where the failure is an expected one."""
+        if not isinstance(error, self._expected):
+            return failed
+        self.failure = error
+        return {**failed, "message": ""}
+
+
+def run_server(
+    app: ASGIApp, listener: socket.socket, expected: tuple[type[Exception], ...]
+) -> None:
+    """Serve on `listener` until SIGINT or SIGTERM.
+
+    A start that fails in an `expected` way raises that error; in any other way the log has the
+    traceback, and the exit code is uvicorn's own.
+    """
+    start = SpokenStart(app, expected)
+    config = uvicorn.Config(
+        start,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    # Once down, uvicorn raises the signal that ended it again, which would look like a failure.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+    except SystemExit:
+        if start.failure is None:
+            raise
+        raise start.failure from None
