@@ -48,8 +48,18 @@ async def running_service(
             await _until_ready(f"http://127.0.0.1:{port}", process, data_dir)
             yield f"http://127.0.0.1:{port}", process
         finally:
-            process.terminate()
-            await asyncio.to_thread(process.wait, STOP_WITHIN_SECONDS)
+            await asyncio.to_thread(_end, process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to stop; one that does not is killed, so that nothing is left running."""
+    process.terminate()
+    try:
+        process.wait(STOP_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 async def _until_ready(url: str, process: subprocess.Popen[bytes], data_dir: Path) -> None:

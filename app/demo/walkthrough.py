@@ -367,6 +367,7 @@ DEMO_SETTINGS = {
     "ENVIRONMENT": "development",
     "DEMO_DATA": "true",
     "SENDING_HOURS": "00:00-24:00",
+    "SWEEP_TIME": "23:59",
     "NEW_CAMPAIGNS_PER_DAY": "100",
     "OUTREACH_ENABLED": "true",
     "MAIL_TRANSPORT": "file",
@@ -374,7 +375,9 @@ DEMO_SETTINGS = {
     "FIRST_ADMIN_EMAIL": ADMIN_EMAIL,
     "LOG_LEVEL": "INFO",
 }
-"""The demo runs at any hour of the day and writes to everybody at once; a practice would not."""
+"""The demo runs at any hour, writes to everybody at once and sweeps only by hand; a practice
+would not.
+"""
 
 
 async def run_demo(data_dir: Path, echo: Echo) -> Json:

@@ -29,7 +29,8 @@ from app.services.matching import MessageMatcher
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=45)
+"""After a crash its events wait this long: what was acknowledged is done within a minute."""
 MAX_ATTEMPTS = 5
 BACKOFF = timedelta(seconds=10)
 """Doubled with every attempt, and up to as much again at random, so that retries spread out."""

@@ -44,7 +44,8 @@ CONCURRENCY = 4
 MAX_ATTEMPTS = 8
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=1)
-SENDING_LEASE = timedelta(seconds=60)
+SENDING_LEASE = timedelta(seconds=45)
+"""After a crash its messages wait this long, or as long as the transport may take."""
 LEASE_MARGIN_SECONDS = 20.0
 
 

@@ -1,0 +1,106 @@
+"""How the process starts, is refused, and ends."""
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.factories import SECRET
+from tests.system.service import (
+    embedded_record,
+    live,
+    log_of,
+    serve_once,
+    stored,
+    until_gone,
+)
+
+pytestmark = pytest.mark.mongo
+
+STOP_SECONDS = 10.0
+
+
+class TestRefusedStart:
+    async def test_a_second_service_on_one_data_directory(self, tmp_path: Path) -> None:
+        async with live(tmp_path, DEMO_DATA="false") as first:
+            refused = serve_once(tmp_path, PORT="0")
+            assert refused.returncode == 1
+            assert (
+                f"The data directory {tmp_path} is in use by another running service (process "
+                f"{first.process.pid}). Stop that one first, or set DATA_DIR to another directory."
+            ) in refused.stderr
+            assert "Traceback" not in refused.stdout + refused.stderr
+            assert (await first.client.get("/health/ready")).status_code == 200
+
+    def test_a_taken_port(self, tmp_path: Path) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            refused = serve_once(tmp_path, PORT=str(port))
+        assert refused.returncode == 1
+        assert refused.stderr.strip() == (
+            f"Port {port} on 127.0.0.1 cannot be used; another program may hold it. Set PORT to "
+            "another one."
+        )
+        assert not (tmp_path / "db").exists()
+
+    def test_production_with_what_is_meant_for_trial(self, tmp_path: Path) -> None:
+        refused = serve_once(
+            tmp_path, ENVIRONMENT="production", JWT_SECRET_KEY="short-and-weak", DEMO_DATA="true"
+        )
+        assert refused.returncode == 1
+        assert len(refused.stderr.strip().splitlines()) == 1
+        assert "JWT_SECRET_KEY is missing or weak" in refused.stderr
+        assert "MONGO_URI is unset" in refused.stderr
+        assert "DEMO_DATA is on" in refused.stderr
+        assert "short-and-weak" not in refused.stdout + refused.stderr
+        assert not (tmp_path / "db").exists()
+
+    def test_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
+        refused = serve_once(
+            tmp_path,
+            PORT="0",
+            JWT_SECRET_KEY=SECRET,
+            MONGO_URI="mongodb://someone:canary-secret@127.0.0.1:9/?serverSelectionTimeoutMS=300",
+        )
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stdout + refused.stderr
+        assert "canary-secret" not in refused.stdout + refused.stderr
+
+
+class TestEnd:
+    @pytest.mark.parametrize("wanted", [signal.SIGINT, signal.SIGTERM], ids=["ctrl_c", "terminate"])
+    async def test_stops_cleanly_and_in_time(self, tmp_path: Path, wanted: signal.Signals) -> None:
+        async with live(tmp_path, DEMO_DATA="false") as service:
+            database = embedded_record(tmp_path)
+            assert await service.signal_and_wait(wanted, STOP_SECONDS) == 0
+            await until_gone(database["server_pid"], 0.5)
+        log = log_of(tmp_path)
+        assert "Traceback" not in log
+        assert "Aborted" not in log
+        assert not (tmp_path / "embedded.json").exists()
+
+    async def test_takes_the_database_along_when_it_is_killed(self, tmp_path: Path) -> None:
+        async with live(tmp_path, DEMO_DATA="false") as service:
+            database = embedded_record(tmp_path)
+            service.kill()
+            await until_gone(database["server_pid"], 3.0)
+            await until_gone(database["watcher_pid"], 3.0)
+
+
+class TestStart:
+    async def test_finds_what_the_run_before_left_and_sweeps_nothing_by_itself(
+        self, tmp_path: Path
+    ) -> None:
+        async with live(tmp_path, SWEEP_TIME="00:00") as first:
+            clinic = await first.api.get("/clinic")
+            patients = await first.api.get("/admin/patients", limit=100)
+            assert patients["pagination"]["total_items"] == 60
+        async with live(tmp_path, SWEEP_TIME="00:00") as second:
+            assert await second.api.get("/clinic") == clinic
+            assert await second.api.get("/admin/patients", limit=100) == patients
+            with stored(tmp_path) as database:
+                assert database["sweeps"].count_documents({}) == 0
+                assert database["campaigns"].count_documents({}) == 0
