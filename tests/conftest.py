@@ -27,6 +27,13 @@ EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionT
 START_SECONDS = 30
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for the server talks to it: nobody has to remember the mark."""
+    for item in items:
+        if "mongo_uri" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.mongo)
+
+
 @pytest.fixture(scope="session")
 def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server the suite runs on: `TEST_MONGO_URI`, or an embedded one of its own."""
