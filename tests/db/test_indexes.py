@@ -25,7 +25,7 @@ from app.db.indexes import (
 )
 
 UNDERSTOOD = {"$exists", "$gt", "$gte", "$lt", "$lte", "$type", "$and", "$in"}
-"""What a partial filter may use on MongoDB 6.0 besides equality (the embedded server takes more)."""
+"""Operators a partial filter may use on MongoDB 6.0 (the embedded server takes more)."""
 
 
 def operators(filter_: object) -> Iterator[tuple[str, object]]:
