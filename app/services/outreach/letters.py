@@ -22,11 +22,11 @@ _BLANKS = re.compile(r"\s+")
 _LINK_LIKE = re.compile(r"://|www\.|@|\w\.[a-z]{2,}", re.IGNORECASE)
 _NAME = re.compile(r"[^\W\d_]+(?:['\u2019.-][^\W\d_]*)*")
 
-_DAYS = {
+DAYS = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
 }
-_MONTHS = {
+MONTHS = {
     "en": (
         *("January", "February", "March", "April", "May", "June", "July"),
         *("August", "September", "October", "November", "December"),
@@ -99,7 +99,7 @@ def quotable(text: str | None) -> str | None:
 def local_day(instant: datetime, zone: ZoneInfo, language: str) -> str:
     """The day on the clinic's calendar, in words."""
     local = instant.astimezone(zone)
-    weekday, month = _DAYS[language][local.weekday()], _MONTHS[language][local.month - 1]
+    weekday, month = DAYS[language][local.weekday()], MONTHS[language][local.month - 1]
     if language == "es":
         return f"{weekday}, {local.day} de {month} de {local.year}"
     return f"{weekday}, {month} {local.day}, {local.year}"

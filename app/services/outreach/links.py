@@ -31,8 +31,16 @@ class Links:
         return f"{self._settings.base_url}{API_PREFIX}/unsubscribe/{token}"
 
     def manage_link(self, appointment_id: PyObjectId) -> str:
-        """Where a patient sees, confirms, moves or cancels one visit without an account."""
-        token = self._tokens.issue(
+        """The operations with which a program sees, confirms, moves or cancels one visit."""
+        token = self.visit_token(appointment_id)
+        return f"{self._settings.base_url}{API_PREFIX}/appointments/manage/{token}"
+
+    def visit_page(self, appointment_id: PyObjectId) -> str:
+        """The page where a patient sees, confirms, moves or cancels one visit; for letters."""
+        return f"{self._settings.base_url}/visit/{self.visit_token(appointment_id)}"
+
+    def visit_token(self, appointment_id: PyObjectId) -> str:
+        """What opens one visit without an account, as an operation or as a page."""
+        return self._tokens.issue(
             TokenPurpose.MANAGE_APPOINTMENT, appointment_id=str(appointment_id)
         )
-        return f"{self._settings.base_url}{API_PREFIX}/appointments/manage/{token}"

@@ -25,6 +25,7 @@ from app.models.appointment import (
 from app.models.base import PyObjectId
 from app.models.schedule import Service
 from app.services.clinic import ClinicService
+from app.services.scheduling.availability import FreeTime
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.engine import Pair
 from app.services.scheduling.localtime import day_bounds, to_instant
@@ -204,6 +205,12 @@ class AppointmentService:
         if change.sets_notes:
             await self._set_notes(appointment_id, change.notes)
         return await self.get(appointment_id)
+
+    async def other_times(self, visit: Appointment, first: date, last: date) -> list[FreeTime]:
+        """When else the patient could have this visit, on local days from `first` to `last`."""
+        zone = (await self._clinic.current()).zone
+        placing = self._placing(visit, VisitChange(), zone, staff=False)
+        return await self._placement.free_times(placing, first, last)
 
     async def _move(
         self, appointment_id: PyObjectId, change: VisitChange, *, by: str, staff: bool

@@ -72,6 +72,12 @@ class AvailabilityService:
         slots, by_id = await self._slots(clinic, question, first, last)
         return [_free_time(slot, by_id) for slot in slots if starts <= slot.starts_at < ends]
 
+    async def answering(self, question: Question, first: date, last: date) -> list[FreeTime]:
+        """Free start times that suit the question on these local days, both inclusive."""
+        clinic = await self._clinic.current()
+        slots, by_id = await self._slots(clinic, question, first, last)
+        return [_free_time(slot, by_id) for slot in slots]
+
     async def nearest(self, clinic: Clinic, question: Question, wanted: datetime) -> list[Slot]:
         """The three free times nearest to the one wanted: within a week, else within a month."""
         today = local_day(self._clock.now(), clinic.zone)

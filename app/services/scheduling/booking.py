@@ -45,12 +45,15 @@ class CampaignMismatchError(UnprocessableError):
 
 @dataclass(frozen=True, slots=True)
 class PublicBooking:
-    """What the booking form sends. A date without an offset is on the clinic's clock."""
+    """What the booking form sends. A date without an offset is on the clinic's clock.
 
-    name: str
-    email: str
-    phone: str
+    Name and contact can be left out where `booking_token` says who books (`knows`).
+    """
+
     appointment_date: datetime
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
     service_id: str | None = None
     service_name: str | None = None
     provider_id: PyObjectId | None = None
@@ -243,22 +246,27 @@ class BookingService:
 
     async def _guest(self, request: PublicBooking, clinic: Clinic) -> _Guest:
         """By token, else by contact; a stranger only where the clinic takes new patients online."""
+        patient = await self._named_by(request.booking_token)
+        if patient is not None:
+            return await self._known(patient)
         newcomer = await self._directory.prepare(
-            name=request.name,
+            name=request.name or "",
             email=request.email,
             phone=request.phone,
             patient_type=PatientType.COLD_LEAD,
         )
-        patient = await self._named_by(request.booking_token)
-        if patient is None:
-            patient = await self._directory.find_for_booking(
-                email=request.email, phone=newcomer.phone, name=newcomer.name
-            )
+        patient = await self._directory.find_for_booking(
+            email=request.email or "", phone=newcomer.phone, name=newcomer.name
+        )
         if patient is not None:
             return await self._known(patient)
         if not clinic.allow_new_patient_booking:
             raise PatientNotFoundError(_NOBODY)
         return _Guest(newcomer.id, newcomer=newcomer)
+
+    async def knows(self, token: str | None) -> bool:
+        """Whether a booking token says who books, so that nobody has to be asked."""
+        return await self._named_by(token) is not None
 
     async def _named_by(self, token: str | None) -> Patient | None:
         """The patient a valid booking token names.

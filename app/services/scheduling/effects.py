@@ -262,7 +262,7 @@ class AppointmentEffects:
             "visit_changed": self._composer.visit_changed,
             "visit_cancelled": self._composer.visit_cancelled,
         }[purpose]
-        letter = compose(clinic, patient, appointment, self._links.manage_link(appointment.id))
+        letter = compose(clinic, patient, appointment, self._links.visit_page(appointment.id))
         await self._outbox.enqueue(
             Draft(
                 patient_id=patient.id,

@@ -7,7 +7,7 @@ passed over.
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NoReturn
 
 from app.core.clock import Clock
@@ -17,7 +17,7 @@ from app.db.repositories import Repositories
 from app.models.appointment import Appointment
 from app.models.base import PyObjectId
 from app.models.schedule import Clinic, Service
-from app.services.scheduling.availability import AvailabilityService
+from app.services.scheduling.availability import AvailabilityService, FreeTime
 from app.services.scheduling.claims import (
     chair_key,
     claims_for,
@@ -107,6 +107,11 @@ class Placement:
             placing,
             patient_busy=found.patient_busy or patient_key(placing.patient_id) in taken,
         )
+
+    async def free_times(self, placing: Placing, first: date, last: date) -> list[FreeTime]:
+        """Where else the visit could go on these local days; the time it has is not among them."""
+        times = await self._availability.answering(placing.question(), first, last)
+        return [one for one in times if one.starts_at != placing.starts_at]
 
     async def _candidates(self, clinic: Clinic, placing: Placing) -> Candidates:
         day = local_day(placing.starts_at, clinic.zone)

@@ -1,7 +1,7 @@
 """One visit in the hands of its patient: the link in a letter, instead of an account."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError
@@ -15,6 +15,7 @@ from app.services.scheduling.appointments import (
     AppointmentService,
     VisitChange,
 )
+from app.services.scheduling.availability import FreeTime
 from app.services.tokens import InvalidLinkError, LinkTokens, TokenPurpose
 
 BY_PATIENT = "patient"
@@ -74,6 +75,13 @@ class VisitSelfService:
         change = VisitChange(starts_at=starts_at)
         moved = await self._appointments.change(visit.id, change, by=BY_PATIENT, staff=False)
         return await self._view(moved)
+
+    async def other_times(self, token: str, first: date, last: date) -> list[FreeTime]:
+        """Where `reschedule` can move the visit, on local days from `first` to `last`.
+
+        Raises `InvalidLinkError`, `VisitHasBegunError`.
+        """
+        return await self._appointments.other_times(await self._ahead(token), first, last)
 
     async def _visit(self, token: str) -> Appointment:
         ids = self._tokens.read(token, TokenPurpose.MANAGE_APPOINTMENT)

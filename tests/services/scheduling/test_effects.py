@@ -223,7 +223,7 @@ class TestLetters:
             f"appointment:{visit.id}:visit_changed:1",
         ]
 
-    async def test_a_letter_carries_the_manage_link_and_the_local_time(
+    async def test_a_letter_carries_the_link_to_the_page_and_the_local_time(
         self, practice: Practice
     ) -> None:
         _, campaign, visit = await booked(practice)
@@ -231,7 +231,8 @@ class TestLetters:
         page = await practice.repositories.interactions.deliveries_page(None, page=1, limit=10)
 
         (letter,) = page.items
-        assert "/api/v1/appointments/manage/" in letter.content
+        assert "/visit/" in letter.content
+        assert "/api/" not in letter.content
         assert "9:00" in letter.content
         assert (letter.appointment_id, letter.campaign_id) == (visit.id, campaign.id)
 

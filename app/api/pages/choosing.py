@@ -1,0 +1,221 @@
+"""Choosing a day and a time: for a new visit, and for one that is moved.
+
+The address holds the whole choice so far (`month`, then `day`, then `at`), so every step is a plain
+link, and the browser's own "back" goes one step back.
+"""
+
+import calendar
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from starlette.responses import Response
+
+from app.api.pages.rendering import Page, Way
+from app.api.pages.words import FIRST_WEEKDAY
+from app.core.errors import AppError
+from app.services.outreach.letters import DAYS, MONTHS
+from app.services.scheduling.availability import FreeTime
+from app.services.scheduling.localtime import local_day
+
+MONTHS_TRIED = 6
+"""How far a walk without a chosen month looks for the first free time."""
+_SHORT_DAY = {"en": 3, "es": 2}
+_YEARS = range(1970, 2201)
+_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+
+TIME_REFUSALS = frozenset({"slot-taken", "patient-has-visit", "not-bookable"})
+"""Refusals (by their slug) after which other times are shown."""
+
+Times = Callable[[date, date], Awaitable[Sequence[FreeTime]]]
+"""The free times on local days, first and last inclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayCell:
+    """A day in the month's table; without a link there is no free time on it."""
+
+    number: int
+    link: str = ""
+    label: str = ""
+
+
+def as_text(instant: datetime) -> str:
+    """An instant as the address and the forms hold it."""
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def read_instant(text: str) -> datetime | None:
+    """What `as_text` wrote."""
+    if not _INSTANT.fullmatch(text):
+        return None
+    try:
+        found = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.year in _YEARS else None
+
+
+def alternatives_of(refusal: AppError) -> list[datetime]:
+    """The free times that a refusal names."""
+    given = refusal.extra.get("alternatives", ())
+    read = (read_instant(one["appointment_date"]) for one in given)
+    return [instant for instant in read if instant is not None]
+
+
+def read_day(text: str) -> date | None:
+    """A day as "2026-08-20"."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def read_month(text: str) -> date | None:
+    """The first day of a month as "2026-08"."""
+    found = _MONTH.fullmatch(text)
+    return read_day(f"{text}-01") if found else None
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """One walk from a month to a time."""
+
+    page: Page
+    way: Way
+    """The link of every step; what it carries is what is chosen before the day."""
+    back: str
+    """Where the step before the month is."""
+    summary: str
+    """What the visit is for."""
+    times: Times
+    now: datetime
+
+    async def step(self, query: Mapping[str, str], notice: str = "") -> Response | FreeTime:
+        """The chosen time, if it is free, or the page on which to choose further."""
+        wanted = read_instant(query.get("at", ""))
+        if wanted is not None:
+            day = local_day(wanted, self.page.known_clinic.zone)
+            free = await self._free_on(day)
+            chosen = next((one for one in free if one.starts_at == wanted), None)
+            return chosen or await self._day(day, free, "time_gone")
+        if day_asked := read_day(query.get("day", "")):
+            return await self._day(day_asked, await self._free_on(day_asked), notice)
+        return await self._month(read_month(query.get("month", "")), notice)
+
+    async def _free_on(self, day: date) -> Sequence[FreeTime]:
+        return await self.times(day, day) if self._first <= day <= self._last else []
+
+    async def _day(self, day: date, free: Sequence[FreeTime], notice: str) -> Response:
+        if not free:
+            in_reach = min(max(day, self._first), self._last)
+            return await self._month(in_reach.replace(day=1), notice or "times_none")
+        links, zone = self._links(free)
+        forenoon = sum(one.local_time[11:] < "12" for one in free)
+        return self.page.show(
+            "times.html",
+            summary=self.summary,
+            day=self.page.day(free[0].starts_at),
+            month_link=self.way.to(month=f"{day:%Y-%m}"),
+            zone=zone,
+            parts_of_day={"morning": links[:forenoon], "afternoon": links[forenoon:]},
+            notice=notice,
+        )
+
+    def _links(self, free: Sequence[FreeTime]) -> tuple[list[tuple[str, str]], str]:
+        """What is shown and where it leads, and the name of the zone.
+
+        The zone's short name stands once above the times; on the day the clocks change there are
+        two, and then it stands at each.
+        """
+        shown = [self.page.time(one.starts_at).rpartition(" ") for one in free]
+        short = {zone for _, _, zone in shown}
+        steps = [self.way.to(at=as_text(one.starts_at)) for one in free]
+        whole_zone = self.page.known_clinic.timezone
+        if len(short) > 1:
+            return [("".join(label), s) for label, s in zip(shown, steps, strict=True)], whole_zone
+        labels = [clock for clock, _, _ in shown]
+        return list(zip(labels, steps, strict=True)), f"{short.pop()}, {whole_zone}"
+
+    async def _month(self, asked: date | None, notice: str) -> Response:
+        first, free = await self._month_to_show(asked)
+        language = self.page.language
+        return self.page.show(
+            "month.html",
+            summary=self.summary,
+            back=self.back,
+            title=self._month_name(first),
+            weekdays=_weekday_heads(language),
+            weeks=self._weeks(first, free),
+            is_empty=not free,
+            earlier=self._neighbour(first - timedelta(days=1)),
+            later=self._neighbour(first + timedelta(days=31)),
+            notice=notice,
+        )
+
+    async def _month_to_show(self, asked: date | None) -> tuple[date, Sequence[FreeTime]]:
+        """The month asked for, moved into reach; without one the first that has a free time."""
+        first = self._first.replace(day=1)
+        if asked is not None:
+            shown = min(max(asked, first), self._last.replace(day=1))
+            return shown, await self._free_in(shown)
+        month = first
+        for _ in range(MONTHS_TRIED):
+            if free := await self._free_in(month):
+                return month, free
+            month = (month + timedelta(days=31)).replace(day=1)
+        return first, []
+
+    async def _free_in(self, month: date) -> Sequence[FreeTime]:
+        since = max(month, self._first)
+        until = min(month.replace(day=_length(month)), self._last)
+        return await self.times(since, until) if since <= until else []
+
+    def _weeks(self, month: date, free: Sequence[FreeTime]) -> list[list[DayCell | None]]:
+        count: dict[str, int] = {}
+        for one in free:
+            count[one.local_time[:10]] = count.get(one.local_time[:10], 0) + 1
+        weeks = calendar.Calendar(FIRST_WEEKDAY[self.page.language])
+        return [
+            [self._cell(day, count) if day.month == month.month else None for day in week]
+            for week in weeks.monthdatescalendar(month.year, month.month)
+        ]
+
+    def _cell(self, day: date, count: Mapping[str, int]) -> DayCell:
+        number = count.get(day.isoformat(), 0)
+        if not number:
+            return DayCell(day.day)
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=self.page.known_clinic.zone)
+        label = self.page.words["day_free"].format(self.page.day(noon), number)
+        return DayCell(day.day, self.way.to(day=day.isoformat()), label)
+
+    def _neighbour(self, day: date) -> tuple[str, str] | None:
+        """The name and the link of the month of `day`, if patients can book in it."""
+        month = day.replace(day=1)
+        if not self._first.replace(day=1) <= month <= self._last:
+            return None
+        return self._month_name(month), self.way.to(month=f"{month:%Y-%m}")
+
+    def _month_name(self, month: date) -> str:
+        return f"{MONTHS[self.page.language][month.month - 1]} {month.year}"
+
+    @property
+    def _first(self) -> date:
+        return local_day(self.now, self.page.known_clinic.zone)
+
+    @property
+    def _last(self) -> date:
+        return self._first + timedelta(days=self.page.known_clinic.booking_horizon_days)
+
+
+def _length(month: date) -> int:
+    return calendar.monthrange(month.year, month.month)[1]
+
+
+def _weekday_heads(language: str) -> list[tuple[str, str]]:
+    """Short and whole names, in the order of the columns."""
+    order = calendar.Calendar(FIRST_WEEKDAY[language]).iterweekdays()
+    names = [DAYS[language][number] for number in order]
+    return [(name[: _SHORT_DAY[language]], name) for name in names]

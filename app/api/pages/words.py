@@ -1,0 +1,231 @@
+"""What the pages say, in English and Spanish."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+Words = Mapping[str, str]
+
+_ENGLISH = {
+    "skip": "Skip to the content",
+    "other_language": "Español",
+    "call_us": "Rather talk to somebody? Call us:",
+    "error_prefix": "Error: ",
+    "back": "Back",
+    "your_choice": "Your choice",
+    "service": "Service",
+    "day_and_time": "Day and time",
+    "change_service": "Change the service",
+    "change_time": "Change the day or time",
+    "provider": "With",
+    "where": "Where",
+    "lasts": "Lasts",
+    "minutes": "{0} minutes",
+    "price_from": "from {0}",
+    "price_free": "free of charge",
+    "zone_note": "All times are on the practice's clock ({0}).",
+    # Choosing
+    "services_title": "What would you like to come for?",
+    "services_none": "Nothing can be booked online just now. Please call us.",
+    "service_gone": "That service cannot be booked online. Please choose another one.",
+    "month_title": "Which day suits you?",
+    "month_hint": "The marked days have free times.",
+    "month_none": "There is no free time in this month.",
+    "month_previous": "Earlier: {0}",
+    "month_next": "Later: {0}",
+    "day_free": "{0}, free times: {1}",
+    "times_title": "At what time?",
+    "morning": "Morning",
+    "afternoon": "Afternoon",
+    "times_none": "There is no free time left on that day. Please choose another one.",
+    "other_day": "Another day",
+    "time_gone": "That time is not free any more. If you have booked it yourself just now, all is "
+    "well: your visit is in the book. Otherwise please choose another time.",
+    # Who comes
+    "details_title": "Almost done",
+    "details_who": "Who is coming?",
+    "details_known": "We know from your link who you are, so you need not tell us.",
+    "details_not_you": "Is this link not yours? Book without it",
+    "name": "Name",
+    "email": "E-mail address",
+    "phone": "Phone number",
+    "phone_hint": "With the area code.",
+    "notes": "Anything we should know?",
+    "notes_hint": "You can leave this empty. Please write nothing here that cannot wait: in an "
+    "emergency, call us.",
+    "book": "Book this visit",
+    "link_expired": "Your link is not valid any more. You can book here all the same; we will "
+    "just have to ask who you are.",
+    "errors_title": "Please look at this again",
+    "name_error": "Write your name, up to 120 characters.",
+    "email_error": "Write an e-mail address, for example name@example.com.",
+    "phone_error": "Write a phone number with its area code, for example {0}.",
+    "notes_error": "This is too long, or has characters in it that cannot be printed. Up to 2,000 "
+    "characters are fine.",
+    "patient-not-found": "We could not find you in our records by that e-mail address or phone "
+    "number. Please try the ones that the practice has from you, or call us at {0}: we will "
+    "gladly book your visit on the phone.",
+    "idempotency-key-reused": "This form was sent before with something else in it. If your visit "
+    "is not booked yet, please look it over and send it again.",
+    # Taken
+    "slot-taken": "Somebody else has just booked this time",
+    "patient-has-visit": "There is a visit at this time already",
+    "not-bookable": "This time cannot be booked",
+    "taken_text": "You asked for {0}.",
+    "alternatives": "These times are free. What you wrote is kept; press one and it is yours:",
+    "choose_other": "Choose another day or time",
+    # The visit
+    "booked_title": "Your visit is booked",
+    "booked_text": "We look forward to seeing you. An e-mail with these details and a link to your "
+    "visit goes to the address that we have from you.",
+    "booked_manage": "See, move or cancel this visit",
+    "visit_title": "Your visit",
+    "status": "Status",
+    "status_booked": "Booked",
+    "status_confirmed": "Confirmed: you are coming",
+    "status_completed": "This visit has taken place",
+    "status_cancelled": "Cancelled",
+    "status_no_show": "Missed",
+    "confirm": "Yes, I am coming",
+    "move": "Move this visit",
+    "cancel": "Cancel this visit",
+    "book_new": "Book a new visit",
+    "not_changeable": "This visit cannot be changed here any more. If you need anything, call us.",
+    "done_confirmed": "Thank you. We expect you.",
+    "done_moved": "Your visit has been moved.",
+    "done_cancelled": "Your visit has been cancelled.",
+    "cancel_title": "Cancel this visit?",
+    "cancel_text": "Your time then goes to somebody else. You can also move the visit instead.",
+    "cancel_yes": "Yes, cancel it",
+    "cancel_no": "No, keep it",
+    "move_title": "Move your visit?",
+    "move_from": "Now",
+    "move_to": "Then",
+    "move_yes": "Yes, move it",
+    "visit-has-begun": "This visit has begun or is over, so it cannot be changed here. "
+    "Please call us.",
+    "appointment-transition": "This visit cannot be changed in that way any more.",
+    "appointment-changed": "Somebody at the practice is changing this visit just now. Please try "
+    "again in a moment.",
+    # When nothing else fits
+    "failed_title": "This did not work",
+    "invalid-link": "This link is not valid, or not any more. Please take the newest one that you "
+    "have from us, or call us.",
+    "unavailable": "We cannot reach our appointment book just now. Nothing has been changed. "
+    "Please try again in a minute.",
+    "failed": "Something in this request did not fit. Please start again, or call us.",
+    "start_again": "To the booking page",
+}
+
+_SPANISH = {
+    "skip": "Ir al contenido",
+    "other_language": "English",
+    "call_us": "¿Prefiere hablar con alguien? Llámenos:",
+    "error_prefix": "Error: ",
+    "back": "Volver",
+    "your_choice": "Su elección",
+    "service": "Servicio",
+    "day_and_time": "Día y hora",
+    "change_service": "Cambiar el servicio",
+    "change_time": "Cambiar el día o la hora",
+    "provider": "Con",
+    "where": "Dónde",
+    "lasts": "Duración",
+    "minutes": "{0} minutos",
+    "price_from": "desde {0}",
+    "price_free": "sin costo",
+    "zone_note": "Todas las horas son las de la clínica ({0}).",
+    "services_title": "¿Para qué desea venir?",
+    "services_none": "Ahora mismo no se puede reservar nada en línea. Por favor, llámenos.",
+    "service_gone": "Ese servicio no se puede reservar en línea. Por favor, elija otro.",
+    "month_title": "¿Qué día le conviene?",
+    "month_hint": "Los días marcados tienen horas libres.",
+    "month_none": "No hay horas libres en este mes.",
+    "month_previous": "Antes: {0}",
+    "month_next": "Después: {0}",
+    "day_free": "{0}, horas libres: {1}",
+    "times_title": "¿A qué hora?",
+    "morning": "Por la mañana",
+    "afternoon": "Por la tarde",
+    "times_none": "Ya no quedan horas libres ese día. Por favor, elija otro.",
+    "other_day": "Otro día",
+    "time_gone": "Esa hora ya no está libre. Si la acaba de reservar usted, todo está bien: su "
+    "cita está en la agenda. Si no, por favor elija otra hora.",
+    "details_title": "Ya casi está",
+    "details_who": "¿Quién viene?",
+    "details_known": "Por su enlace ya sabemos quién es; no hace falta que nos lo diga.",
+    "details_not_you": "¿El enlace no es suyo? Reserve sin él",
+    "name": "Nombre",
+    "email": "Correo electrónico",
+    "phone": "Número de teléfono",
+    "phone_hint": "Con el código de área.",
+    "notes": "¿Algo que debamos saber?",
+    "notes_hint": "Puede dejarlo vacío. Por favor, no escriba aquí nada urgente: en una "
+    "emergencia, llámenos.",
+    "book": "Reservar esta cita",
+    "link_expired": "Su enlace ya no es válido. Puede reservar aquí de todos modos; solo "
+    "tendremos que preguntarle quién es.",
+    "errors_title": "Por favor, revise esto",
+    "name_error": "Escriba su nombre, de hasta 120 caracteres.",
+    "email_error": "Escriba un correo electrónico, por ejemplo nombre@example.com.",
+    "phone_error": "Escriba un número de teléfono con su código de área, por ejemplo {0}.",
+    "notes_error": "Es demasiado largo o tiene caracteres que no se pueden imprimir. Puede "
+    "escribir hasta 2,000 caracteres.",
+    "patient-not-found": "No le hemos encontrado en nuestros registros con ese correo electrónico "
+    "o ese teléfono. Por favor, pruebe con los que usted dio a la clínica, o llámenos al {0}: con "
+    "mucho gusto le reservamos la cita por teléfono.",
+    "idempotency-key-reused": "Este formulario ya se envió antes con otros datos. Si su cita aún "
+    "no está reservada, por favor revíselo y envíelo otra vez.",
+    "slot-taken": "Otra persona acaba de reservar esta hora",
+    "patient-has-visit": "Ya hay una cita a esta hora",
+    "not-bookable": "Esta hora no se puede reservar",
+    "taken_text": "Usted pidió: {0}.",
+    "alternatives": "Estas horas están libres. Lo que escribió se conserva; pulse una y es suya:",
+    "choose_other": "Elegir otro día u otra hora",
+    "booked_title": "Su cita está reservada",
+    "booked_text": "Le esperamos con gusto. Un mensaje con estos datos y un enlace a su cita va "
+    "al correo electrónico que tenemos de usted.",
+    "booked_manage": "Ver, cambiar o cancelar esta cita",
+    "visit_title": "Su cita",
+    "status": "Estado",
+    "status_booked": "Reservada",
+    "status_confirmed": "Confirmada: usted viene",
+    "status_completed": "Esta cita ya tuvo lugar",
+    "status_cancelled": "Cancelada",
+    "status_no_show": "No se presentó",
+    "confirm": "Sí, voy a ir",
+    "move": "Cambiar la fecha",
+    "cancel": "Cancelar esta cita",
+    "book_new": "Reservar otra cita",
+    "not_changeable": "Esta cita ya no se puede cambiar aquí. Si necesita algo, llámenos.",
+    "done_confirmed": "Gracias. Le esperamos.",
+    "done_moved": "Su cita tiene ahora otra fecha.",
+    "done_cancelled": "Su cita está cancelada.",
+    "cancel_title": "¿Cancelar esta cita?",
+    "cancel_text": "Su hora quedará libre para otra persona. También puede cambiar la fecha.",
+    "cancel_yes": "Sí, cancelarla",
+    "cancel_no": "No, conservarla",
+    "move_title": "¿Cambiar la fecha de su cita?",
+    "move_from": "Ahora",
+    "move_to": "Después",
+    "move_yes": "Sí, cambiarla",
+    "visit-has-begun": "Esta cita ya empezó o ya pasó, así que aquí no se puede cambiar. Por "
+    "favor, llámenos.",
+    "appointment-transition": "Esta cita ya no se puede cambiar de esa manera.",
+    "appointment-changed": "Alguien de la clínica está cambiando esta cita ahora mismo. Por favor, "
+    "inténtelo de nuevo en un momento.",
+    "failed_title": "No ha funcionado",
+    "invalid-link": "Este enlace no es válido, o ya no lo es. Por favor, use el más reciente que "
+    "tenga de nosotros, o llámenos.",
+    "unavailable": "Ahora mismo no podemos consultar nuestra agenda. No se ha cambiado nada. Por "
+    "favor, inténtelo de nuevo en un minuto.",
+    "failed": "Algo en esta solicitud no encajaba. Por favor, empiece de nuevo o llámenos.",
+    "start_again": "Ir a la página de reservas",
+}
+
+WORDS: Mapping[str, Words] = MappingProxyType({"en": _ENGLISH, "es": _SPANISH})
+"""By language (`app.services.outreach.letters.LANGUAGES`), then by what the templates call it. A
+refusal is called what its problem type is (`AppError.slug`)."""
+
+OTHER_LANGUAGE = MappingProxyType({"en": "es", "es": "en"})
+FIRST_WEEKDAY = MappingProxyType({"en": 6, "es": 0})
+"""The first column of a month, where 0 is Monday."""
