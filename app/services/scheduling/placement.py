@@ -90,7 +90,8 @@ class Placement:
     async def place(self, clinic: Clinic, placing: Placing, write: Write) -> Appointment:
         """Store the visit through `write` with the first pair that the database accepts.
 
-        A new visit that turns out to be stored already, under its own id, is the answer. Raises
+        A visit that turns out to be stored already, under its own id, is the answer: an insert
+        whose acknowledgement was lost, or another run of the same request. Raises
         `NotBookableError`, `SlotTakenError` or `PatientHasVisitError`, and what `write` raises.
         """
         found = await self._candidates(clinic, placing)
@@ -102,11 +103,8 @@ class Placement:
                 stored = await self._attempt(pair, placing, write, taken)
                 if stored is not None:
                     return stored
-        return await self._own(placing) or await self._refuse(
-            clinic,
-            placing,
-            patient_busy=found.patient_busy or patient_key(placing.patient_id) in taken,
-        )
+        busy = found.patient_busy or patient_key(placing.patient_id) in taken
+        return await self._refuse(clinic, placing, patient_busy=busy)
 
     async def free_times(self, placing: Placing, first: date, last: date) -> list[FreeTime]:
         """Where else the visit could go on these local days; the time it has is not among them."""
@@ -129,18 +127,12 @@ class Placement:
             return await write(pair, claims)
         except DuplicateValueError as error:
             if error.index == PRIMARY_KEY:
-                return await self._own(placing)
+                return await self._appointments.get(placing.appointment_id)
             if error.index != APPOINTMENT_CLAIMS:
                 raise
         holders = await self._appointments.holding_any(claims)
         taken.update(_shared_resources(holders, claims))
         return next((one for one in holders if one.id == placing.appointment_id), None)
-
-    async def _own(self, placing: Placing) -> Appointment | None:
-        """A new visit that another run of the same request has stored meanwhile."""
-        if placing.now_with is not None:
-            return None
-        return await self._appointments.get(placing.appointment_id)
 
     async def _refuse(self, clinic: Clinic, placing: Placing, *, patient_busy: bool) -> NoReturn:
         free = await self._availability.nearest(clinic, placing.question(), placing.starts_at)

@@ -134,7 +134,9 @@ class TestCampaign:
 
         await getattr(practice.appointments, lost)(visit.id, by=STAFF)
 
-        assert (await practice.campaign(campaign)).status == status
+        stayed = await practice.campaign(campaign)
+        assert stayed.status == status
+        assert not stayed.needs_person
 
     @pytest.mark.parametrize("status", sorted(ENDED_STATUSES))
     @pytest.mark.parametrize("operation", [A.CONFIRMED, A.COMPLETED, A.CANCELLED, A.NO_SHOW])
