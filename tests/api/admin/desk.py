@@ -83,7 +83,7 @@ def make_message(at: datetime, **given: Any) -> Interaction:
     """An outgoing message that waits in the outbox."""
     status = given.pop("status", DeliveryStatus.PENDING)
     message_class = given.pop("message_class", MessageClass.OUTREACH)
-    error = given.pop("error", None)
+    error, attempts = given.pop("error", None), given.pop("attempts", 0)
     fields: dict[str, Any] = {
         "patient_id": new_id(),
         "direction": Direction.OUTGOING,
@@ -92,7 +92,11 @@ def make_message(at: datetime, **given: Any) -> Interaction:
         "timestamp": at,
         "dedupe_key": f"test:{new_id()}",
         "delivery": Delivery(
-            status=status, message_class=message_class, not_before=at, error=error
+            status=status,
+            message_class=message_class,
+            not_before=at,
+            error=error,
+            attempts=attempts,
         ),
     }
     return Interaction(**(fields | given))

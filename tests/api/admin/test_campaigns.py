@@ -16,7 +16,7 @@ from app.models.campaign import (
     CampaignType,
     FollowUpDetails,
 )
-from app.models.decision import Urgency
+from app.models.decision import AiAnalysis, Intent, Urgency
 from app.models.interaction import DeliveryStatus, MessageClass
 from app.models.patient import Consent, PatientStatus, PatientType
 from app.models.records import Suppression, SuppressionReason
@@ -544,17 +544,19 @@ class TestRespond:
         assert now.handoff_details.requested_by == f"staff:{now.attention.claimed_by}"
         assert now.history[-1].by == f"staff:{now.attention.claimed_by}"
 
+    @pytest.mark.parametrize("urgency", Urgency)
     async def test_does_not_talk_over_what_waits_already(
         self,
         app_client: httpx.AsyncClient,
         headers: dict[str, str],
         repositories: Repositories,
+        urgency: Urgency,
     ) -> None:
         campaign = await stored_campaign(
             repositories,
             status=S.HANDOFF_REQUIRED,
             agent_silent_since=NOON - DAY,
-            attention=make_attention(NOON - DAY, urgency=Urgency.URGENT, summary="Pain since 2"),
+            attention=make_attention(NOON - DAY, urgency=urgency, summary="Pain since 2"),
         )
 
         await app_client.post(
@@ -675,6 +677,28 @@ class TestRespond:
         await repositories.interactions.insert(make_reply(clock.now(), patient_id=patient.id))
         answer = await app_client.post(path, headers=headers, json={"message": "Hello"})
         assert answer.status_code == 201
+
+    @pytest.mark.parametrize("intent", [Intent.AUTO_REPLY, Intent.OPT_OUT])
+    async def test_an_automatic_reply_or_a_second_stop_takes_no_opt_out_back(
+        self,
+        app_client: httpx.AsyncClient,
+        headers: dict[str, str],
+        repositories: Repositories,
+        intent: Intent,
+    ) -> None:
+        patient = make_patient(consent=Consent(opted_out_at=NOON - DAY))
+        await repositories.patients.insert(patient)
+        campaign = await stored_campaign(repositories, patient)
+        analysis = AiAnalysis(intent=intent, engine="guard")
+        await repositories.interactions.insert(
+            make_reply(NOON, patient_id=patient.id, ai_analysis=analysis)
+        )
+
+        answer = await app_client.post(
+            f"{CAMPAIGNS}/{campaign.id}/respond", headers=headers, json={"message": "Hello"}
+        )
+
+        problem(answer, 409, "patient-unreachable")
 
     async def test_counts_from_the_later_of_two_opt_outs(
         self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories

@@ -134,6 +134,7 @@ class TestRetry:
             patient_id=campaign.patient_id,
             status=status,
             error="refused",
+            attempts=8,
         )
         await repositories.interactions.insert(message)
         clock.advance(minutes=5)
