@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     BeforeValidator,
-    EmailStr,
     Field,
     HttpUrl,
     SecretStr,
@@ -21,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.addresses import EmailAddress
 from app.core.hours import SendingHours, parse_clock_time, parse_sending_hours
 
 MIN_SECRET_BYTES = 32
@@ -48,7 +48,7 @@ def _number_from_text(value: object) -> object:
 
 OptionalText = Annotated[str | None, BeforeValidator(_blank_to_none)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
-OptionalEmail = Annotated[EmailStr | None, BeforeValidator(_blank_to_none)]
+OptionalEmail = Annotated[EmailAddress | None, BeforeValidator(_blank_to_none)]
 
 
 class Settings(BaseSettings):
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
 
     # Mail
     mail_transport: Literal["file", "smtp", "gmail"] = "file"
-    mail_from: EmailStr = "frontdesk@example.com"
+    mail_from: EmailAddress = "frontdesk@example.com"
     staff_alert_email: OptionalEmail = None
     smtp_host: str = "localhost"
     smtp_port: int = Field(default=587, ge=1, le=65535)

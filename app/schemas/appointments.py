@@ -2,8 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, EmailStr, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from app.core.addresses import EmailAddress
 from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.patient import Channel
@@ -99,7 +100,7 @@ class AppointmentCreate(InputSchema):
 
     patient_id: PyObjectId | None = None
     name: PersonName | None = None
-    email: EmailStr | None = None
+    email: EmailAddress | None = None
     phone: PhoneText | None = None
     service_id: ServiceSlug | None = None
     service_name: ShortText | None = None

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.addresses import EmailAddress
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.campaign import (
     Attention,
@@ -231,7 +232,7 @@ class RecoveryCreate(InputSchema):
     )
 
     patient_name: PersonName
-    patient_email: EmailStr
+    patient_email: EmailAddress
     patient_phone: PhoneText | None = None
     initial_inquiry: Annotated[LongText, Field(max_length=1000)]
     estimated_value: Money | None = None

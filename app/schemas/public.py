@@ -2,8 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, EmailStr, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from app.core.addresses import EmailAddress
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.schedule import Clinic, Service, ServiceSlug
@@ -115,7 +116,7 @@ class BookingCreate(InputSchema):
     )
 
     name: PersonName
-    email: EmailStr
+    email: EmailAddress
     phone: PhoneText
     appointment_date: ClientTime
     service_id: ServiceSlug | None = None
