@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, EmailStr, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from app.core.addresses import EmailAddress
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.patient import Channel, Patient, PatientStatus, PatientType
@@ -22,9 +23,21 @@ class TreatmentWrite(InputSchema):
 
     procedure_name: ShortText
     procedure_date: DayOrTime | None = None
+    next_recommended_follow_up: ShortText | None = None
+    next_follow_up_date: DayOrTime | None = None
 
 
-Channels = Annotated[list[Channel], Field(min_length=1, max_length=3)]
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Channels = Annotated[
+    list[Channel],
+    Field(min_length=1, max_length=3),
+    BeforeValidator(_as_list, json_schema_input_type=Channel | list[Channel]),
+]
+"""The ways to reach somebody, the one they like best first; one alone need not be a list."""
+
 Treatments = Annotated[list[TreatmentWrite], Field(max_length=200)]
 
 
@@ -33,6 +46,8 @@ class TreatmentRead(OutputSchema):
 
     procedure_name: str
     procedure_date: UtcDatetime | None = None
+    next_recommended_follow_up: str | None = None
+    next_follow_up_date: UtcDatetime | None = None
 
 
 _WRITE_EXAMPLE: dict[str, JsonValue] = {
@@ -53,7 +68,7 @@ class PatientCreate(InputSchema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _WRITE_EXAMPLE})
 
     name: PersonName
-    email: EmailStr | None = None
+    email: EmailAddress | None = None
     phone: PhoneText | None = None
     patient_type: PatientType
     preferred_channel: Channels = Field(default_factory=lambda: [Channel.EMAIL])
@@ -73,7 +88,7 @@ class PatientUpdate(InputSchema):
     )
 
     name: PersonName | None = None
-    email: EmailStr | None = None
+    email: EmailAddress | None = None
     phone: PhoneText | None = None
     patient_type: PatientType | None = None
     status: PatientStatus | None = None
@@ -162,8 +177,7 @@ class PatientRead(OutputSchema):
             preferred_channel=patient.preferred_channel,
             language=patient.language,
             treatment_history=[
-                TreatmentRead(procedure_name=t.procedure_name, procedure_date=t.procedure_date)
-                for t in patient.treatment_history
+                TreatmentRead.model_validate(treatment) for treatment in patient.treatment_history
             ],
             next_follow_up_date=patient.next_follow_up_date,
             initial_inquiry=patient.initial_inquiry,

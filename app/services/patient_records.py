@@ -132,11 +132,9 @@ class PatientRecords:
 
 
 def _treatment(item: Mapping[str, Any], zone: ZoneInfo) -> Treatment:
-    day = item.get("procedure_date")
-    return Treatment(
-        procedure_name=item["procedure_name"],
-        procedure_date=start_of_day(day, zone) if day else None,
-    )
+    days = ("procedure_date", "next_follow_up_date")
+    instants = {name: start_of_day(item[name], zone) for name in days if item.get(name)}
+    return Treatment.model_validate({**item, **instants})
 
 
 def _key_kept(patient: Patient, name: str) -> str:

@@ -64,7 +64,8 @@ def clean_name(name: str) -> str:
     """The name with single blanks, 1 to 120 characters. Raises `InvalidNameError`.
 
     Control characters and line breaks could forge a header of a letter; characters that reverse
-    the reading direction could make it show another name.
+    the reading direction could make it show another name. One without any letter or digit (blanks
+    that cannot be seen, say) names nobody.
     """
     if any(unicodedata.category(c) in _FORBIDDEN_IN_NAMES or c in _BIDI_CONTROLS for c in name):
         message = "A name is one line without control characters."
@@ -72,6 +73,9 @@ def clean_name(name: str) -> str:
     cleaned = " ".join(name.split())
     if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:
         message = f"A name has 1 to {MAX_NAME_LENGTH} characters."
+        raise InvalidNameError(message)
+    if not any(character.isalnum() for character in cleaned):
+        message = "A name has at least one letter."
         raise InvalidNameError(message)
     return cleaned
 

@@ -69,7 +69,12 @@ class TestCreate:
             "language": "es",
             "preferred_channel": ["sms", "email"],
             "treatment_history": [
-                {"procedure_name": "Filling", "procedure_date": "2026-01-10"},
+                {
+                    "procedure_name": "Filling",
+                    "procedure_date": "2026-01-10",
+                    "next_recommended_follow_up": "in half a year",
+                    "next_follow_up_date": "2026-07-10",
+                },
                 {"procedure_name": "Exam"},
             ],
             "estimated_value": 99.5,
@@ -89,8 +94,18 @@ class TestCreate:
             "preferred_channel": ["sms", "email"],
             "language": "es",
             "treatment_history": [
-                {"procedure_name": "Filling", "procedure_date": "2026-01-10T05:00:00Z"},
-                {"procedure_name": "Exam", "procedure_date": None},
+                {
+                    "procedure_name": "Filling",
+                    "procedure_date": "2026-01-10T05:00:00Z",
+                    "next_recommended_follow_up": "in half a year",
+                    "next_follow_up_date": "2026-07-10T04:00:00Z",
+                },
+                {
+                    "procedure_name": "Exam",
+                    "procedure_date": None,
+                    "next_recommended_follow_up": None,
+                    "next_follow_up_date": None,
+                },
             ],
             "next_follow_up_date": None,
             "initial_inquiry": None,
@@ -100,6 +115,15 @@ class TestCreate:
             "updated_at": iso(NOON),
         }
         assert (patient.name_key, patient.language) == ("maria lopez", "es")
+
+    async def test_one_channel_need_not_be_a_list(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str]
+    ) -> None:
+        body = MARIA | {"preferred_channel": "whatsapp"}
+
+        answer = await app_client.post(PATIENTS, headers=headers, json=body)
+
+        assert answer.json()["preferred_channel"] == ["whatsapp"]
 
     @pytest.mark.parametrize(
         ("given", "starts"),
@@ -173,6 +197,7 @@ class TestCreate:
             {"name": "Maria\nBcc: all@example.com"},
             {"name": "Maria\u2028Lopez"},
             {"name": "\u202eaziraM"},
+            {"name": "\u200b\u2060"},  # there, and not to be seen
             {"name": "x" * 121},
             {"email": "maria"},
             {"email": "maria@example.com\r\nBcc: all@example.com"},

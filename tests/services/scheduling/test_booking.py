@@ -157,6 +157,7 @@ class TestRefusals:
             ({"email": "nobody@example.com"}, PatientNotFoundError),
             ({"phone": "not a number"}, InvalidPhoneError),
             ({"name": "Dana\r\nBcc: all"}, InvalidNameError),
+            ({"name": "\u200b"}, InvalidNameError),
         ],
     )
     async def test_somebody_or_something_unknown(
