@@ -145,7 +145,10 @@ def _without_input(error: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_echo(message: str, sent: object) -> str:
-    """The message of a rule, where some quote what they were given."""
+    """The message of a rule: our own sentences without pydantic's label before them, the others
+    without what they were given, which some quote.
+    """
+    message = message.removeprefix("Value error, ")
     if message.startswith("value is not a valid email address"):
         return "value is not a valid email address"
     if isinstance(sent, str) and len(sent) >= _SHORTEST_ECHO:

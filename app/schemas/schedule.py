@@ -10,7 +10,6 @@ from app.models.schedule import (
     DurationMinutes,
     GridMinutes,
     LocalDate,
-    Name,
     Price,
     ServiceSlug,
     WorkingHours,
@@ -22,6 +21,9 @@ from app.schemas.text import LongText, ShortText
 from app.schemas.times import ClientTime
 
 ServiceSlugs = Annotated[list[ServiceSlug], Field(max_length=200)]
+EntryName = Annotated[ShortText, Field(max_length=120)]
+"""One line: it stands in letters."""
+
 Months = Annotated[int, Field(ge=1, le=60)]
 Description = Annotated[LongText, Field(max_length=2000)]
 Reason = Annotated[LongText, Field(max_length=500)]
@@ -57,7 +59,7 @@ class ProviderCreate(InputSchema):
         },
     )
 
-    name: Name
+    name: EntryName
     service_ids: ServiceSlugs = Field(default_factory=list)
     working_hours: WorkingHours = Field(default_factory=dict)
     active: bool = True
@@ -72,7 +74,7 @@ class ProviderUpdate(_Update):
         extra="forbid", json_schema_extra={"example": {"working_hours": _HOURS}}
     )
 
-    name: Name | None = None
+    name: EntryName | None = None
     service_ids: ServiceSlugs | None = None
     working_hours: WorkingHours | None = None
     active: bool | None = None
@@ -107,7 +109,7 @@ class ChairCreate(InputSchema):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "Room 1"}})
 
-    name: Name
+    name: EntryName
     service_ids: ServiceSlugs | None = None
     active: bool = True
 
@@ -117,7 +119,7 @@ class ChairUpdate(_Update):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"active": False}})
 
-    name: Name | None = None
+    name: EntryName | None = None
     service_ids: ServiceSlugs | None = None
     active: bool | None = None
 
@@ -159,7 +161,7 @@ class ServiceCreate(InputSchema):
     )
 
     service_id: ServiceSlug
-    name: Name
+    name: EntryName
     description: Description | None = None
     duration_minutes: DurationMinutes
     buffer_before_minutes: BufferMinutes = 0
@@ -177,7 +179,7 @@ class ServiceUpdate(_Update):
         extra="forbid", json_schema_extra={"example": {"duration_minutes": 45}}
     )
 
-    name: Name | None = None
+    name: EntryName | None = None
     description: Description | None = None
     duration_minutes: DurationMinutes | None = None
     buffer_before_minutes: BufferMinutes | None = None

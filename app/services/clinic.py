@@ -1,7 +1,7 @@
 """The practice itself: its name, its clock, its booking rules."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 
@@ -16,6 +16,14 @@ class InvalidSettingError(UnprocessableError):
 
     slug = "invalid-setting"
     title = "This setting is not possible"
+
+    @classmethod
+    def of(cls, error: ValidationError) -> Self:
+        """The first rule that is broken, and of which field where it is one field's."""
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        sentence = first["msg"].removeprefix("Value error, ")
+        field = first["loc"][0] if first["loc"] else None
+        return cls(f"{field}: {sentence}" if field else sentence)
 
 
 class ClinicService:
@@ -39,7 +47,7 @@ class ClinicService:
         try:
             changed = Clinic.model_validate({**clinic.to_stored(), **fields})
         except ValidationError as error:
-            raise InvalidSettingError(error.errors()[0]["msg"]) from error
+            raise InvalidSettingError.of(error) from error
         stored = changed.to_stored()
         await self._clinics.set_fields(clinic.id, {name: stored[name] for name in fields})
         return await self.current()

@@ -207,6 +207,11 @@ class TestValidation:
         assert CANARY.lower() not in answer.text.lower()
         assert "!" not in answer.text
 
+    async def test_our_own_sentence_stands_alone(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post("/api/v1/probe/form", json={"name": "ok", "time": "9"})
+
+        assert answer.json()["errors"][0]["msg"] == "9 is no time"
+
     async def test_refuses_unknown_fields(self, client: httpx.AsyncClient) -> None:
         answer = await client.post("/api/v1/probe/form", json={"name": "ok", "role": "ADMIN"})
 

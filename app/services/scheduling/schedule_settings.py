@@ -16,6 +16,7 @@ from app.models.base import Document, PyObjectId
 from app.models.schedule import Chair, Provider, Service, TimeOff
 from app.services.clinic import ClinicService, InvalidSettingError
 from app.services.scheduling.localtime import to_instant
+from app.services.scheduling.refusals import UnknownProviderError
 
 ItemT = TypeVar("ItemT", bound=Document)
 
@@ -78,7 +79,7 @@ class _Shelf(Generic[ItemT]):
         try:
             return self._model.model_validate(fields)
         except ValidationError as error:
-            raise InvalidSettingError(error.errors()[0]["msg"]) from error
+            raise InvalidSettingError.of(error) from error
 
 
 class ScheduleSettings:
@@ -137,17 +138,27 @@ class ScheduleSettings:
         await self._services.repository.delete(stored.id)
 
     async def create_time_off(self, fields: Mapping[str, Any]) -> TimeOff:
-        """Times without an offset are the clinic's. Visits in the span stay: staff move them."""
+        """Times without an offset are the clinic's. Visits in the span stay: staff move them.
+
+        Raises `UnknownProviderError`: nobody would notice that it blocks nothing.
+        """
+        await self._require_provider(fields.get("provider_id"))
         return await self.time_off.create(await self._with_instants(fields))
 
     async def update_time_off(self, time_off_id: PyObjectId, fields: Mapping[str, Any]) -> TimeOff:
-        """Change what is given."""
+        """Change what is given. Raises `SettingNotFoundError`, `UnknownProviderError`."""
+        await self._require_provider(fields.get("provider_id"))
         return await self.time_off.update(time_off_id, await self._with_instants(fields))
 
     async def delete_time_off(self, time_off_id: PyObjectId) -> None:
         """The time can be booked again. Raises `SettingNotFoundError`."""
         await self.time_off.get(time_off_id)
         await self.time_off.repository.delete(time_off_id)
+
+    async def _require_provider(self, provider_id: PyObjectId | None) -> None:
+        if provider_id is not None and await self.providers.repository.get(provider_id) is None:
+            message = "There is no such provider."
+            raise UnknownProviderError(message)
 
     async def _with_instants(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         zone = (await self._clinic.current()).zone

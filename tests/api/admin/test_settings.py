@@ -110,6 +110,10 @@ class TestRules:
             ("services", {"service_id": "With Blanks"}),
             ("services", {"price_from": 1.005}),
             ("chairs", {"name": ""}),
+            # They stand in letters: nothing that could break a line or end a text.
+            ("chairs", {"name": "Room\x00"}),
+            ("providers", {"name": "Dr. Stern\r\nBcc: all@example.com"}),
+            ("services", {"name": "Implant\u2028Bcc: all@example.com"}),
         ],
     )
     async def test_what_makes_no_sense_is_refused(
@@ -139,6 +143,27 @@ class TestRules:
         answer = await office.send("PATCH", f"{kind}/{created.json()[KEYS[kind][1]]}", json=then)
 
         assert problem(answer) == (422, "invalid-setting")
+        assert "Value error" not in answer.json()["detail"]
+
+    async def test_a_refused_field_is_named(self, office: Office) -> None:
+        created = await office.send("POST", "providers", json=VALID["providers"])
+        path = f"providers/{created.json()['provider_id']}"
+
+        answer = await office.send("PATCH", path, json={"name": None})
+
+        assert answer.json()["detail"].startswith("name: ")
+
+    async def test_nobody_is_away_who_does_not_work_here(self, office: Office) -> None:
+        away = {**VALID["time-off"], "provider_id": UNKNOWN}
+        closure = (await office.send("POST", "time-off", json=VALID["time-off"])).json()
+        path = f"time-off/{closure['time_off_id']}"
+
+        added = await office.send("POST", "time-off", json=away)
+        changed = await office.send("PATCH", path, json={"provider_id": UNKNOWN})
+
+        assert problem(added) == (404, "provider-not-found")
+        assert problem(changed) == (404, "provider-not-found")
+        assert (await office.send("GET", "time-off")).json()["time_off"] == [closure]
 
     async def test_null_removes_what_may_be_absent(self, office: Office) -> None:
         limited = {**VALID["chairs"], "service_ids": ["cleaning"]}

@@ -28,11 +28,12 @@ async def list_time_off(
     status_code=status.HTTP_201_CREATED,
     summary="Add time off",
     operation_id="create_time_off_entry",
+    responses=problems(404),
 )
 async def create_time_off_entry(
     body: TimeOffCreate, _user: SettingsAccess, settings: ScheduleSettingsDep
 ) -> TimeOffRead:
-    """Visits already booked in the span stay where they are."""
+    """Visits already booked in the span stay where they are. 404: no such provider."""
     return TimeOffRead.model_validate(await settings.create_time_off(body.model_dump()))
 
 
