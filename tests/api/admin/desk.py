@@ -29,6 +29,15 @@ ADMIN = f"{V1}/admin"
 NOBODY = "66f2a1b4c3d2e1f0a9b8c7d6"
 """A well-formed id that nothing has."""
 
+LEAD: dict[str, Any] = {
+    "patient_name": "Maria Lopez",
+    "patient_email": "Maria.Lopez@Example.com",
+    "patient_phone": "(212) 555-0142",
+    "initial_inquiry": "Asked about teeth whitening in September",
+    "estimated_value": 450,
+}
+"""Somebody who asked once, as the desk enters them."""
+
 
 def problem(answer: httpx.Response, status: int, slug: str | None = None) -> dict[str, Any]:
     """The problem document of an answer, held to its form."""
