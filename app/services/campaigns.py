@@ -158,8 +158,8 @@ class CampaignLifecycle:
     ) -> tuple[dict[str, Any], list[str]]:
         """What entering a status sets and removes with it, in the same write.
 
-        The agent's silence ends with a release. A first reply is none: whoever of the staff wrote
-        in the thread before keeps it.
+        The agent's silence ends with a release, which leads out of staff's hands. A first reply or
+        a cancelled visit is none: whoever of the staff wrote in the thread before keeps it.
         """
         now = self._clock.now()
         fields: dict[str, Any] = {}
@@ -168,7 +168,7 @@ class CampaignLifecycle:
             unset.append("follow_up_details.next_attempt_at")
         if to == CampaignStatus.HANDOFF_REQUIRED:
             fields["agent_silent_since"] = now
-        if to == CampaignStatus.RE_ENGAGED and leaving != CampaignStatus.ATTEMPTING_RECOVERY:
+        if to == CampaignStatus.RE_ENGAGED and leaving == CampaignStatus.HANDOFF_REQUIRED:
             unset.append("agent_silent_since")
         if to in ENDED_STATUSES:
             fields["ended_at"] = now

@@ -1,11 +1,14 @@
 """The life cycle: one test for every row of the table, and one for every row that is missing."""
 
 import asyncio
+from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
 import pytest
 
 from app.db.repositories import Repositories
+from app.db.repositories.campaigns import CampaignRepository
 from app.models.campaign import (
     ACTIVE_STATUSES,
     TRANSITIONS,
@@ -69,6 +72,21 @@ def lifecycle(repositories: Repositories, clock: FrozenClock) -> CampaignLifecyc
 
 async def stored(repositories: Repositories, **given: object) -> Campaign:
     return await repositories.campaigns.insert(make_campaign(**given))
+
+
+class QuickStaff(CampaignRepository):
+    """Somebody resolves an attention right after a new one was found unable to replace it."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        self.__dict__.update(vars(repositories.campaigns))
+        self.has_resolved = False
+
+    async def _update(self, query: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
+        is_done = await super()._update(query, update)
+        if not is_done and not self.has_resolved:
+            self.has_resolved = True
+            await self.resolve_attention(query["_id"])
+        return is_done
 
 
 class TestTable:
@@ -182,6 +200,17 @@ class TestMove:
         assert handed.campaign.agent_silent_since == clock.now()
         assert released.campaign.agent_silent_since is None
 
+    async def test_a_cancelled_visit_is_no_release(
+        self, repositories: Repositories, lifecycle: CampaignLifecycle, clock: FrozenClock
+    ) -> None:
+        campaign = await stored(repositories)
+        handed = await lifecycle.move(campaign, S.HANDOFF_REQUIRED, by="agent")
+        booked = await lifecycle.move(handed.campaign, S.BOOKING_INITIATED, by="booking")
+
+        cancelled = await lifecycle.move(booked.campaign, S.RE_ENGAGED, by="patient")
+
+        assert cancelled.campaign.agent_silent_since == clock.now()
+
 
 class TestHandOff:
     async def test_raises_attention_and_moves(
@@ -236,6 +265,25 @@ class TestAttention:
         assert after.attention is not None
         assert after.attention.urgency == Urgency.URGENT
         assert after.attention.summary == "b"
+
+    async def test_one_that_is_resolved_meanwhile_is_raised_again(
+        self, repositories: Repositories, clock: FrozenClock
+    ) -> None:
+        campaign = await stored(repositories)
+        quick = QuickStaff(repositories)
+        lifecycle = CampaignLifecycle(quick, clock)
+        for summary in ("first", "second"):
+            await lifecycle.raise_attention(
+                campaign.id, reason="x", summary=summary, urgency=Urgency.NORMAL
+            )
+
+        after = await repositories.campaigns.get(campaign.id)
+
+        assert quick.has_resolved
+        assert after is not None
+        assert after.needs_person
+        assert after.attention is not None
+        assert after.attention.summary == "second"
 
     async def test_of_two_who_claim_one_wins(self, repositories: Repositories) -> None:
         campaign = await stored(repositories)

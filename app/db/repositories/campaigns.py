@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from app.db.repositories.base import DocumentRepository, Page, Unreadable
@@ -24,6 +24,10 @@ _NOTHING_WAITS: tuple[dict[str, Any], ...] = (
     {"attention": {"$exists": False}},
     {"attention.resolved_at": {"$exists": True}},
 )
+
+RACE_ATTEMPTS = 5
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before anything: a comparison with it keeps documents without the field out of an index scan."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,16 @@ class CampaignRepository(DocumentRepository[Campaign]):
     ) -> bool:
         """Undo `count_attempt` for a message the send gate dropped; a second call changes nothing.
 
-        The next try is only planned where the machine may still write first.
+        The next try is planned where the machine may still write first. What is planned for
+        somebody who replied meanwhile stands: the days after their link are theirs.
         """
         guard = {"_id": campaign_id, "follow_up_details.attempts_made": attempt}
         fields: dict[str, Any] = {"follow_up_details.attempts_made": attempt - 1}
-        followed = {**guard, "status": {"$in": sorted(FOLLOWED_UP_STATUSES)}}
+        unplanned = {
+            "status": CampaignStatus.RE_ENGAGED,
+            "follow_up_details.next_attempt_at": {"$exists": False},
+        }
+        followed = {**guard, "$or": [{"status": CampaignStatus.ATTEMPTING_RECOVERY}, unplanned]}
         planned = {**fields, "follow_up_details.next_attempt_at": next_attempt_at}
         if await self._update(followed, {"$set": planned}):
             return True
@@ -198,11 +207,21 @@ class CampaignRepository(DocumentRepository[Campaign]):
         replaceable: list[dict[str, Any]] = [*_NOTHING_WAITS]
         if attention.urgency == Urgency.URGENT:
             replaceable.append({"attention.urgency": Urgency.NORMAL})
-        if await self._update({"_id": campaign_id, "$or": replaceable}, {"$set": fresh}):
-            return True
         refreshed = {"attention.summary": attention.summary, "attention.reason": attention.reason}
-        as_urgent = {"_id": campaign_id, "attention.urgency": attention.urgency}
-        return await self._update(as_urgent, {"$set": refreshed})
+        as_urgent = {
+            "_id": campaign_id,
+            "attention.urgency": attention.urgency,
+            "attention.resolved_at": {"$exists": False},
+        }
+        for _ in range(RACE_ATTEMPTS):
+            if await self._update({"_id": campaign_id, "$or": replaceable}, {"$set": fresh}):
+                return True
+            if await self._update(as_urgent, {"$set": refreshed}):
+                return True
+            campaign = await self.get(campaign_id)
+            if campaign is None or campaign.needs_person:
+                break  # a more urgent one; one resolved between the two writes is tried again
+        return False
 
     async def open_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:
         """Ask for a person where nobody is asked for yet; `False` where something waits already."""
@@ -240,7 +259,7 @@ class CampaignRepository(DocumentRepository[Campaign]):
         return await self.update_fields(campaign_id, {}, unset=["agent_silent_since"])
 
     async def note_reply(self, campaign_id: PyObjectId, at: datetime) -> bool:
-        """The patient wrote at `at`; outreach queued before that is dropped by the send gate."""
+        """The patient's reply came up at `at`; the send gate drops outreach queued before that."""
         return await self._update({"_id": campaign_id}, {"$max": {"last_reply_at": at}})
 
     async def mark_alerted(self, campaign_id: PyObjectId, *, since: datetime, at: datetime) -> bool:
@@ -250,7 +269,7 @@ class CampaignRepository(DocumentRepository[Campaign]):
 
     async def open_attentions(self) -> list[Campaign]:
         """Every campaign that waits for a person: urgent first, then longest waiting."""
-        query = {"attention": {"$exists": True}, "attention.resolved_at": {"$exists": False}}
+        query = {"attention.resolved_at": {"$exists": False}, "attention.since": {"$gt": EVER}}
         waiting = await self._find(query, sort=[("attention.since", 1)])
         return sorted(waiting, key=_not_urgent)
 

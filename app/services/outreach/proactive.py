@@ -10,7 +10,7 @@ from app.core.clock import Clock
 from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId
-from app.models.campaign import FOLLOWED_UP_STATUSES, Campaign, CampaignStatus
+from app.models.campaign import FOLLOWED_UP_STATUSES, Attention, Campaign, CampaignStatus
 from app.models.interaction import DeliveryStatus, Interaction, MessageClass
 from app.models.patient import Patient
 from app.models.schedule import Clinic
@@ -25,6 +25,12 @@ logger = logging.getLogger(__name__)
 
 MOVED_BY = "sweep"
 RECONCILE_BATCH = 100
+AGENT_SILENT = "agent_silent"
+FOLLOW_UP_DUE = "follow_up_due"
+FOLLOW_UP_DUE_SUMMARY = (
+    "A follow-up is due in a conversation that a person keeps. Write to the patient, close the "
+    "campaign, or release it to the agent."
+)
 
 
 class AttemptResult(StrEnum):
@@ -108,7 +114,7 @@ class ProactivePath:
             case AttemptResult.DECLINED:
                 outcome = await self._end(campaign, CampaignStatus.RECOVERY_DECLINED, outcome)
             case AttemptResult.SKIPPED:
-                pass
+                await self._remind_staff(campaign, outcome, now)
         return outcome
 
     def judge(self, campaign: Campaign, facts: CampaignFacts) -> AttemptOutcome:
@@ -175,10 +181,22 @@ class ProactivePath:
                 attempt=attempt,
             )
         )
-        await self._count(campaign, attempt, facts.clinic, now)
+        if not await self._count(campaign, attempt, facts.clinic, now):
+            await self._withdraw_if_uncounted(campaign, message)
         await self._give_back_if_dropped(message, facts.clinic, now)
 
-    async def _count(self, campaign: Campaign, attempt: int, clinic: Clinic, now: datetime) -> None:
+    async def _remind_staff(
+        self, campaign: Campaign, outcome: AttemptOutcome, now: datetime
+    ) -> None:
+        """Where a person keeps the thread the machine says nothing; so that nobody forgets the
+        patient, staff are asked to.
+        """
+        if outcome.reason != AGENT_SILENT:
+            return
+        attention = Attention(reason=FOLLOW_UP_DUE, summary=FOLLOW_UP_DUE_SUMMARY, since=now)
+        await self._repositories.campaigns.open_attention(campaign.id, attention)
+
+    async def _count(self, campaign: Campaign, attempt: int, clinic: Clinic, now: datetime) -> bool:
         made = campaign.follow_up_details.model_copy(
             update={
                 "attempts_made": attempt,
@@ -198,8 +216,21 @@ class ProactivePath:
             "last_attempt_at": made.last_attempt_at,
             "next_attempt_at": next_attempt_at,
         }
-        await self._repositories.campaigns.count_attempt(
+        return await self._repositories.campaigns.count_attempt(
             campaign, attempts_made=attempt, fields=fields
+        )
+
+    async def _withdraw_if_uncounted(self, campaign: Campaign, message: Interaction) -> None:
+        """The campaign moved on while its message was being queued: a reply came, say."""
+        current = await self._repositories.campaigns.get(campaign.id) or campaign
+        if current.follow_up_details.attempts_made >= (message.attempt or 0):
+            return  # another worker counted it
+        await self._repositories.interactions.suppress(
+            message,
+            status=DeliveryStatus.PENDING,
+            term=message.delivery.term if message.delivery else 0,
+            reason="campaign_moved_on",
+            dedupe_key=dropped_key(message),
         )
 
     async def _give_back_if_dropped(
@@ -231,11 +262,16 @@ def attempt_key(campaign_id: PyObjectId, attempt: int) -> str:
     return f"campaign:{campaign_id}:attempt:{attempt}"
 
 
+def dropped_key(message: Interaction) -> str:
+    """What a dropped message is called from then on: its own key is free for another try."""
+    return f"{message.dedupe_key}:dropped:{message.id}"
+
+
 def _reason_to_leave_alone(campaign: Campaign) -> str | None:
     if campaign.status not in FOLLOWED_UP_STATUSES:
         return "not_followed_up"
     if campaign.agent_silent_since is not None:
-        return "agent_silent"
+        return AGENT_SILENT
     return None
 
 

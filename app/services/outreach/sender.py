@@ -36,6 +36,7 @@ from app.services.outreach.consent import ConsentService
 from app.services.outreach.gate import GateVerdict, SendGate, Verdict
 from app.services.outreach.planner import days_after
 from app.services.outreach.postmark import Postmark
+from app.services.outreach.proactive import dropped_key
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class OutboxSender:
 
     async def _work_on(self, message: Interaction) -> bool:
         """Take one message as far as it goes; whether it was ours."""
-        claim = await self._claim(message)
+        claim = await self._claim_or_put_off(message)
         if claim is None:
             return False
         try:
@@ -108,6 +109,21 @@ class OutboxSender:
             logger.exception("message failed", extra={"interaction_id": str(message.id)})
             await self._try_later(claim, type(error).__name__)
         return True
+
+    async def _claim_or_put_off(self, message: Interaction) -> _Claim | None:
+        """One that cannot even be claimed makes room at the head of the queue."""
+        try:
+            return await self._claim(message)
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception as error:  # a record that cannot be read, say
+            logger.exception("message not claimed", extra={"interaction_id": str(message.id)})
+            fields = {
+                "not_before": self._clock.now() + LONGEST_BACKOFF,
+                "error": type(error).__name__,
+            }
+            await self._repositories.interactions.hold(message, fields)
+            return None
 
     async def _claim(self, message: Interaction) -> _Claim | None:
         now = self._clock.now()
@@ -158,9 +174,23 @@ class OutboxSender:
                 await self._consent.hard_bounce(mail.to, source="smtp_refusal")
             await self._give_up(claim, DeliveryStatus.FAILED, str(error))
         except UnknownOutcomeError as error:
-            await self._give_up(claim, DeliveryStatus.UNKNOWN, str(error))
+            await self._note(claim, self._give_up(claim, DeliveryStatus.UNKNOWN, str(error)))
         else:
-            await self._record(claim, sent, mail.subject, campaign)
+            await self._note(claim, self._record(claim, sent, mail.subject, campaign))
+
+    async def _note(self, claim: _Claim, noting: Awaitable[None]) -> None:
+        """The message left, or may have: no fault in noting that may send it again.
+
+        What could not be noted is settled like a crash, when the lease has run out.
+        """
+        try:
+            await noting
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception:
+            logger.exception(
+                "message sent and not noted", extra={"interaction_id": str(claim.message.id)}
+            )
 
     async def _record(
         self, claim: _Claim, sent: SentMail, subject: str, campaign: Campaign | None
@@ -237,7 +267,7 @@ class OutboxSender:
             status=status,
             term=term,
             reason=reason,
-            dedupe_key=f"{message.dedupe_key}:dropped:{message.id}" if gives_back else None,
+            dedupe_key=dropped_key(message) if gives_back else None,
         )
         if gives_back and not given_back:
             await self._give_back(message)

@@ -184,6 +184,53 @@ class TestAdvance:
         assert len(transport.sent) == 1
         assert (await parts.reread_campaign(campaign)).follow_up_details.attempts_made == 1
 
+    async def test_what_is_planned_for_somebody_who_replied_is_not_brought_forward(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        campaign = await campaign_of(parts, await parts.patient())
+        await parts.proactive.advance(campaign, NOON)
+        engaged = {
+            "status": CampaignStatus.RE_ENGAGED,
+            "last_reply_at": clock.advance(minutes=1),
+            "follow_up_details.next_attempt_at": midnight(22),
+        }
+        await parts.repositories.campaigns.update_fields(campaign.id, engaged)
+
+        await parts.drain()
+
+        assert transport.sent == []
+        follow_up = (await parts.reread_campaign(campaign)).follow_up_details
+        assert (follow_up.attempts_made, follow_up.next_attempt_at) == (0, midnight(22))
+
+    async def test_a_reply_while_the_message_was_being_queued_takes_it_back(
+        self, parts: Parts, transport: RecordingTransport
+    ) -> None:
+        stale = await campaign_of(parts, await parts.patient())
+        await parts.lifecycle.move(stale, CampaignStatus.RE_ENGAGED, by="agent")
+
+        await parts.proactive.advance(stale, NOON)
+        await parts.drain()
+
+        assert transport.sent == []
+        (message,) = await queued(parts, stale)
+        assert message.delivery is not None
+        assert message.delivery.status == DeliveryStatus.SUPPRESSED
+        assert message.dedupe_key != attempt_key(stale.id, 1)
+        assert (await parts.reread_campaign(stale)).follow_up_details.attempts_made == 0
+
+    async def test_where_a_person_keeps_the_thread_staff_are_reminded_once(
+        self, parts: Parts, clock: FrozenClock
+    ) -> None:
+        campaign = await campaign_of(parts, await parts.patient(), agent_silent_since=NOON)
+
+        outcome = await parts.proactive.advance(campaign, NOON)
+        await parts.proactive.advance(campaign, clock.advance(days=1))
+
+        assert outcome == AttemptOutcome(AttemptResult.SKIPPED, "agent_silent")
+        attention = (await parts.reread_campaign(campaign)).attention
+        assert attention is not None
+        assert (attention.reason, attention.since) == ("follow_up_due", NOON)
+
     async def test_a_message_dropped_before_it_was_counted_gives_back_too(
         self, parts: Parts
     ) -> None:

@@ -1,13 +1,18 @@
 """The sender: once each, never past the gate, whatever fails and whatever crashes."""
 
 import asyncio
+import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from app.core.config import Settings
 from app.db.repositories import Repositories
+from app.db.repositories.interactions import InteractionRepository
 from app.models.campaign import FollowUpDetails
 from app.models.interaction import Delivery, DeliveryStatus, Interaction, MessageClass
 from app.models.records import SuppressionReason
@@ -27,6 +32,20 @@ from tests.services.outreach.parts import Parts, RecordingTransport
 M = MessageClass
 TOMORROWS_OPENING = datetime(2026, 8, 20, 13, 0, tzinfo=UTC)
 TOMORROW = datetime(2026, 8, 20, 4, 0, tzinfo=UTC)
+
+
+class FaultyInteractions(InteractionRepository):
+    """Cannot write down what became of a message, for another reason than an outage."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        self.__dict__.update(vars(repositories.interactions))
+        self.is_broken = True
+
+    async def _update(self, query: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
+        if self.is_broken and query.get("delivery.status") == DeliveryStatus.SENDING:
+            message = "out of disk space"
+            raise OperationFailure(message)
+        return await super()._update(query, update)
 
 
 async def delivery(parts: Parts, message: Interaction) -> Delivery:
@@ -334,6 +353,45 @@ class TestFailures:
         state = await delivery(parts, broken)
         assert (state.status, state.error) == (DeliveryStatus.PENDING, "RuntimeError")
 
+    @pytest.mark.parametrize("failure", [None, UnknownOutcomeError("broke")])
+    async def test_what_left_or_may_have_is_not_sent_again_where_noting_it_fails(
+        self,
+        repositories: Repositories,
+        settings: Settings,
+        clock: FrozenClock,
+        transport: RecordingTransport,
+        failure: Exception | None,
+    ) -> None:
+        faulty = FaultyInteractions(repositories)
+        forgetful = dataclasses.replace(repositories, interactions=faulty)
+        parts = Parts.build(forgetful, settings, clock, transport)
+        transport.failures = [failure] if failure else []
+        message = await parts.message(await parts.patient(), M.VISIT_NOTICE)
+
+        await parts.drain()
+        faulty.is_broken = False
+        clock.advance(minutes=10)
+        transport.look_up_failure = UnknownOutcomeError("no memory")
+        await parts.drain()
+
+        assert [mail.key for mail in transport.sent] == ([] if failure else [str(message.id)])
+        assert (await delivery(parts, message)).status == DeliveryStatus.UNKNOWN
+
+    async def test_one_that_cannot_be_claimed_makes_room(
+        self, parts: Parts, transport: RecordingTransport
+    ) -> None:
+        patient = await parts.patient()
+        broken = await parts.message(patient, M.EMERGENCY_TEXT, key="broken")
+        await parts.repositories.patients.update_fields(patient.id, {"status": "unheard of"})
+        await parts.message(await parts.patient(), M.VISIT_NOTICE, key="fine")
+
+        assert await parts.sender.work_off() == 1
+
+        assert len(transport.sent) == 1
+        state = await delivery(parts, broken)
+        assert (state.status, state.error) == (DeliveryStatus.PENDING, "ValidationError")
+        assert state.not_before == NOON + timedelta(hours=1)
+
     def test_backoff_doubles_to_an_hour(self) -> None:
         for tries, longest in ((1, 30), (2, 60), (5, 480), (8, 3600), (60, 3600)):
             assert longest / 2 <= backoff(tries).total_seconds() <= longest
@@ -384,7 +442,7 @@ class TestAfterACrash:
     ) -> None:
         message = await parts.message(await parts.patient(), M.VISIT_NOTICE)
         assert await parts.sender._claim(message)
-        clock.advance(seconds=59)
+        clock.advance(seconds=44)
 
         await parts.drain()
 
