@@ -187,6 +187,7 @@ class Stage:
             lifecycle=self.lifecycle,
             alerts=self.alerts,
             clock=clock,
+            own_address=settings.mail_from,
             jitter=lambda: 0.0,
         )
 

@@ -309,6 +309,7 @@ class Agent:
                 lifecycle=base.lifecycle,
                 alerts=outreach.alerts,
                 clock=clock,
+                own_address=base.settings.mail_from,
             ),
             agent=AiAgent(engine=engine, proactive=outreach.proactive, reactive=reactive),
         )

@@ -16,6 +16,7 @@ from app.models.campaign import (
     CampaignStatus,
     HandoffDetails,
 )
+from app.models.decision import Intent
 from app.models.interaction import Direction, Interaction, MessageClass
 from app.models.patient import Channel, Patient, PatientStatus
 from app.models.records import SuppressionReason
@@ -31,6 +32,14 @@ from app.services.scheduling.localtime import to_instant
 STAFF_HANDOFF_REASON = "staff_took_over"
 STAFF_HANDOFF_SUMMARY = "Staff took this conversation over."
 NEXT_ATTEMPT = "follow_up_details.next_attempt_at"
+NO_WORD_OF_THEIRS = (
+    Intent.AUTO_REPLY,
+    Intent.BOUNCE,
+    Intent.UNVERIFIED_SENDER,
+    Intent.THIRD_PERSON,
+    Intent.OPT_OUT,
+)
+"""What comes in after an opt-out and takes nothing of it back: not from the patient, or a stop."""
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 """A note's time may lie this far ahead of ours: the desk's clock is not ours."""
 
@@ -320,8 +329,9 @@ class Conversations:
         return patient
 
     async def _wrote_after(self, patient: Patient, instant: datetime) -> bool:
-        last = await self._repositories.interactions.last_incoming(patient.id)
-        return last is not None and last.timestamp > instant
+        interactions = self._repositories.interactions
+        wrote = await interactions.last_wishes([patient.id], NO_WORD_OF_THEIRS)
+        return patient.id in wrote and wrote[patient.id] > instant
 
     async def _queue(
         self,

@@ -12,11 +12,12 @@ from app.db.database import UNAVAILABLE_ERRORS
 from app.db.repositories import Repositories
 from app.models.decision import Urgency
 from app.models.interaction import Direction, Interaction
+from app.models.patient import normalise_email
 from app.models.records import InboundEvent, InboundState
 from app.services.agent.handoff import handoff_summary
 from app.services.agent.policy import Reason
 from app.services.agent.reactive import ReactivePath
-from app.services.agent.replies import Alerts
+from app.services.agent.replies import Alerts, sender_address
 from app.services.agent.reply_text import new_text
 from app.services.campaigns import CampaignLifecycle
 from app.services.email_processor import (
@@ -40,6 +41,9 @@ THREADS_AT_ONCE = 4
 NO_MAILBOX = "no mailbox configured"
 """Noted on a Gmail notification that there is no mailbox to resolve with: it asks for nothing."""
 
+OWN_MESSAGE = "sent by the practice itself"
+"""Noted on a copy of what we sent: a relay may push a mailbox's sent mail too."""
+
 
 _random_share = random.SystemRandom().random
 
@@ -60,14 +64,17 @@ class InboundProcessor:
         lifecycle: CampaignLifecycle,
         alerts: Alerts,
         clock: Clock,
+        own_address: str,
         jitter: Callable[[], float] = _random_share,
     ) -> None:
+        """`own_address` is the practice's: what comes from it is no reply."""
         self._repositories = repositories
         self._matcher = matcher
         self._reactive = reactive
         self._lifecycle = lifecycle
         self._alerts = alerts
         self._clock = clock
+        self._own_address = normalise_email(own_address)
         self._jitter = jitter
         self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
 
@@ -115,8 +122,11 @@ class InboundProcessor:
 
     async def _process(self, event: InboundEvent) -> str | None:
         """Carry one event through; a note where there was nothing to do."""
-        if isinstance(message_of(event.payload), GmailNotification):
+        message = message_of(event.payload)
+        if isinstance(message, GmailNotification):
             return NO_MAILBOX
+        if sender_address(message.sender) == self._own_address:
+            return OWN_MESSAGE
         await self._reactive.run(await self._record(event))
         return None
 

@@ -20,8 +20,9 @@ class MessageMatcher:
     """Finds the conversation of an incoming message.
 
     A known thread settles it, also where a stranger wrote in it: whether the sender is the patient
-    is a guard's question. Without one, families share mailboxes: an address that several patients
-    use only counts where exactly one of them is in a campaign.
+    is a guard's question. One of a campaign that has ended leads to the patient's active one, which
+    must not go on as if nobody had answered. Without a thread, families share mailboxes: an address
+    that several patients use only counts where exactly one of them is in a campaign.
     """
 
     def __init__(self, repositories: Repositories) -> None:
@@ -38,6 +39,8 @@ class MessageMatcher:
         if campaign is None:
             return None
         patient = await self._patients.get(campaign.patient_id)
+        if not campaign.is_active:
+            campaign = await self._campaigns.active_for(campaign.patient_id) or campaign
         return Match(patient, campaign) if patient else None
 
     async def _by_sender(self, sender: str) -> Match:

@@ -14,7 +14,7 @@ from app.models.interaction import Interaction
 from app.models.patient import Patient
 from app.models.records import InboundEvent, InboundState
 from app.services.email_processor import GmailNotification
-from app.services.inbound import LEASE, MAX_ATTEMPTS, NO_MAILBOX
+from app.services.inbound import LEASE, MAX_ATTEMPTS, NO_MAILBOX, OWN_MESSAGE
 from tests.agent_fakes import (
     ANSWER,
     THREAD,
@@ -126,8 +126,35 @@ class TestOnce:
         assert stored.note == NO_MAILBOX
         assert await incoming(stage) == []
 
+    async def test_a_copy_of_what_we_sent_is_no_reply(
+        self, stage: Stage, settings: Settings
+    ) -> None:
+        patient = await stage.patient()
+        campaign = await stage.campaign(patient)
+        sender = f"The practice <{settings.mail_from.upper()}>"
+        event = await stage.receive(relay(patient, "Your check-up is due.", sender=sender))
+
+        await stage.inbound.work_off()
+
+        assert (await event_now(stage, event)).note == OWN_MESSAGE
+        assert await incoming(stage) == []
+        assert await stage.campaign_now(campaign) == campaign
+
 
 class TestMatching:
+    async def test_an_answer_in_an_old_thread_reaches_the_active_campaign(
+        self, stage: Stage
+    ) -> None:
+        patient = await stage.patient()
+        ended = await stage.campaign(patient, S.RECOVERY_FAILED)
+        active = await stage.campaign(patient, channel=CampaignChannel(thread_id="newer"))
+        await stage.receive(relay(patient, "Yes!"))
+
+        await stage.inbound.work_off()
+
+        assert (await stage.campaign_now(active)).status == S.RE_ENGAGED
+        assert not (await stage.campaign_now(ended)).needs_person
+
     async def test_an_unknown_thread_is_matched_by_the_only_patient_of_that_address(
         self, stage: Stage
     ) -> None:

@@ -133,13 +133,6 @@ class InteractionRepository(DocumentRepository[Interaction]):
             sort=[("timestamp", -1)],
         )
 
-    async def last_incoming(self, patient_id: PyObjectId) -> Interaction | None:
-        """The newest message of a patient."""
-        return await self._find_one(
-            {"patient_id": patient_id, "direction": Direction.INCOMING},
-            sort=[("timestamp", -1)],
-        )
-
     # The outbox
 
     async def due(self, now: datetime, limit: int) -> list[Interaction]:

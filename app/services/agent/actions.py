@@ -29,6 +29,7 @@ from app.services.outreach.consent import ConsentService
 from app.services.outreach.letters import Letter
 from app.services.outreach.links import Links
 from app.services.outreach.planner import follow_up_after_reply
+from app.services.scheduling.localtime import local_day
 
 OPT_OUT_CONCERNS_STAFF = frozenset(
     {
@@ -85,7 +86,8 @@ class CampaignActions:
         """Do everything the stored decision asks for, and bring the summary up to date."""
         await self._handlers[Action(reply.decision.action)](reply)
         said = await self._repositories.interactions.conversation(reply.campaign.id)
-        summary = engagement_summary(said, reply.analysis, reply.interaction.timestamp)
+        day = local_day(reply.interaction.timestamp, reply.clinic.zone)
+        summary = engagement_summary(said, reply.analysis, day)
         fields = {"engagement_summary": summary}
         await self._repositories.campaigns.update_fields(reply.campaign.id, fields)
 
@@ -137,9 +139,7 @@ class CampaignActions:
 
     async def _engage(self, reply: CampaignReply) -> Campaign:
         """The patient, a person, wrote."""
-        await self._repositories.campaigns.note_reply(
-            reply.campaign.id, reply.interaction.timestamp
-        )
+        await self._stop_waiting_outreach(reply)
         current = await self._repositories.campaigns.get(reply.campaign.id)
         result = await self._lifecycle.move(
             current or reply.campaign,
@@ -148,6 +148,10 @@ class CampaignActions:
             only_from={CampaignStatus.ATTEMPTING_RECOVERY},
         )
         return result.campaign
+
+    async def _stop_waiting_outreach(self, reply: CampaignReply) -> None:
+        """As of now and not of when they wrote: a sweep may have come between, after an outage."""
+        await self._repositories.campaigns.note_reply(reply.campaign.id, self._clock.now())
 
     # Where a person does
 
@@ -221,9 +225,7 @@ class CampaignActions:
     async def _silence(self, reply: CampaignReply) -> None:
         """Suppress first: from here on the send gate drops whatever still waits."""
         await self._record_opt_out(reply)
-        await self._repositories.campaigns.note_reply(
-            reply.campaign.id, reply.interaction.timestamp
-        )
+        await self._stop_waiting_outreach(reply)
         concerns_staff = reply.decision.campaign_status in OPT_OUT_CONCERNS_STAFF
         if concerns_staff or reply.decision.reason == Reason.OPT_OUT_SUSPECTED:
             await self._attend(reply, Urgency.NORMAL)

@@ -1,6 +1,6 @@
 """What a person reads when they take over: who, what they want, what was said, what is open."""
 
-from datetime import datetime
+from datetime import date
 
 from app.models.campaign import Campaign, CampaignStatus, CampaignType
 from app.models.decision import AiAnalysis, Intent
@@ -52,7 +52,7 @@ def handoff_summary(patient: Patient, campaign: Campaign, reply: Interaction, re
     )
 
 
-def engagement_summary(said: list[Interaction], analysis: AiAnalysis, at: datetime) -> str:
+def engagement_summary(said: list[Interaction], analysis: AiAnalysis, day: date) -> str:
     """Where the conversation stands, without a word of it: last intent, its day, and the turns."""
     replies = sum(1 for message in said if message.direction == Direction.INCOMING)
     answers = sum(
@@ -62,7 +62,7 @@ def engagement_summary(said: list[Interaction], analysis: AiAnalysis, at: dateti
     )
     certainty = "" if analysis.confidence is None else f" ({analysis.confidence:.0%})"
     return (
-        f"Last reply {at.date().isoformat()}: {analysis.intent}{certainty}, "
+        f"Last reply {day.isoformat()}: {analysis.intent}{certainty}, "
         f"{analysis.sentiment}. Replies: {replies}. Automatic answers: {answers}."
     )
 

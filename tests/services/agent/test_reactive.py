@@ -84,6 +84,28 @@ class TestLed:
         assert str(campaign.booking_funnel.link_url) in letter.content
         assert letter.in_reply_to == "m-1"
 
+    async def test_outreach_queued_before_a_late_reply_is_taken_up_is_stopped(
+        self, stage: Stage, clock: FrozenClock
+    ) -> None:
+        patient = await stage.patient()
+        campaign = await stage.campaign(patient)
+        reply = await stage.reply(patient, campaign, "Yes, please.")
+        clock.advance(hours=1)
+
+        await stage.reactive.run(reply)
+
+        assert (await stage.campaign_now(campaign)).last_reply_at == clock.now()
+
+    async def test_the_summary_names_the_day_at_the_clinic(
+        self, stage: Stage, clock: FrozenClock
+    ) -> None:
+        clock.set(datetime(2026, 8, 20, 2, tzinfo=UTC))
+
+        _, campaign = await answered(stage, S.ATTEMPTING_RECOVERY, "Yes, please.")
+
+        assert campaign.engagement_summary
+        assert campaign.engagement_summary.startswith("Last reply 2026-08-19")
+
     @pytest.mark.parametrize("status", FOLLOWED)
     async def test_a_no_is_closed_politely(self, stage: Stage, status: CampaignStatus) -> None:
         stage.engine.intent = Intent.SERVICE_DENIAL
