@@ -104,7 +104,11 @@ def repositories(database: Database, clock: FrozenClock) -> Repositories:
 
 @pytest.fixture
 async def app(settings: Settings, clock: FrozenClock, database: Database) -> AsyncIterator[FastAPI]:
-    """The running application, its background loops off."""
+    """The running application, its background loops off.
+
+    Somebody can sign in already: making a first administrator at each start would hash a password.
+    """
+    await Repositories.over(database, clock).staff.insert(make_staff())
     app = create_app(settings, clock=clock, background=False)
     async with LifespanManager(app) as manager:
         app.state.with_lifespan = manager.app

@@ -468,7 +468,7 @@ class TestCatchUp:
         assert made_up is not None
         assert made_up.id == "auto:2026-08-19"
 
-    @pytest.mark.parametrize("sweep_id", ["auto:2026-08-18", str(new_id())])
+    @pytest.mark.parametrize("sweep_id", ["auto:2026-08-18", "66f2a1b4c3d2e1f0a9b8c7d6"])
     async def test_takes_up_a_run_whose_process_died(self, parts: Parts, sweep_id: str) -> None:
         patient = await lead(parts)
         before = EIGHT - timedelta(hours=4)
