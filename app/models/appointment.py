@@ -44,13 +44,6 @@ LIVE_STATUSES = frozenset({AppointmentStatus.BOOKED, AppointmentStatus.CONFIRMED
 """A visit that is still going to happen."""
 
 
-def appointment_sources_of(target: AppointmentStatus) -> frozenset[AppointmentStatus]:
-    """Every status from which `target` may be entered."""
-    return frozenset(
-        source for source, following in APPOINTMENT_TRANSITIONS.items() if target in following
-    )
-
-
 class AppointmentEventKind(StrEnum):
     """What happened to a visit and has yet to reach its campaign, its patient and the mail."""
 

@@ -98,11 +98,6 @@ STAFF_SETTABLE_STATUSES = frozenset(
 """Bookings and visits alone set the others."""
 
 
-def sources_of(target: CampaignStatus) -> frozenset[CampaignStatus]:
-    """Every status from which `target` may be entered."""
-    return frozenset(source for source, following in TRANSITIONS.items() if target in following)
-
-
 class BookingFunnelStatus(StrEnum):
     """How far the patient came on the booking site."""
 

@@ -176,24 +176,6 @@ class PatientDirectory:
             return None
         return to_e164(phone, (await self._clinic.current()).country)
 
-    async def find_or_create(
-        self,
-        *,
-        name: str,
-        email: str | None,
-        phone: str | None,
-        patient_type: PatientType,
-        **details: Any,  # noqa: ANN401 - fields of Patient, checked by it
-    ) -> Patient:
-        """The patient on this contact (see `find`), or a new one.
-
-        Two who create the same person at once both get the one that is stored.
-        """
-        wanted = await self.prepare(
-            name=name, email=email, phone=phone, patient_type=patient_type, **details
-        )
-        return await self.find(wanted) or await self.store_or_find(wanted)
-
     async def find(self, wanted: Patient) -> Patient | None:
         """Whom staff mean: the only patient on the address (without one: on the number), or the
         one of several who has the name.

@@ -50,16 +50,6 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             limit=limit,
         )
 
-    async def claimed_between(self, since: datetime, before: datetime) -> list[Appointment]:
-        """Every visit that holds time and starts in [since, before): one indexed query."""
-        return await self._find(
-            {
-                "appointment_date": {"$gte": since, "$lt": before},
-                "claims": {"$exists": True},
-            },
-            sort=[("appointment_date", 1)],
-        )
-
     async def claims_between(
         self, since: datetime, before: datetime, *, except_for: PyObjectId | None = None
     ) -> list[str]:

@@ -18,7 +18,7 @@ from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.outreach.composer import Composer
 from app.services.outreach.outbox import Draft, Outbox
-from app.services.outreach.planner import days_after, follow_up_after_reply, next_attempt_after
+from app.services.outreach.planner import days_after, next_attempt_after
 from app.services.outreach.reach import Obstacle, Reach
 
 logger = logging.getLogger(__name__)
@@ -142,16 +142,6 @@ class ProactivePath:
         repository = self._repositories.campaigns
         forgotten = await repository.staff_started_and_unwritten(now, RECONCILE_BATCH)
         return sum([await self._reconcile(campaign, now) for campaign in forgotten])
-
-    async def schedule_follow_up(self, campaign_id: PyObjectId, now: datetime) -> bool:
-        """Plan the follow-up of somebody who replied: three days after today's message.
-
-        `False` where the machine may not write first in this campaign any more.
-        """
-        clinic = await self._clinic.current()
-        return await self._repositories.campaigns.plan_next_attempt(
-            campaign_id, FOLLOWED_UP_STATUSES, follow_up_after_reply(now, clinic.zone)
-        )
 
     async def _reconcile(self, campaign: Campaign, now: datetime) -> int:
         try:

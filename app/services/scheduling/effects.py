@@ -7,7 +7,7 @@ twice: campaign moves are conditional, letters have a key, and a treatment is no
 
 import logging
 from calendar import monthrange
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from app.core.clock import Clock
 from app.core.errors import AppError
@@ -45,6 +45,8 @@ RECONCILE_AFTER = timedelta(seconds=10)
 RECONCILE_BATCH = 200
 CLAIMS_KEPT = timedelta(days=30)
 """After that nobody can book the time any more, and its claims only make the index bigger."""
+
+FREE_CLAIMS_EVERY = timedelta(hours=6)
 
 BOOKED_STATUSES = frozenset({CampaignStatus.BOOKING_INITIATED, CampaignStatus.BOOKING_COMPLETED})
 """Only from here does a visit that falls away lead a campaign anywhere."""
@@ -84,6 +86,7 @@ class AppointmentEffects:
         self._links = links
         self._outbox = outbox
         self._clock = clock
+        self._claims_freed_at = datetime.min.replace(tzinfo=UTC)
 
     async def apply(self, appointment: Appointment) -> None:
         """Do everything the visit's pending event asks for, then remove the event.
@@ -127,7 +130,15 @@ class AppointmentEffects:
         done = 0
         for appointment in waiting:
             done += await self._finish(appointment)
-        return done + await self._appointments.free_claims_before(now - CLAIMS_KEPT)
+        return done + await self._free_old_claims(now)
+
+    async def _free_old_claims(self, now: datetime) -> int:
+        """Seldom: it walks over every visit there ever was."""
+        if now < self._claims_freed_at + FREE_CLAIMS_EVERY:
+            return 0
+        freed = await self._appointments.free_claims_before(now - CLAIMS_KEPT)
+        self._claims_freed_at = now
+        return freed
 
     async def _finish(self, seen: Appointment) -> bool:
         """One visit of the reconciler; another one's fault must not keep it waiting."""

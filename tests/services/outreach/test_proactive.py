@@ -246,18 +246,6 @@ class TestAdvance:
         assert (await parts.reread_campaign(campaign)).follow_up_details.attempts_made == 0
 
 
-class TestScheduleFollowUp:
-    async def test_plans_three_days_ahead_where_the_machine_may_write(self, parts: Parts) -> None:
-        replied = await campaign_of(parts, await parts.patient(), status="RE_ENGAGED")
-        handed = await campaign_of(parts, await parts.patient(), status="HANDOFF_REQUIRED")
-
-        assert await parts.proactive.schedule_follow_up(replied.id, NOON)
-        assert not await parts.proactive.schedule_follow_up(handed.id, NOON)
-
-        at = (await parts.reread_campaign(replied)).follow_up_details.next_attempt_at
-        assert at == midnight(22)
-
-
 class TestReconcileStaffCampaigns:
     async def test_queues_what_a_crash_kept_from_being_queued(self, parts: Parts) -> None:
         campaign = await campaign_of(parts, await parts.patient())

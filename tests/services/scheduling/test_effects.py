@@ -425,6 +425,17 @@ class TestReconcile:
         assert (await practice.visit(old)).claims is None
         assert (await practice.visit(new)).claims is not None
 
+    async def test_old_claims_are_looked_for_seldom(self, practice: Practice) -> None:
+        _, _, visit = await booked(practice)
+        await practice.effects.reconcile()
+        long_ago = {"appointment_date": practice.clock.now() - timedelta(days=40)}
+        await practice.repositories.appointments.update_fields(visit.id, long_ago)
+
+        practice.clock.advance(hours=5)
+        assert await practice.effects.reconcile() == 0
+        practice.clock.advance(hours=1)
+        assert await practice.effects.reconcile() == 1
+
 
 def _own(visit: Appointment) -> list[str]:
     return [claim for claim in visit.claims or [] if claim.startswith("u:")]
