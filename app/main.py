@@ -16,6 +16,7 @@ from app.api.middleware import (
     BodyLimitMiddleware,
     BodyLimits,
     FailureMiddleware,
+    HeadMiddleware,
     RequestContextMiddleware,
     SecurityHeadersMiddleware,
 )
@@ -181,4 +182,5 @@ def _add_middleware(
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
         )
     app.add_middleware(SecurityHeadersMiddleware, https_only=settings.is_production)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestContextMiddleware, routes=routes, metrics=metrics)

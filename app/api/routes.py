@@ -22,9 +22,13 @@ class RouteTable:
         return self._templates.get(scope.get("endpoint"), UNMATCHED)
 
     def allowed_methods(self, path: str) -> list[str]:
-        """Every method that some route takes on `path` (RFC 9110 wants all of them in `Allow`)."""
+        """Every method that some route takes on `path` (RFC 9110 wants all of them in `Allow`).
+
+        What takes GET takes HEAD.
+        """
         fitting = [route for route in self._contexts if _fits(route, path)]
-        return sorted({method for route in fitting for method in route.methods or ()})
+        methods = {method for route in fitting for method in route.methods or ()}
+        return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
     @cached_property
     def _contexts(self) -> list[RouteContext]:

@@ -173,7 +173,7 @@ class TestRouting:
         answer = await client.request(method, f"/api/v1/probe/things/{new_id()}")
 
         assert is_problem(answer, 405, "method-not-allowed")
-        assert answer.headers["allow"] == "GET, PATCH"
+        assert answer.headers["allow"] == "GET, HEAD, PATCH"
 
     async def test_a_slash_too_many_is_not_redirected(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/api/v1/probe/conflict/")

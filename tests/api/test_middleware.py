@@ -58,6 +58,30 @@ class TestRequestId:
         assert len(answer.headers["x-request-id"]) == 32
 
 
+class TestHead:
+    @pytest.mark.parametrize("path", ["/", "/api/v1/clinic", "/api/v1/users/me", "/nowhere"])
+    async def test_is_get_without_the_body(self, client: httpx.AsyncClient, path: str) -> None:
+        asked = await client.get(path)
+
+        answer = await client.head(path)
+
+        assert (answer.status_code, answer.content) == (asked.status_code, b"")
+        for name in ("content-type", "cache-control", "www-authenticate"):
+            assert answer.headers.get(name) == asked.headers.get(name)
+        assert answer.headers["x-request-id"]
+
+    async def test_runs_nothing_that_only_post_does(self, client: httpx.AsyncClient) -> None:
+        answer = await client.head("/api/v1/size")
+
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+    async def test_is_counted_as_what_it_is(self, client: httpx.AsyncClient) -> None:
+        await client.head("/api/v1/clinic")
+
+        counted = (await client.get("/metrics")).text
+        assert 'method="HEAD",route="/api/v1/clinic",status="200"' in counted
+
+
 class TestBodyLimits:
     async def test_64_kb_are_taken(self, client: httpx.AsyncClient) -> None:
         answer = await client.post("/api/v1/size", content=b"x" * 65_536)
