@@ -50,7 +50,7 @@ def main() -> None:
     try:
         commands()
     except ValidationError as error:
-        _fail("; ".join(f"{_setting(e['loc'])}{e['msg']}" for e in error.errors()))
+        _fail("; ".join(f"{_setting(e['loc'])}{_sentence(e['msg'])}" for e in error.errors()))
     except UNAVAILABLE_ERRORS:
         _fail("The database does not answer. Check MONGO_URI, and that the server runs.")
     except EXPECTED_FAILURES as error:
@@ -59,6 +59,11 @@ def main() -> None:
 
 def _setting(location: tuple[int | str, ...]) -> str:
     return f"{str(location[0]).upper()}: " if location else ""
+
+
+def _sentence(message: str) -> str:
+    """Our own sentences without pydantic's label before them."""
+    return message.removeprefix("Value error, ")
 
 
 def _fail(message: str) -> NoReturn:

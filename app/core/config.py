@@ -219,7 +219,12 @@ class Settings(BaseSettings):
 _WEAK = "{} is missing or weak: at least 32 random bytes (256 bits) are needed."
 
 
+_PLACEHOLDERS = ("change", "your-", "your_", "placeholder", "example", "default")
+
+
 def _is_strong(secret: SecretStr | None) -> bool:
-    """Long enough, and not one character repeated."""
+    """Long enough, not a few characters repeated, and not what a manual left for us to replace."""
     value = secret.get_secret_value() if secret else ""
-    return len(value.encode()) >= MIN_SECRET_BYTES and len(set(value)) >= 8  # noqa: PLR2004
+    if len(value.encode()) < MIN_SECRET_BYTES or len(set(value)) < 8:  # noqa: PLR2004
+        return False
+    return not any(mark in value.casefold() for mark in _PLACEHOLDERS)

@@ -153,6 +153,8 @@ class TestProduction:
             ({"jwt_secret_key": ""}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": "short"}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": "x" * 64}, "JWT_SECRET_KEY"),
+            ({"jwt_secret_key": "change-me-" * 4}, "JWT_SECRET_KEY"),
+            ({"jwt_secret_key": "Your-Super-Secret-Key-For-Production"}, "JWT_SECRET_KEY"),
             ({"webhook_secret": "short"}, "WEBHOOK_SECRET"),
             ({"mongo_uri": None}, "MONGO_URI"),
             ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS"),

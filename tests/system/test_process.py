@@ -52,6 +52,7 @@ class TestRefusedStart:
         )
         assert refused.returncode == 1
         assert len(refused.stderr.strip().splitlines()) == 1
+        assert refused.stderr.startswith("ENVIRONMENT=production refuses to start: ")
         assert "JWT_SECRET_KEY is missing or weak" in refused.stderr
         assert "MONGO_URI is unset" in refused.stderr
         assert "DEMO_DATA is on" in refused.stderr
