@@ -8,7 +8,7 @@ from app.models.schedule import Clinic
 from app.services.container import Services
 from app.services.jobs import Jobs
 
-CATCH_UP_SECONDS = 60
+CATCH_UP_SECONDS = 30
 """A sweep that a crash cut short is taken up again soon after its lease has run out."""
 RECONCILE_SECONDS = 15
 ALERT_SECONDS = 60

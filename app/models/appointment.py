@@ -97,3 +97,4 @@ class Appointment(Document):
     claims: list[str] | None = None
     pending_event: AppointmentEvent | None = None
     completed_at: UtcDatetime | None = None
+    asked_about_at: UtcDatetime | None = None

@@ -58,6 +58,7 @@ from app.services.scheduling.placement import Placement
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
+from app.services.scheduling.unsettled import UnsettledVisits
 from app.services.security import SecurityService
 from app.services.signing_key import load_signing_key
 from app.services.tokens import LinkTokens
@@ -129,6 +130,7 @@ class Scheduling:
     booking: BookingService
     self_service: VisitSelfService
     settings: ScheduleSettings
+    unsettled: UnsettledVisits
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
@@ -164,6 +166,7 @@ class Scheduling:
             appointments=appointments,
             self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
             settings=ScheduleSettings(repositories, clinic, clock),
+            unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
             booking=BookingService(
                 repositories=repositories,
                 clinic=clinic,
@@ -389,6 +392,7 @@ class Services:
                 sweeps=outreach.sweeps,
                 proactive=outreach.proactive,
                 effects=scheduling.effects,
+                unsettled=scheduling.unsettled,
                 alerts=outreach.alerts,
                 clock=clock,
             ),

@@ -11,6 +11,7 @@ from app.models.base import PyObjectId, new_id
 from app.models.campaign import (
     FOLLOWED_UP_STATUSES,
     STAFF_SETTABLE_STATUSES,
+    TRANSITIONS,
     Attention,
     Campaign,
     CampaignStatus,
@@ -288,8 +289,11 @@ class Conversations:
         )
         target = CampaignStatus.HANDOFF_REQUIRED
         fields = {"handoff_details": details.to_stored()}
-        await self._lifecycle.require(campaign, target, by=actor, fields=fields)
         attention = Attention(reason=STAFF_HANDOFF_REASON, summary=STAFF_HANDOFF_SUMMARY, since=now)
+        if target in TRANSITIONS[campaign.status]:
+            # Before the status: a crash between the two leaves something that staff see.
+            await self._repositories.campaigns.open_attention(campaign.id, attention)
+        await self._lifecycle.require(campaign, target, by=actor, fields=fields)
         await self._repositories.campaigns.open_attention(campaign.id, attention)
         return await self.campaign(campaign.id)
 

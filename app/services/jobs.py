@@ -10,6 +10,7 @@ from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.sweep import SweepService
 from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.unsettled import UnsettledVisits
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +24,14 @@ class Jobs:
         sweeps: SweepService,
         proactive: ProactivePath,
         effects: AppointmentEffects,
+        unsettled: UnsettledVisits,
         alerts: StaffAlerts,
         clock: Clock,
     ) -> None:
         self._sweeps = sweeps
         self._proactive = proactive
         self._effects = effects
+        self._unsettled = unsettled
         self._alerts = alerts
         self._clock = clock
 
@@ -43,6 +46,7 @@ class Jobs:
     async def reconcile(self) -> None:
         """Finish what a crash cut short between two steps."""
         await self._guarded("reconcile-appointments", self._effects.reconcile)
+        await self._guarded("unsettled-visits", self._unsettled.ask)
         await self._guarded("reconcile-staff-campaigns", self._proactive.reconcile_staff_campaigns)
 
     async def send_alerts(self) -> None:

@@ -1,6 +1,6 @@
 """Repositories without a server: what they ask for, and what they make of the answer."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from app.db.repositories.campaigns import CampaignFilter
 from app.db.repositories.patients import PatientFilter
 from app.models.base import new_id
 from app.models.campaign import CampaignStatus, CampaignType
+from app.models.interaction import Delivery, Direction, Interaction, MessageClass
 from app.models.patient import PatientStatus, PatientType
 from app.models.records import Suppression, SuppressionReason, Sweep, SweepStatus
 from tests.db.memory import MemoryDatabase
@@ -187,3 +188,29 @@ class TestSweeps:
 
         assert latest is not None
         assert (latest.id, latest.status) == ("real", SweepStatus.RUNNING)
+
+
+class TestQueues:
+    async def test_a_message_of_a_newer_version_does_not_stop_the_outbox(
+        self, repositories: Repositories, clock: FrozenClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        messages = [make_outgoing(not_before=clock.now()) for _ in range(3)]
+        for message in messages:
+            await repositories.interactions.insert(message)
+        await repositories.interactions.update_fields(
+            messages[0].id, {"delivery.message_class": "carrier_pigeon"}
+        )
+
+        due = await repositories.interactions.due(clock.now(), limit=2)
+
+        assert {message.id for message in due} == {messages[1].id, messages[2].id}
+        assert "unreadable document passed over" in caplog.text
+
+
+def make_outgoing(not_before: datetime) -> Interaction:
+    return Interaction(
+        direction=Direction.OUTGOING,
+        content="Hello.",
+        timestamp=not_before,
+        delivery=Delivery(message_class=MessageClass.OUTREACH, not_before=not_before),
+    )

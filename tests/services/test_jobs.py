@@ -126,6 +126,7 @@ class TestAFailingJob:
             sweeps=services.outreach.sweeps,
             proactive=services.outreach.proactive,
             effects=services.scheduling.effects,
+            unsettled=services.scheduling.unsettled,
             alerts=alerts,
             clock=services.clock,
         )

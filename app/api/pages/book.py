@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import EmailStr, ValidationError
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.api.deps import ServicesDep
@@ -21,6 +21,7 @@ from app.api.pages.choosing import (
     read_instant,
 )
 from app.api.pages.rendering import FormDep, Page, PageDep, PageRoute, Way
+from app.core.addresses import EmailAddress
 from app.core.errors import AppError
 from app.models.base import PyObjectId, as_object_id
 from app.models.schedule import Service, ServiceSlug
@@ -57,7 +58,7 @@ class VisitForm(KnownVisitForm):
     """What the form sends otherwise."""
 
     name: PersonName
-    email: EmailStr
+    email: EmailAddress
     phone: PhoneText
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.db.repositories.base import DocumentRepository, Page
@@ -33,6 +33,11 @@ class AppointmentFilter:
             "appointment_date": {name: at for name, at in span.items() if at} or None,
         }
         return {name: value for name, value in query.items() if value is not None}
+
+
+SETTLING_TIME = timedelta(days=7)
+"""So long a visit that nobody marked as completed or missed still counts as booked: whoever was
+seen yesterday must not be asked today why they did not come."""
 
 
 class AppointmentRepository(DocumentRepository[Appointment]):
@@ -73,11 +78,11 @@ class AppointmentRepository(DocumentRepository[Appointment]):
     async def patients_with_live_visit(
         self, patient_ids: Iterable[PyObjectId], after: datetime
     ) -> set[PyObjectId]:
-        """Who of these has a visit still ahead."""
+        """Who of these has a visit ahead, or one of the last days that nobody has settled yet."""
         query = {
             "patient_id": {"$in": list(patient_ids)},
             "status": {"$in": sorted(LIVE_STATUSES)},
-            "appointment_date": {"$gte": after},
+            "appointment_date": {"$gte": after - SETTLING_TIME},
         }
         found = await self._collection.find(query, {"patient_id": 1}).to_list(None)
         return {row["patient_id"] for row in found}
@@ -171,6 +176,15 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         """Visits whose change has not reached everything it should, oldest first."""
         query = {"pending_event": {"$exists": True}, "pending_event.at": {"$lt": before}}
         return await self._find(query, sort=[("pending_event.at", 1)], limit=limit)
+
+    async def unsettled(self, before: datetime, limit: int) -> list[Appointment]:
+        """Visits from before `before` that are still marked as ahead, and nobody asked about."""
+        query = {
+            "status": {"$in": sorted(LIVE_STATUSES)},
+            "appointment_date": {"$lt": before},
+            "asked_about_at": {"$exists": False},
+        }
+        return await self._find(query, sort=[("appointment_date", 1)], limit=limit)
 
     async def free_claims_before(self, before: datetime) -> int:
         """Drop the claims of visits that started before `before`; how many held some."""

@@ -1,5 +1,6 @@
 """What every repository does the same way: read models, write fields, page, insert once."""
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -12,6 +13,8 @@ from app.core.clock import Clock
 from app.db.database import Collection, Database
 from app.db.errors import DuplicateValueError, index_named_in
 from app.models.base import Document, PyObjectId, StoredModel
+
+logger = logging.getLogger(__name__)
 
 ModelT = TypeVar("ModelT", bound=StoredModel)
 DocumentT = TypeVar("DocumentT", bound=Document)
@@ -79,6 +82,21 @@ class Repository(Generic[ModelT]):
                 yield Unreadable(str(document["_id"]))
             else:
                 yield model
+
+    async def _find_readable(self, query: Filter, *, sort: Sort, limit: int) -> list[ModelT]:
+        """The first `limit` that fit their model: one bad document must not stop a queue."""
+        found: list[ModelT] = []
+        async for model in self._stream_each(query, sort=sort, batch_size=limit):
+            if isinstance(model, Unreadable):
+                logger.error(
+                    "unreadable document passed over",
+                    extra={"collection": self.collection_name, "document_id": model.document_id},
+                )
+                continue
+            found.append(model)
+            if len(found) == limit:
+                break
+        return found
 
     async def _page(
         self, query: Filter, *, sort: Sort, page: int, limit: int, exact_up_to: int | None = None

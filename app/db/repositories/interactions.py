@@ -138,7 +138,7 @@ class InteractionRepository(DocumentRepository[Interaction]):
     async def due(self, now: datetime, limit: int) -> list[Interaction]:
         """Messages whose time has come, longest waiting first."""
         query = {"delivery.status": DeliveryStatus.PENDING, "delivery.not_before": {"$lte": now}}
-        return await self._find(query, sort=[("delivery.not_before", 1)], limit=limit)
+        return await self._find_readable(query, sort=[("delivery.not_before", 1)], limit=limit)
 
     async def next_due_at(self) -> datetime | None:
         """When the next pending message wants to leave."""

@@ -85,9 +85,9 @@ class InboundEventRepository(Repository[InboundEvent]):
     async def due(self, now: datetime, limit: int) -> list[InboundEvent]:
         """Events to be processed: due ones, and those whose worker lost its lease."""
         pending = {"state": InboundState.PENDING, "not_before": {"$lte": now}}
-        waiting = await self._find(pending, sort=[("not_before", 1)], limit=limit)
+        waiting = await self._find_readable(pending, sort=[("not_before", 1)], limit=limit)
         lost = {"state": InboundState.PROCESSING, "lease_until": {"$lt": now - CLOCK_SKEW_MARGIN}}
-        return waiting + await self._find(lost, limit=limit)
+        return waiting + await self._find_readable(lost, sort=[("not_before", 1)], limit=limit)
 
     async def claim(self, event: InboundEvent, lease_until: datetime) -> bool:
         """Take an event under a new term; of two workers one wins."""

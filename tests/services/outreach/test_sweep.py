@@ -10,7 +10,6 @@ from app.core.config import Settings
 from app.core.errors import NotFoundError
 from app.db.database import Database
 from app.db.repositories import Repositories
-from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignStatus, FollowUpDetails
 from app.models.decision import AiAnalysis, Intent
 from app.models.interaction import Direction, Interaction
