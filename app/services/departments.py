@@ -1,0 +1,281 @@
+"""The parts of the service by subject, each put together on top of the foundation."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from app.services.agent.actions import CampaignActions
+from app.services.agent.engine import LocalEngine
+from app.services.agent.knowledge import KnowledgeService
+from app.services.agent.outside import OutsideActions
+from app.services.agent.reactive import ReactivePath
+from app.services.agent.reading import ReplyReader
+from app.services.agent.replies import ReplyMail
+from app.services.ai_agent import AiAgent
+from app.services.analytics.dashboard import Dashboard
+from app.services.campaign_views import CampaignViews
+from app.services.conversations import Conversations
+from app.services.foundation import Foundation
+from app.services.idempotency import OnceOnly
+from app.services.inbound import InboundProcessor
+from app.services.mail import build_transport
+from app.services.matching import MessageMatcher
+from app.services.outreach.alerts import StaffAlerts
+from app.services.outreach.deliveries import Deliveries
+from app.services.outreach.gate import SendGate
+from app.services.outreach.postmark import Postmark
+from app.services.outreach.proactive import ProactivePath
+from app.services.outreach.recruiting import Recruiter
+from app.services.outreach.sender import OutboxSender
+from app.services.outreach.sweep import SweepService
+from app.services.patient_records import PatientRecords
+from app.services.patients import PatientDirectory
+from app.services.push_intake import PushIntake, push_verifier
+from app.services.recovery import RecoveryStarter
+from app.services.scheduling.appointments import AppointmentService
+from app.services.scheduling.availability import AvailabilityService
+from app.services.scheduling.booking import BookingService
+from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.newcomers import Newcomers
+from app.services.scheduling.placement import Placement
+from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.scheduling.schedule_settings import ScheduleSettings
+from app.services.scheduling.self_service import VisitSelfService
+from app.services.scheduling.unsettled import UnsettledVisits
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """Who can be seen when, and the visits."""
+
+    directory: PatientDirectory
+    reader: ScheduleReader
+    availability: AvailabilityService
+    effects: AppointmentEffects
+    appointments: AppointmentService
+    booking: BookingService
+    self_service: VisitSelfService
+    settings: ScheduleSettings
+    unsettled: UnsettledVisits
+
+    @classmethod
+    def build(cls, base: Foundation) -> Self:
+        """On top of the foundation."""
+        repositories, clinic, clock = base.repositories, base.clinic, base.clock
+        directory = PatientDirectory(repositories, clinic, base.lifecycle, clock)
+        reader = ScheduleReader(repositories)
+        availability = AvailabilityService(reader, clinic, clock)
+        placement = Placement(repositories, reader, availability, clock)
+        newcomers = Newcomers(repositories, directory)
+        effects = AppointmentEffects(
+            repositories=repositories,
+            lifecycle=base.lifecycle,
+            clinic=clinic,
+            newcomers=newcomers,
+            composer=base.composer,
+            links=base.links,
+            outbox=base.outbox,
+            clock=clock,
+        )
+        appointments = AppointmentService(
+            repositories=repositories,
+            clinic=clinic,
+            placement=placement,
+            effects=effects,
+            clock=clock,
+        )
+        return cls(
+            directory=directory,
+            reader=reader,
+            availability=availability,
+            effects=effects,
+            appointments=appointments,
+            self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
+            settings=ScheduleSettings(repositories, clinic, clock),
+            unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
+            booking=BookingService(
+                repositories=repositories,
+                clinic=clinic,
+                reader=reader,
+                placement=placement,
+                directory=directory,
+                newcomers=newcomers,
+                effects=effects,
+                once=OnceOnly(repositories.idempotency, clock),
+                tokens=base.tokens,
+                links=base.links,
+                clock=clock,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Outreach:
+    """Writing first, and everything that leaves."""
+
+    proactive: ProactivePath
+    sweeps: SweepService
+    sender: OutboxSender
+    alerts: StaffAlerts
+    deliveries: Deliveries
+
+    @classmethod
+    def build(cls, base: Foundation) -> Self:
+        """On top of the foundation. Raises `MailConfigurationError`."""
+        repositories, clinic = base.repositories, base.clinic
+        settings, clock = base.settings, base.clock
+        transport = build_transport(settings)
+        proactive = ProactivePath(
+            repositories=repositories,
+            lifecycle=base.lifecycle,
+            outbox=base.outbox,
+            composer=base.composer,
+            clinic=clinic,
+            settings=settings,
+            clock=clock,
+        )
+        return cls(
+            proactive=proactive,
+            sweeps=SweepService(
+                repositories=repositories,
+                recruiter=Recruiter(
+                    repositories=repositories, clinic=clinic, settings=settings, clock=clock
+                ),
+                proactive=proactive,
+                leases=base.leases,
+                clinic=clinic,
+                settings=settings,
+                clock=clock,
+                observe=base.metrics.sweep,
+            ),
+            sender=OutboxSender(
+                repositories=repositories,
+                gate=SendGate(repositories=repositories, clinic=clinic, settings=settings),
+                postmark=Postmark(
+                    repositories=repositories,
+                    clinic=clinic,
+                    links=base.links,
+                    settings=settings,
+                    clock=clock,
+                ),
+                transport=transport,
+                lifecycle=base.lifecycle,
+                consent=base.consent,
+                clinic=clinic,
+                clock=clock,
+                observe=base.metrics.sent,
+            ),
+            alerts=StaffAlerts(
+                repositories=repositories,
+                transport=transport,
+                clinic=clinic,
+                leases=base.leases,
+                settings=settings,
+                clock=clock,
+            ),
+            deliveries=Deliveries(repositories.interactions, base.outbox_signal, clock),
+        )
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Understanding replies and acting on them."""
+
+    engine: LocalEngine
+    knowledge: KnowledgeService
+    intake: PushIntake
+    inbound: InboundProcessor
+    agent: AiAgent
+
+    @classmethod
+    def build(cls, base: Foundation, outreach: Outreach) -> Self:
+        """On top of the foundation and the outreach."""
+        repositories, clock = base.repositories, base.clock
+        engine = LocalEngine()
+        knowledge = KnowledgeService(repositories, engine)
+        mail = ReplyMail(repositories, base.outbox)
+        reactive = ReactivePath(
+            repositories=repositories,
+            settings=base.settings,
+            clinic=base.clinic,
+            reader=ReplyReader(engine),
+            knowledge=knowledge,
+            in_campaign=CampaignActions(
+                repositories=repositories,
+                lifecycle=base.lifecycle,
+                mail=mail,
+                composer=base.composer,
+                links=base.links,
+                consent=base.consent,
+                alerts=outreach.alerts,
+                metrics=base.metrics,
+                clock=clock,
+            ),
+            outside=OutsideActions(
+                repositories=repositories,
+                mail=mail,
+                composer=base.composer,
+                consent=base.consent,
+                alerts=outreach.alerts,
+            ),
+            metrics=base.metrics,
+            clock=clock,
+        )
+        return cls(
+            engine=engine,
+            knowledge=knowledge,
+            intake=PushIntake(
+                events=repositories.inbound_events,
+                verifier=push_verifier(base.settings, clock),
+                settings=base.settings,
+                clock=clock,
+                worker=base.inbound_signal,
+            ),
+            inbound=InboundProcessor(
+                repositories=repositories,
+                matcher=MessageMatcher(repositories),
+                reactive=reactive,
+                lifecycle=base.lifecycle,
+                alerts=outreach.alerts,
+                clock=clock,
+                own_address=base.settings.mail_from,
+            ),
+            agent=AiAgent(engine=engine, proactive=outreach.proactive, reactive=reactive),
+        )
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the front desk works with."""
+
+    conversations: Conversations
+    campaign_views: CampaignViews
+    recovery: RecoveryStarter
+    patient_records: PatientRecords
+    dashboard: Dashboard
+
+    @classmethod
+    def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
+        """On top of the others."""
+        repositories, clock = base.repositories, base.clock
+        conversations = Conversations(
+            repositories=repositories,
+            lifecycle=base.lifecycle,
+            outbox=base.outbox,
+            composer=base.composer,
+            clinic=base.clinic,
+            once=OnceOnly(repositories.idempotency, clock),
+            clock=clock,
+        )
+        return cls(
+            conversations=conversations,
+            campaign_views=CampaignViews(repositories, conversations),
+            recovery=RecoveryStarter(
+                repositories=repositories,
+                patients=scheduling.directory,
+                proactive=outreach.proactive,
+                max_attempts=base.settings.max_attempts,
+                clock=clock,
+            ),
+            patient_records=PatientRecords(repositories, scheduling.directory, base.clinic, clock),
+            dashboard=Dashboard(repositories, base.clinic, clock),
+        )

@@ -1,0 +1,74 @@
+"""What every other part of the service stands on, put together."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from app.core.clock import Clock
+from app.core.config import Settings
+from app.db.database import Database
+from app.db.repositories import Repositories
+from app.services.campaigns import CampaignLifecycle
+from app.services.clinic import ClinicService
+from app.services.leases import Leases
+from app.services.metrics import Metrics
+from app.services.outreach.composer import Composer
+from app.services.outreach.consent import ConsentService
+from app.services.outreach.links import Links
+from app.services.outreach.outbox import Outbox
+from app.services.security import SecurityService
+from app.services.signing_key import load_signing_key
+from app.services.tokens import LinkTokens
+from app.services.work import WakeSignal
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What every other part stands on."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    repositories: Repositories
+    metrics: Metrics
+    security: SecurityService
+    tokens: LinkTokens
+    links: Links
+    composer: Composer
+    clinic: ClinicService
+    lifecycle: CampaignLifecycle
+    leases: Leases
+    consent: ConsentService
+    outbox_signal: WakeSignal
+    inbound_signal: WakeSignal
+    outbox: Outbox
+
+    @classmethod
+    def build(cls, settings: Settings, clock: Clock, metrics: Metrics, uri: str) -> Self:
+        """Connect; nothing is read or written yet."""
+        database = Database(uri, settings.database_name)
+        repositories = Repositories.over(database, clock)
+        key = load_signing_key(settings)
+        tokens = LinkTokens(key, settings.jwt_algorithm, clock)
+        links = Links(settings, tokens)
+        lifecycle = CampaignLifecycle(repositories.campaigns, clock)
+        outbox_signal = WakeSignal()
+        return cls(
+            settings=settings,
+            clock=clock,
+            database=database,
+            repositories=repositories,
+            metrics=metrics,
+            security=SecurityService(repositories.staff, settings, key, clock),
+            tokens=tokens,
+            links=links,
+            composer=Composer(links),
+            clinic=ClinicService(repositories, settings),
+            lifecycle=lifecycle,
+            leases=Leases(repositories.leases),
+            consent=ConsentService(
+                repositories=repositories, lifecycle=lifecycle, tokens=tokens, clock=clock
+            ),
+            outbox_signal=outbox_signal,
+            inbound_signal=WakeSignal(),
+            outbox=Outbox(repositories.interactions, clock, outbox_signal),
+        )
