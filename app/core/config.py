@@ -180,7 +180,10 @@ class Settings(BaseSettings):
             ),
             (self.mongo_uri is None, "MONGO_URI is unset, and the embedded database is for trial."),
             ("*" in self.cors_origins, "CORS_ORIGINS holds a wildcard."),
-            (self.public_base_url is None, "PUBLIC_BASE_URL is unset, so links would be broken."),
+            (
+                self.outreach_is_on and self.public_base_url is None,
+                "PUBLIC_BASE_URL is unset, so the links in letters would be broken.",
+            ),
             (self.demo_data is True, "DEMO_DATA is on."),
         ]
         return [reason for applies, reason in checks if applies]

@@ -120,11 +120,11 @@ class ConversationRead(BaseModel):
     interactions: list[InteractionRead]
 
 
-class InteractionList(BaseModel):
-    """One page of messages."""
+class UnmatchedList(BaseModel):
+    """One page of incoming messages that matched no campaign, newest first."""
 
     pagination: Pagination
-    interactions: list[InteractionRead]
+    unmatched: list[InteractionRead]
 
 
 class InteractionCreate(InputSchema):

@@ -370,7 +370,7 @@ def _dedupe_key(campaign_id: PyObjectId, occasion: PyObjectId) -> str:
 
 def _require_settable(status: CampaignStatus) -> None:
     if status not in STAFF_SETTABLE_STATUSES:
-        message = f"{status} is set by bookings and visits alone."
+        message = f"Staff cannot set {status}: it follows from bookings, visits and the sweep."
         raise StatusNotSettableError(message)
 
 

@@ -158,7 +158,7 @@ class TestProduction:
             ({"webhook_secret": "short"}, "WEBHOOK_SECRET"),
             ({"mongo_uri": None}, "MONGO_URI"),
             ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS"),
-            ({"public_base_url": " "}, "PUBLIC_BASE_URL"),
+            ({"public_base_url": " ", "outreach_enabled": True}, "PUBLIC_BASE_URL"),
             ({"demo_data": True}, "DEMO_DATA"),
         ],
     )
@@ -168,10 +168,20 @@ class TestProduction:
 
     def test_names_every_reason_at_once(self) -> None:
         with pytest.raises(ValidationError) as refused:
-            settings(environment="production", cors_origins="*", demo_data=True)
+            settings(
+                environment="production",
+                cors_origins="*",
+                demo_data=True,
+                outreach_enabled=True,
+            )
 
         for reason in ("JWT_SECRET_KEY", "MONGO_URI", "CORS_ORIGINS", "PUBLIC_BASE_URL", "DEMO"):
             assert reason in str(refused.value)
+
+    def test_without_outreach_no_letter_needs_an_address(self) -> None:
+        started = settings(**(PRODUCTION | {"public_base_url": None, "outreach_enabled": None}))
+
+        assert not started.outreach_is_on
 
     def test_a_refusal_holds_no_secret(self) -> None:
         with pytest.raises(ValidationError) as refused:

@@ -202,6 +202,6 @@ class TestUnmatched:
         answer = await app_client.get(f"{ADMIN}/unmatched", headers=headers)
 
         body = answer.json()
-        assert [row["interaction_id"] for row in body["interactions"]] == ids[::-1]
+        assert [row["interaction_id"] for row in body["unmatched"]] == ids[::-1]
         assert body["pagination"]["total_items"] == 2
         assert body["interactions"][0]["delivery_status"] is None

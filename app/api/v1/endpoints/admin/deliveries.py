@@ -8,7 +8,7 @@ from app.api.deps import DeliveriesDep, PageDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.models.interaction import DeliveryStatus
-from app.schemas.interactions import DeliveryList, DeliveryRead, InteractionList, InteractionRead
+from app.schemas.interactions import DeliveryList, DeliveryRead, InteractionRead, UnmatchedList
 from app.schemas.paging import Pagination
 
 router = APIRouter(tags=["messages"])
@@ -55,10 +55,10 @@ async def retry_delivery(
 )
 async def list_unmatched(
     _user: ReadAccess, deliveries: DeliveriesDep, paging: PageDep
-) -> InteractionList:
+) -> UnmatchedList:
     """Newest first."""
     found = await deliveries.unmatched(page=paging.page, limit=paging.limit)
-    return InteractionList(
+    return UnmatchedList(
         pagination=Pagination.of(found.total_items, paging),
-        interactions=[InteractionRead.of(interaction) for interaction in found.items],
+        unmatched=[InteractionRead.of(interaction) for interaction in found.items],
     )
