@@ -204,4 +204,4 @@ class TestUnmatched:
         body = answer.json()
         assert [row["interaction_id"] for row in body["unmatched"]] == ids[::-1]
         assert body["pagination"]["total_items"] == 2
-        assert body["interactions"][0]["delivery_status"] is None
+        assert body["unmatched"][0]["delivery_status"] is None
