@@ -100,6 +100,13 @@ class PatientUpdate(InputSchema):
     estimated_value: Money | None = None
 
     @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            message = "nothing to change"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _required_stay(self) -> Self:
         for field in ("name", "patient_type", "status", "preferred_channel", "language"):
             if field in self.model_fields_set and getattr(self, field) is None:

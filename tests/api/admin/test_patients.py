@@ -510,6 +510,7 @@ class TestUpdate:
     @pytest.mark.parametrize(
         "wrong",
         [
+            {},
             {"name": None},
             {"patient_type": None},
             {"status": None},
