@@ -9,6 +9,7 @@ from app.core.config import Settings
 from app.core.errors import UnprocessableError
 from app.db.repositories import Repositories
 from app.models.schedule import Clinic
+from app.services.phones import to_e164
 
 
 class InvalidSettingError(UnprocessableError):
@@ -42,12 +43,18 @@ class ClinicService:
         return await self._clinics.current() or await self._clinics.create_first(self._defaults())
 
     async def update(self, fields: Mapping[str, Any]) -> Clinic:
-        """Change some of it; the clinic as it is now. Raises `InvalidSettingError`."""
+        """Change some of it; the clinic as it is now.
+
+        Raises `InvalidSettingError`, and `InvalidPhoneError` where nobody could call the number: it
+        stands in every letter, as it was typed.
+        """
         clinic = await self.current()
         try:
             changed = Clinic.model_validate({**clinic.to_stored(), **fields})
         except ValidationError as error:
             raise InvalidSettingError.of(error) from error
+        if "phone" in fields:
+            to_e164(changed.phone, changed.country)
         stored = changed.to_stored()
         await self._clinics.set_fields(clinic.id, {name: stored[name] for name in fields})
         return await self.current()

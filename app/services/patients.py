@@ -7,8 +7,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import phonenumbers
-
 from app.core.clock import Clock
 from app.core.errors import ConflictError, NotFoundError, UnprocessableError
 from app.db.errors import DuplicateValueError
@@ -26,6 +24,7 @@ from app.models.patient import (
 )
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
+from app.services.phones import to_e164
 
 MAX_NAME_LENGTH = 120
 _FORBIDDEN_IN_NAMES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -37,13 +36,6 @@ class InvalidNameError(UnprocessableError):
 
     slug = "invalid-name"
     title = "This is not a name"
-
-
-class InvalidPhoneError(UnprocessableError):
-    """Not a phone number of the clinic's country, nor an international one."""
-
-    slug = "invalid-phone"
-    title = "This is not a phone number"
 
 
 class PatientNotFoundError(NotFoundError):
@@ -80,21 +72,6 @@ def clean_name(name: str) -> str:
     return cleaned
 
 
-def to_e164(phone: str, country: str) -> str:
-    """A number as typed in the clinic's country, as "+12125550142". Raises `InvalidPhoneError`.
-
-    Whether the number is in use is not asked: that would refuse numbers newer than the tables.
-    """
-    try:
-        number = phonenumbers.parse(phone, country)
-    except phonenumbers.NumberParseException as error:
-        raise InvalidPhoneError(_NO_NUMBER) from error
-    if not phonenumbers.is_possible_number(number):
-        raise InvalidPhoneError(_NO_NUMBER)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-_NO_NUMBER = "This is not a phone number. Write it with the area code, or with + and the country."
 _NOBODY = "We could not find a patient with this e-mail address or phone number."
 
 

@@ -268,6 +268,10 @@ class TestClinic:
             ({"country": "usa"}, "validation"),
             ({"key": "other"}, "validation"),
             ({"name": None}, "invalid-setting"),
+            ({"phone": None}, "invalid-setting"),
+            ({"phone": "call us"}, "invalid-phone"),
+            ({"phone": "555-01"}, "invalid-phone"),
+            ({"phone": "(212) 555-0142", "country": "FR"}, "invalid-phone"),
             ({}, "validation"),
         ],
     )
@@ -277,6 +281,13 @@ class TestClinic:
         answer = await office.send("PATCH", "clinic", json=change)
 
         assert problem(answer) == (422, kind)
+
+    async def test_its_phone_number_is_shown_as_it_was_typed(self, office: Office) -> None:
+        for phone, country in (("(212) 555-0142", "US"), ("01 42 68 53 00", "FR")):
+            change = {"phone": phone, "country": country}
+            changed = await office.send("PATCH", "clinic", json=change)
+
+            assert changed.json()["phone"] == phone
 
     async def test_only_the_office_changes_it(
         self, app_client: httpx.AsyncClient, headers_for: HeadersFor

@@ -15,7 +15,8 @@ from app.models.campaign import BookingFunnelStatus, CampaignStatus
 from app.models.patient import PatientStatus, PatientType
 from app.models.schedule import Chair, Provider, Weekday
 from app.services.idempotency import IdempotencyKeyReusedError
-from app.services.patients import InvalidNameError, InvalidPhoneError, PatientNotFoundError
+from app.services.patients import InvalidNameError, PatientNotFoundError
+from app.services.phones import InvalidPhoneError
 from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.booking import (
     PUBLIC_ROUTE,
