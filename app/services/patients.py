@@ -5,6 +5,7 @@ Families share a mailbox and a phone, so a contact alone names nobody where seve
 
 import unicodedata
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, NoReturn
 
 from app.core.clock import Clock
@@ -14,6 +15,7 @@ from app.db.indexes import PATIENT_EMAIL_NAME
 from app.db.repositories import Repositories
 from app.models.base import new_id
 from app.models.decision import Urgency
+from app.models.interaction import Direction, Interaction
 from app.models.patient import (
     Channel,
     Patient,
@@ -25,6 +27,7 @@ from app.models.patient import (
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.phones import to_e164
+from app.services.scheduling.localtime import local_day
 
 MAX_NAME_LENGTH = 120
 _FORBIDDEN_IN_NAMES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -73,6 +76,10 @@ def clean_name(name: str) -> str:
 
 
 _NOBODY = "We could not find a patient with this e-mail address or phone number."
+_UNCLEAR = (
+    "Somebody tried to book on a contact that several patients share, and the name they gave did "
+    "not tell them apart. They may call."
+)
 
 
 class PatientDirectory:
@@ -87,6 +94,7 @@ class PatientDirectory:
     ) -> None:
         self._patients = repositories.patients
         self._campaigns = repositories.campaigns
+        self._interactions = repositories.interactions
         self._clinic = clinic
         self._lifecycle = lifecycle
         self._clock = clock
@@ -97,25 +105,47 @@ class PatientDirectory:
         `None` where the practice knows nobody on either. Raises `PatientNotFoundError` where
         several share the contact and the name does not decide; staff are told. `phone` is E.164.
         """
-        found = await self._patients.with_email(normalise_email(email))
+        contact = normalise_email(email)
+        found = await self._patients.with_email(contact)
         if not found and phone is not None:
+            contact = phone
             found = await self._patients.with_phone(phone)
         found = [one for one in found if one.status != PatientStatus.DECEASED] or found
         if not found:
             return None
-        return _the_one(found, name) or await self._undecidable(found)
+        return _the_one(found, name) or await self._undecidable(found, contact)
 
-    async def _undecidable(self, found: Sequence[Patient]) -> NoReturn:
+    async def _undecidable(self, found: Sequence[Patient], contact: str) -> NoReturn:
         campaigns = await self._campaigns.all_for(one.id for one in found)
         if campaigns:
             await self._lifecycle.raise_attention(
                 campaigns[0].id,
                 reason="booking_patient_unclear",
-                summary="Somebody tried to book on a contact that several patients share, and the "
-                "name they gave did not tell them apart. They may call.",
+                summary=_UNCLEAR,
                 urgency=Urgency.NORMAL,
             )
+        else:
+            await self._note_unclear(contact)
         raise PatientNotFoundError(_NOBODY)
+
+    async def _note_unclear(self, contact: str) -> None:
+        """Tell staff in the list of unmatched messages: no campaign can carry their attention.
+
+        However often somebody tries, a contact makes one entry a day of the clinic's.
+        """
+        now = self._clock.now()
+        day = local_day(now, (await self._clinic.current()).zone)
+        occasion = sha256(f"{contact}@{day.isoformat()}".encode()).hexdigest()
+        await self._interactions.record_incoming(
+            Interaction(
+                direction=Direction.INCOMING,
+                channel=Channel.EMAIL,
+                content=_UNCLEAR,
+                timestamp=now,
+                unmatched=True,
+                provider_id=f"booking-unclear:{occasion}",
+            )
+        )
 
     async def prepare(
         self,

@@ -12,7 +12,8 @@ from app.db.indexes import APPOINTMENT_CLAIMS
 from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
 from app.models.base import as_object_id, new_id
 from app.models.campaign import BookingFunnelStatus, CampaignStatus
-from app.models.patient import PatientStatus, PatientType
+from app.models.interaction import Direction, Interaction
+from app.models.patient import Channel, Patient, PatientStatus, PatientType
 from app.models.schedule import Chair, Provider, Weekday
 from app.services.idempotency import IdempotencyKeyReusedError
 from app.services.patients import InvalidNameError, PatientNotFoundError
@@ -197,6 +198,20 @@ class TestRefusals:
         assert len(refused.value.extra["alternatives"]) == 3
 
 
+async def share_contact(practice: Practice, **contact: str | None) -> Patient:
+    """Two patients on one contact, without a campaign; one of them."""
+    await practice.add_patient(name="Jo Núñez", **contact)
+    return await practice.add_patient(name="Ana Núñez", **contact)
+
+
+async def told(practice: Practice, patient: Patient, **given: str) -> list[Interaction]:
+    """What is in the unmatched list after a booking under a name that decides nothing."""
+    with pytest.raises(PatientNotFoundError):
+        await practice.book(patient, NINE, **({"name": "A. Nunez"} | given))
+    page = await practice.repositories.interactions.unmatched_page(page=1, limit=10)
+    return page.items
+
+
 class TestWhoBooks:
     """By token, else e-mail, else phone; the name tells a family apart."""
 
@@ -242,6 +257,33 @@ class TestWhoBooks:
         assert stored.attention is not None
         assert stored.attention.reason == "booking_patient_unclear"
         assert "Nunez" not in stored.attention.summary
+
+    async def test_without_a_campaign_staff_are_told_in_the_unmatched_list(
+        self, practice: Practice
+    ) -> None:
+        mother = await share_contact(practice, email="family@example.com")
+
+        (note,) = await told(practice, mother, name="Somebody Else")
+
+        assert (note.patient_id, note.campaign_id, note.sender) == (None, None, None)
+        assert (note.channel, note.direction) == (Channel.EMAIL, Direction.INCOMING)
+        assert note.timestamp == practice.clock.now()
+        assert "several patients share" in note.content
+        stored = str(note.to_stored())
+        assert not any(said in stored for said in ("family@example.com", "Somebody Else", "Ana"))
+
+    async def test_staff_are_told_once_a_local_day_and_contact(self, practice: Practice) -> None:
+        mother = await share_contact(practice, email="family@example.com")
+        await share_contact(practice, email=None, phone="+12125550142")
+
+        assert len(await told(practice, mother)) == 1
+        assert len(await told(practice, mother, email=" Family@Example.com")) == 1
+        by_phone = {"email": "new@example.com", "phone": "(212) 555-0142"}
+        assert len(await told(practice, mother, **by_phone)) == 2
+        practice.clock.advance(hours=11)
+        assert len(await told(practice, mother)) == 2
+        practice.clock.advance(hours=2)
+        assert len(await told(practice, mother)) == 3
 
     async def test_one_who_died_does_not_stand_in_the_familys_way(self, practice: Practice) -> None:
         await practice.add_patient(
