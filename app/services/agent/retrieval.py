@@ -92,8 +92,8 @@ class KeywordScores:
 class KnowledgeIndex:
     """Sentences of all articles, searchable by meaning and by words.
 
-    Building encodes every sentence (10-20 ms each): build it in a thread and keep it until an
-    article changes. Searching costs one encoding.
+    Building encodes every sentence (10-20 ms each, where the encoder does not remember it): build
+    it in a thread and keep it until an article changes. Searching costs one encoding.
     """
 
     def __init__(self, articles: Sequence[KnowledgeText], encoder: Encoder) -> None:

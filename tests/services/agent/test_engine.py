@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -12,7 +12,9 @@ from app.models.campaign import CampaignStatus
 from app.models.decision import Intent
 from app.models.interaction import MessageClass
 from app.models.records import KnowledgeArticle
+from app.services.agent.encoder import Encoder, FloatMatrix
 from app.services.agent.engine import LoadedModels, LocalEngine, load_models
+from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
 from tests.agent_fakes import Stage
 from tests.fakes import FrozenClock
 
@@ -40,6 +42,24 @@ def engine(models: LoadedModels) -> Iterator[LocalEngine]:
     engine = LocalEngine(lambda: models)
     yield engine
     engine.close()
+
+
+class CountingEncoder:
+    """The encoder as it ships, and which passages it had to encode."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.name = encoder.name
+        self.encoded: list[str] = []
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+        """See `Encoder`."""
+        return self._encoder.encode_queries(texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        """See `Encoder`."""
+        self.encoded += texts
+        return self._encoder.encode_passages(texts)
 
 
 class TestLocalEngine:
@@ -89,6 +109,58 @@ class TestLocalEngine:
         [thread] = loaded_in
         assert thread is not threading.current_thread()
         engine.close()
+
+
+class TestIndexAfterAChange:
+    @pytest.fixture
+    def counting(self, models: LoadedModels) -> CountingEncoder:
+        """Encodes for this test only."""
+        return CountingEncoder(models.encoder)
+
+    @pytest.fixture
+    def engine(self, models: LoadedModels, counting: CountingEncoder) -> Iterator[LocalEngine]:
+        """An engine whose encodings are counted."""
+        engine = LocalEngine(lambda: LoadedModels(counting, models.classifier))
+        yield engine
+        engine.close()
+
+    async def test_only_new_sentences_are_encoded_and_all_are_found_as_by_a_fresh_index(
+        self, engine: LocalEngine, models: LoadedModels, counting: CountingEncoder
+    ) -> None:
+        whitening, parking = ARTICLES
+        body = "It takes about one hour. An in-office whitening costs $390."
+        changed = [parking, whitening.model_copy(update={"body": body})]
+        await engine.index(ARTICLES)
+        counting.encoded.clear()
+
+        index = await engine.index(changed)
+
+        assert counting.encoded == ["Teeth whitening. An in-office whitening costs $390."]
+        texts = [KnowledgeText(str(one.id), one.title, one.body, tuple(one.tags)) for one in changed]
+        fresh = KnowledgeIndex(texts, models.encoder)
+        for question in ("What does whitening cost?", "How long does it take?", "Can I park?"):
+            assert index.search(question) == fresh.search(question)
+
+    async def test_a_sentence_that_stands_twice_is_encoded_once(
+        self, engine: LocalEngine, counting: CountingEncoder
+    ) -> None:
+        twice = ARTICLES[1].model_copy(update={"body": "Parking is free.\nParking is free."})
+        extended = twice.model_copy(update={"body": f"{twice.body}\nThe gate closes at eight."})
+        await engine.index([twice])
+
+        index = await engine.index([extended, twice])
+
+        once, new = "Parking. Parking is free.", "Parking. The gate closes at eight."
+        assert counting.encoded == [once, new]
+        assert index.search("When does the gate close?", 1)[0].position == 3
+
+    async def test_what_is_gone_is_forgotten(
+        self, engine: LocalEngine, counting: CountingEncoder
+    ) -> None:
+        for articles in (ARTICLES, [], ARTICLES):
+            await engine.index(articles)
+
+        assert len(counting.encoded) == 2 * len(set(counting.encoded))
 
 
 @pytest.mark.mongo
