@@ -136,7 +136,9 @@ class TestIndexAfterAChange:
         index = await engine.index(changed)
 
         assert counting.encoded == ["Teeth whitening. An in-office whitening costs $390."]
-        texts = [KnowledgeText(str(one.id), one.title, one.body, tuple(one.tags)) for one in changed]
+        texts = [
+            KnowledgeText(str(one.id), one.title, one.body, tuple(one.tags)) for one in changed
+        ]
         fresh = KnowledgeIndex(texts, models.encoder)
         for question in ("What does whitening cost?", "How long does it take?", "Can I park?"):
             assert index.search(question) == fresh.search(question)
