@@ -58,6 +58,13 @@ class AppointmentTransitionError(ConflictError):
     title = "This appointment cannot become that"
 
 
+class AlreadyCompletedError(ConflictError):
+    """The visit was completed before, with another follow-up date than the one given now."""
+
+    slug = "already-completed"
+    title = "This appointment was completed already"
+
+
 class AppointmentChangedError(ConflictError):
     """Somebody else keeps changing the visit; the same request may succeed when repeated."""
 
@@ -158,7 +165,11 @@ class AppointmentService:
     async def complete(
         self, appointment_id: PyObjectId, *, by: str, next_follow_up_date: datetime | None = None
     ) -> Appointment:
-        """The visit took place, at whatever time. Raises `AppointmentTransitionError`."""
+        """The visit took place, at whatever time.
+
+        The same once more changes nothing. Raises `AppointmentTransitionError`, and
+        `AlreadyCompletedError` where it was completed with another `next_follow_up_date`.
+        """
         return await self._become(
             appointment_id,
             AppointmentStatus.COMPLETED,
@@ -306,6 +317,7 @@ class AppointmentService:
         for _ in range(RACE_ATTEMPTS):
             current = await self._ready(appointment_id)
             if current.status == target:
+                await self._require_due(current, next_follow_up_date)
                 return current
             if target not in APPOINTMENT_TRANSITIONS[current.status]:
                 message = f"A visit that is {current.status} cannot become {target}."
@@ -319,6 +331,19 @@ class AppointmentService:
                 await self._effects.apply_now(changed)
                 return await self._reload(changed)
         raise _too_many_changes()
+
+    async def _require_due(self, visit: Appointment, wanted: datetime | None) -> None:
+        """A date given to a visit that is completed already must be one that is stored."""
+        patient = await self._repositories.patients.get(visit.patient_id)
+        if wanted is None or patient is None:
+            return
+        from_visit = {
+            treatment.next_follow_up_date
+            for treatment in patient.treatment_history
+            if treatment.procedure_date == visit.appointment_date
+        }
+        if wanted not in from_visit | {patient.next_follow_up_date}:
+            raise AlreadyCompletedError(_OTHER_DATE)
 
     async def _ready(self, appointment_id: PyObjectId) -> Appointment:
         """The visit with nothing left undone: a change would overwrite an older one's note."""
@@ -335,6 +360,11 @@ class AppointmentService:
         return AppointmentEvent(
             kind=kind, at=self._clock.now(), by=by, status_before=current.status
         )
+
+
+_OTHER_DATE = (
+    "This visit was completed already, with another follow-up date. Change the date on the patient."
+)
 
 
 def _is_live(appointment: Appointment) -> bool:

@@ -1,17 +1,19 @@
 """The book, at the front door."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from app.models.base import as_object_id
+from app.models.base import PyObjectId, as_object_id
 from app.models.campaign import CampaignStatus
 from app.models.role import StaffRole
 from app.services.container import Services
 from tests.api.test_public import known_patient, problem
 from tests.conftest import HeadersFor
 from tests.factories import make_campaign
+from tests.fakes import NOON
 
 pytestmark = pytest.mark.mongo
 
@@ -305,6 +307,28 @@ class TestOperations:
         assert patient is not None
         assert patient.next_follow_up_date is not None
         assert patient.next_follow_up_date.isoformat() == stored
+
+    async def test_completing_again_with_another_date_is_refused(
+        self, desk: Desk, furnished: Services
+    ) -> None:
+        row = await desk.book()
+        path = f"/{row['appointment_id']}/complete"
+        given, other = {"next_follow_up_date": "2027-01-15"}, {"next_follow_up_date": "2027-02-15"}
+        first = await desk.send("POST", path, json=given)
+
+        refused = await desk.send("POST", path, json=other)
+
+        assert problem(refused) == (409, "already-completed")
+        for same in (given, None):
+            again = await desk.send("POST", path, json=same)
+            assert (again.status_code, again.json()) == (200, first.json())
+        patients = furnished.repositories.patients
+        patient = await patients.get(PyObjectId(row["patient_id"]))
+        assert patient is not None
+        assert patient.next_follow_up_date == datetime(2027, 1, 15, 5, tzinfo=UTC)
+        await patients.update_fields(patient.id, {"next_follow_up_date": NOON})
+        still = await desk.send("POST", path, json=given)
+        assert (still.status_code, still.json()) == (200, first.json())
 
     async def test_deleting_frees_and_is_audited(self, desk: Desk, furnished: Services) -> None:
         row = await desk.book()

@@ -164,7 +164,8 @@ async def complete_appointment(
     body: AppointmentCompletion | None = None,
 ) -> AppointmentRead:
     """It took place: the linked campaign is recovered, and the patient is due again on the date
-    given, else after the service's recall interval, else not at all.
+    given, else after the service's recall interval, else not at all. The same once more changes
+    nothing; another date for a visit that is completed already is a 409.
     """
     due = body.next_follow_up_date if body else None
     next_due = start_of_day(due, (await clinic.current()).zone) if due else None
