@@ -9,6 +9,9 @@ from app.models.records import SuppressionReason
 from app.services.container import Services
 from app.services.tokens import TokenPurpose
 from tests.factories import make_campaign, make_patient
+from tests.fakes import FrozenClock
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.fixture
@@ -95,3 +98,34 @@ class TestForgedLink:
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["type"].endswith("/invalid-link")
         assert await suppressed(services, patient) is None
+
+    @pytest.mark.parametrize(
+        ("prefers", "language", "title"),
+        [
+            ("", "en", "This link does not work"),
+            ("es-MX,en;q=0.5", "es", "Este enlace no funciona"),
+        ],
+    )
+    async def test_a_person_reads_so_on_a_page_without_a_button(
+        self, app_client: httpx.AsyncClient, prefers: str, language: str, title: str
+    ) -> None:
+        headers = {"Accept": BROWSER, "Accept-Language": prefers}
+
+        answer = await app_client.get("/api/v1/unsubscribe/nonsense", headers=headers)
+
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert f"<h1>{title}</h1>" in answer.text
+        assert f'<html lang="{language}">' in answer.text
+        assert "+1 212-555-0100" in answer.text
+        assert "<button" not in answer.text
+
+    async def test_so_does_one_whose_link_has_run_out(
+        self, app_client: httpx.AsyncClient, clock: FrozenClock, path: str
+    ) -> None:
+        clock.advance(days=401)
+
+        answer = await app_client.get(path, headers={"Accept": BROWSER})
+
+        assert answer.status_code == 404
+        assert "<h1>This link does not work</h1>" in answer.text
