@@ -4,11 +4,14 @@ Motor is past its end of life and PyMongo's own async client is its successor; t
 Motor, so it stands here alone and a move stays one file.
 """
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
+import pymongo
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
@@ -35,6 +38,13 @@ UNAVAILABLE_ERRORS = (
 )
 """What the driver raises while the database does not answer. The same call may succeed later."""
 
+OPERATION_SECONDS = 8.0
+"""How long a call may wait for the database, its retries among it.
+
+Pub/Sub takes a push back after 10 s, so that a 503 has to leave before.
+"""
+_GRACE_SECONDS = 0.5  # the driver's own error says more, so it may come first
+
 _CODEC = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
 
 _PRODUCTION_DEFAULTS: Mapping[str, Any] = {
@@ -42,18 +52,45 @@ _PRODUCTION_DEFAULTS: Mapping[str, Any] = {
     "journal": True,
     "retryWrites": True,
     "serverSelectionTimeoutMS": 5000,
+    "timeoutMS": int(OPERATION_SECONDS * 1000),
 }
-"""For a URI that does not say otherwise: nothing is acknowledged that a failover could undo."""
+"""For a URI that does not say otherwise: nothing is acknowledged that a failover could undo, and a
+server that hangs is given up in time.
+
+`timeoutMS` covers the whole call, where `socketTimeoutMS` would start again with each connection
+and each retry of the driver's.
+"""
+
+
+@contextlib.asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """All calls made in the block have `seconds` together, in place of `timeoutMS` for each.
+
+    The time they wait for one of Motor's threads (five for each core) counts. Raises one of
+    `UNAVAILABLE_ERRORS`; what was sent may still be done.
+    """
+    try:
+        async with asyncio.timeout(seconds + _GRACE_SECONDS):
+            with pymongo.timeout(seconds):
+                yield
+    except TimeoutError as error:
+        message = "No thread was free in time to ask the database."
+        raise WaitQueueTimeoutError(message) from error
+
+
+def _defaults_for(uri: str) -> dict[str, Any]:
+    given = {key.lower() for key in parse_qs(urlsplit(uri).query)}
+    if "sockettimeoutms" in given:  # it would count for nothing beside the other
+        given.add("timeoutms")
+    return {k: v for k, v in _PRODUCTION_DEFAULTS.items() if k.lower() not in given}
 
 
 class Database:
     """One client and one named database on it."""
 
     def __init__(self, uri: str, name: str) -> None:
-        given = {key.lower() for key in parse_qs(urlsplit(uri).query)}
-        defaults = {k: v for k, v in _PRODUCTION_DEFAULTS.items() if k.lower() not in given}
         self._client: Client = AsyncIOMotorClient(
-            uri, tz_aware=True, tzinfo=UTC, appname="dental-engagement", **defaults
+            uri, tz_aware=True, tzinfo=UTC, appname="dental-engagement", **_defaults_for(uri)
         )
         self._database: AsyncIOMotorDatabase[dict[str, Any]] = self._client.get_database(
             name, codec_options=_CODEC

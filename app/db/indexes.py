@@ -10,7 +10,7 @@ from pymongo import ASCENDING as UP
 from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 
-from app.db.database import Database
+from app.db.database import Database, within
 from app.models.campaign import ACTIVE_STATUSES, CampaignType
 from app.models.interaction import DeliveryStatus
 from app.models.records import InboundState
@@ -141,10 +141,18 @@ INDEXES: dict[str, list[IndexModel]] = {
 """TTL indexes tidy up; no rule waits for one."""
 
 
+_BUILD_SECONDS = 600.0  # a new index over years of messages takes longer than any request may
+
+
 async def ensure_indexes(database: Database) -> None:
-    """Create what is missing; what exists stays. Safe to run from many processes at once."""
-    for collection, wanted in INDEXES.items():
-        existing = await database.collection(collection).index_information()
-        missing = [index for index in wanted if index.document["name"] not in existing]
-        if missing:
-            await database.collection(collection).create_indexes(missing)
+    """Create what is missing; what exists stays. Safe to run from many processes at once.
+
+    A server that does not answer at all is given up as soon as by any other call.
+    """
+    await database.ping()
+    async with within(_BUILD_SECONDS):
+        for collection, wanted in INDEXES.items():
+            existing = await database.collection(collection).index_information()
+            missing = [index for index in wanted if index.document["name"] not in existing]
+            if missing:
+                await database.collection(collection).create_indexes(missing)

@@ -55,8 +55,8 @@ class TestDatabaseKilledInASweep:
                 assert per_patient(database["interactions"], ids) == dict.fromkeys(ids, 1)
                 assert letter_keys(tmp_path) == sent_keys(database)
         assert len(letter_keys(tmp_path)) == DUE
-        assert statuses[503] > 0
         assert set(statuses) <= {200, 409, 503}
+        assert "embedded database died" in {line.get("message") for line in log_lines(tmp_path)}
         assert [line for line in log_lines(tmp_path) if "Traceback" in str(line)] == []
 
 
@@ -91,7 +91,7 @@ async def _sweep_and_kill(service: Live, statuses: Counter[int]) -> None:
         )
         assert not sweep.done()
         os.kill(embedded_record(service.data_dir)["server_pid"], signal.SIGKILL)
-    assert await sweep is None
+    await sweep  # comes through where the server is back in time, and is asked for again where not
 
 
 async def _reached(database: Stored, wanted: int) -> bool | None:

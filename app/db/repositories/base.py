@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 from app.core.clock import Clock
-from app.db.database import Collection, Database
+from app.db.database import OPERATION_SECONDS, Collection, Database, within
 from app.db.errors import DuplicateValueError, index_named_in
 from app.models.base import Document, PyObjectId, StoredModel
 
@@ -23,6 +23,7 @@ Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int]]
 
 INSERT_ATTEMPTS = 3
+_TRY_AGAIN_SECONDS = OPERATION_SECONDS / 2  # later there is too little left for another attempt
 
 
 @dataclass(frozen=True)
@@ -111,17 +112,25 @@ class Repository(Generic[ModelT]):
         """Insert once, whatever the connection does meanwhile.
 
         The id is made by us: when a retry after a lost connection meets its own id, the first try
-        had landed. Raises `DuplicateValueError` for any other collision.
+        had landed. All attempts together take `OPERATION_SECONDS` at most. Raises
+        `DuplicateValueError` for any other collision.
         """
         document = model.to_stored()
-        async for attempt in stamina.retry_context(on=ConnectionFailure, attempts=INSERT_ATTEMPTS):
-            with attempt:
-                try:
-                    await self._collection.insert_one(document)
-                except DuplicateKeyError as error:
-                    index = index_named_in(error.details, str(error))
-                    if index != "_id_" or attempt.num == 1:
-                        raise DuplicateValueError(index) from error
+        attempts = stamina.retry_context(
+            on=ConnectionFailure, attempts=INSERT_ATTEMPTS, timeout=_TRY_AGAIN_SECONDS
+        )
+        async with within(OPERATION_SECONDS):
+            async for attempt in attempts:
+                with attempt:
+                    await self._insert_attempt(document, attempt.num)
+
+    async def _insert_attempt(self, document: dict[str, Any], number: int) -> None:
+        try:
+            await self._collection.insert_one(document)
+        except DuplicateKeyError as error:
+            index = index_named_in(error.details, str(error))
+            if index != "_id_" or number == 1:
+                raise DuplicateValueError(index) from error
 
     async def _update(self, query: Filter, update: Mapping[str, Any]) -> bool:
         """One guarded single-document update; whether the guard held.
