@@ -53,12 +53,14 @@ layers: $(STAMPS)/dev
 	$(VENV)/bin/lint-imports
 
 unit: $(STAMPS)/dev
-	$(PY) -m pytest -q -m "not mongo"
+	$(PY) -m pytest -q -n auto -m "not mongo"
 
 check: lint types layers unit ## Format, lint, types, layers and the tests that need no database
 
+# Whole processes that are killed and timed get the machine to themselves.
 test: lint types layers ## Everything CI runs, with branch coverage
-	$(PY) -m pytest -q --cov --cov-report=term
+	$(PY) -m pytest -q -n auto --ignore=tests/system --cov --cov-report= --cov-fail-under=0
+	$(PY) -m pytest -q tests/system --cov --cov-append --cov-report=term
 
 clean: ## Remove the virtual environment and caches (not your data)
 	rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
