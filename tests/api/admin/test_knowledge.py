@@ -7,7 +7,6 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.deps import knowledge
-from app.models.base import new_id
 from app.models.role import StaffRole
 from app.services.agent.answering import NOT_FOUND
 from app.services.agent.knowledge import KnowledgeService
@@ -20,6 +19,7 @@ pytestmark = pytest.mark.mongo
 
 KNOWLEDGE = "/api/v1/admin/knowledge"
 ASK = f"{KNOWLEDGE}/ask"
+UNKNOWN_ID = "66f2a1b4c3d2e1f0a9b8c7d6"
 ARTICLE: dict[str, Any] = {
     "title": "Teeth whitening",
     "body": "An in-office whitening takes about one hour and costs from $350.",
@@ -208,8 +208,8 @@ OPERATIONS = [
     ("GET", KNOWLEDGE, None),
     ("POST", ASK, {"question": "How long?"}),
     ("POST", KNOWLEDGE, ARTICLE),
-    ("PATCH", f"{KNOWLEDGE}/{new_id()}", {"title": "New"}),
-    ("DELETE", f"{KNOWLEDGE}/{new_id()}", None),
+    ("PATCH", f"{KNOWLEDGE}/{UNKNOWN_ID}", {"title": "New"}),
+    ("DELETE", f"{KNOWLEDGE}/{UNKNOWN_ID}", None),
 ]
 READING = OPERATIONS[:2]
 
@@ -236,7 +236,7 @@ class TestAccess:
             assert answer.status_code == (200 if is_reading else 403)
 
     @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-    @pytest.mark.parametrize(("article", "status"), [(str(new_id()), 404), ("nonsense", 422)])
+    @pytest.mark.parametrize(("article", "status"), [(UNKNOWN_ID, 404), ("nonsense", 422)])
     async def test_an_article_that_is_not_there_is_named_so(
         self,
         app_client: httpx.AsyncClient,
