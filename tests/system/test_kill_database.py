@@ -28,7 +28,7 @@ from tests.system.service import (
 
 pytestmark = [pytest.mark.mongo, pytest.mark.timeout(300)]
 
-DUE = 250
+DUE = 120
 SETTLE_SECONDS = 120
 ASK_EVERY_SECONDS = 0.05
 
@@ -83,11 +83,11 @@ async def asking(service: Live, statuses: Counter[int]) -> AsyncIterator[None]:
 
 async def _sweep_and_kill(service: Live, statuses: Counter[int]) -> None:
     """End the server somewhere between the sweep's first campaign and its last message."""
-    kill_at = random.randint(10, 2 * DUE - 50)  # noqa: S311 - no secret
+    kill_at = random.randint(10, 2 * DUE - 80)  # noqa: S311 - no secret
     with stored(service.data_dir) as database:
         sweep = asyncio.create_task(_swept(service, statuses))
         await eventually(
-            lambda: _reached(database, kill_at), seconds=60, message="No sweep.", every=0.005
+            lambda: _reached(database, kill_at), seconds=120, message="No sweep.", every=0.05
         )
         assert not sweep.done()
         os.kill(embedded_record(service.data_dir)["server_pid"], signal.SIGKILL)
