@@ -9,6 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 GRACE_SECONDS = 8
 """How long open requests may take to end; with the rest of the way down it stays under ten."""
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than the minute that load balancers and client
+pools keep theirs, so that it is never closed under a request that is on its way."""
 
 
 class SpokenStart:
@@ -66,6 +69,7 @@ def run_server(
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     # Once down, uvicorn raises the signal that ended it again, which would look like a failure.

@@ -1,5 +1,6 @@
 """How the process starts, is refused, and ends."""
 
+import asyncio
 import signal
 import socket
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.system.service import (
 pytestmark = pytest.mark.mongo
 
 STOP_SECONDS = 10.0
+IDLE_SECONDS = 6.0
+"""Longer than the server's own default, which is five."""
 
 
 class TestRefusedStart:
@@ -89,6 +92,21 @@ class TestEnd:
             service.kill()
             await until_gone(database["server_pid"], 3.0)
             await until_gone(database["watcher_pid"], 3.0)
+
+
+class TestIdleConnection:
+    async def test_outlives_what_clients_and_load_balancers_keep(self, tmp_path: Path) -> None:
+        """Closed at the moment a client uses it again, it would lose that client's request."""
+        request = b"GET /health/live HTTP/1.1\r\nHost: clinic\r\n\r\n"
+        async with live(tmp_path, DEMO_DATA="false") as service:
+            url = service.client.base_url
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+            for pause in (IDLE_SECONDS, 0):
+                writer.write(request)
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+                await asyncio.sleep(pause)
+                await reader.readuntil(b"}")
+            writer.close()
 
 
 class TestStart:
