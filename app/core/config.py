@@ -96,6 +96,13 @@ class Settings(BaseSettings):
     slot_grid_minutes: Annotated[
         Literal[5, 10, 15, 20, 30, 60], BeforeValidator(_number_from_text)
     ] = 15
+    self_service_notice_minutes: int = Field(default=120, ge=0, le=43200)
+    reminder_minutes_before: Annotated[
+        list[Annotated[int, Field(ge=30, le=40320)]],
+        NoDecode,
+        BeforeValidator(_comma_list),
+        Field(max_length=6),
+    ] = [10080, 2880, 120]
 
     # Addresses under which the outside reaches us
     public_base_url: Annotated[str | None, BeforeValidator(_blank_to_none)] = None

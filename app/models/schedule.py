@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.models.base import Document, PyObjectId, UtcDatetime
+from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
 
 RASTER_MINUTES = 5
 """Every duration, opening time and claim is counted in steps of this many minutes."""
@@ -254,6 +254,40 @@ class TimeOff(Document):
         return self.provider_id is None or self.provider_id == provider.id
 
 
+class Holiday(StoredModel):
+    """A local day on which the whole clinic is closed."""
+
+    name: Name
+    day: LocalDate
+    every_year: bool = False
+    """Whether the same day of every later year is one too; 29 February comes in leap years."""
+
+    def falls_on(self, day: date) -> bool:
+        """Whether the clinic is closed on `day` because of it."""
+        iso = day.isoformat()
+        return iso == self.day or (self.every_year and iso > self.day and iso[5:] == self.day[5:])
+
+
+def _furthest_first(minutes: list[int]) -> list[int]:
+    if len(set(minutes)) != len(minutes):
+        message = "A reminder time is named twice."
+        raise ValueError(message)
+    return sorted(minutes, reverse=True)
+
+
+ReminderMinutes = Annotated[int, Field(ge=30, le=40_320)]
+"""Half an hour to four weeks."""
+ReminderTimes = Annotated[
+    list[ReminderMinutes],
+    Field(max_length=6, examples=[[10_080, 2_880, 120]]),
+    AfterValidator(_furthest_first),
+]
+"""When a visit is remembered: minutes before it starts, stored furthest first; none: never."""
+
+Holidays = Annotated[list[Holiday], Field(max_length=400)]
+NoticeMinutes = Annotated[int, Field(ge=0, le=43_200)]
+
+
 class Clinic(Document):
     """The practice itself and its booking rules. There is one: `key` is unique."""
 
@@ -271,6 +305,10 @@ class Clinic(Document):
     """Patients book at least this long before the visit starts."""
     slot_grid_minutes: GridMinutes
     allow_new_patient_booking: bool
+    self_service_notice_minutes: NoticeMinutes = 120
+    """Patients move and cancel at least this long before the visit; later they call."""
+    reminder_minutes_before: ReminderTimes = Field(default=[10_080, 2_880, 120])
+    holidays: Holidays = Field(default_factory=list)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -10,7 +10,9 @@ from app.models.schedule import (
     DurationMinutes,
     GridMinutes,
     LocalDate,
+    NoticeMinutes,
     Price,
+    ReminderTimes,
     ServiceSlug,
     WorkingHours,
     ZoneName,
@@ -269,6 +271,22 @@ class TimeOffList(OutputSchema):
 # The clinic
 
 
+class HolidayEntry(InputSchema):
+    """A local day on which the whole clinic is closed, once or every year from then on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        from_attributes=True,
+        json_schema_extra={
+            "example": {"name": "Christmas Day", "day": "2026-12-25", "every_year": True}
+        },
+    )
+
+    name: EntryName
+    day: LocalDate
+    every_year: bool = False
+
+
 class ClinicSettings(OutputSchema):
     """The practice and its booking rules."""
 
@@ -282,6 +300,12 @@ class ClinicSettings(OutputSchema):
     booking_lead_minutes: int = Field(examples=[120])
     slot_grid_minutes: int = Field(examples=[15])
     allow_new_patient_booking: bool
+    self_service_notice_minutes: int = Field(
+        description="How long before a visit patients can still move or cancel it themselves.",
+        examples=[120],
+    )
+    reminder_minutes_before: ReminderTimes
+    holidays: list[HolidayEntry]
 
 
 class ClinicUpdate(_Update):
@@ -301,3 +325,6 @@ class ClinicUpdate(_Update):
     booking_lead_minutes: Annotated[int, Field(ge=0, le=43_200)] | None = None
     slot_grid_minutes: GridMinutes | None = None
     allow_new_patient_booking: bool | None = None
+    self_service_notice_minutes: NoticeMinutes | None = None
+    reminder_minutes_before: ReminderTimes | None = None
+    holidays: Annotated[list[HolidayEntry], Field(max_length=400)] | None = None

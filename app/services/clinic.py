@@ -72,4 +72,6 @@ class ClinicService:
             booking_lead_minutes=settings.booking_lead_minutes,
             slot_grid_minutes=settings.slot_grid_minutes,
             allow_new_patient_booking=settings.allow_new_patient_booking,
+            self_service_notice_minutes=settings.self_service_notice_minutes,
+            reminder_minutes_before=settings.reminder_minutes_before,
         )
