@@ -81,8 +81,27 @@ class Decision(StoredModel):
     requested_by: str = "agent"
 
 
+class CalendarMethod(StrEnum):
+    """What a calendar file asks of whoever opens it (RFC 5546)."""
+
+    PUBLISH = "PUBLISH"
+    REQUEST = "REQUEST"
+    CANCEL = "CANCEL"
+
+
+class CalendarPart(StoredModel):
+    """The calendar file (RFC 5545) that goes with a message: what was composed, to the letter."""
+
+    method: CalendarMethod
+    content: str
+
+
 class Interaction(Document):
-    """A stored message, incoming or outgoing, or a note of one made by hand."""
+    """A stored message, incoming or outgoing, or a note of one made by hand.
+
+    An outgoing one keeps all that was composed (`content`, `html`, `calendar`), so that a second
+    try sends the same message.
+    """
 
     patient_id: PyObjectId | None = None
     campaign_id: PyObjectId | None = None
@@ -91,6 +110,8 @@ class Interaction(Document):
     channel: Channel = Channel.EMAIL
     subject: str | None = None
     content: str
+    html: str | None = None
+    calendar: CalendarPart | None = None
     raw_content: str | None = None
     sender: str | None = None
     timestamp: UtcDatetime

@@ -1,7 +1,17 @@
-"""A message as it goes over the wire (RFC 5322).
+"""A message as it goes over the wire (RFC 5322, MIME).
 
 Header injection is impossible twice over: line breaks are cleaned here, and the e-mail policy
 refuses what would still hold one.
+
+A visit goes along twice, because mail programs look in different places (RFC 6047 names the form):
+
+- Outlook takes an invitation only from a `text/calendar` part in the first child of
+  `multipart/mixed`, and files found elsewhere as plain attachments ([MS-STANOICAL], notes on
+  RFC 6047, section 2.4). `method` must be in the content type and equal to METHOD in the file.
+- Gmail shows its card for the same part; of alternatives it shows the last it can, so the calendar
+  stands after text and HTML (RFC 2046, section 5.1.4: the richest last).
+- Apple Mail and phones without a calendar card offer the attached `appointment.ics` to open;
+  Nodemailer, whose invitations all three accept, attaches it as `application/ics` too.
 """
 
 import re
@@ -14,7 +24,11 @@ from email.utils import format_datetime
 from app.services.mail.transport import OutgoingMail, PermanentMailError
 
 MAX_REFERENCES = 20
+CALENDAR_FILE_NAME = "appointment.ics"
 _INTERNATIONAL = re.compile(r"[^\s\x00-\x20()<>\[\]:;@\\,\"]+@[^\s\x00-\x20()<>\[\]:;@\\,\"]+")
+_SMTP = policy.SMTP.clone(cte_type="7bit")
+"""A server need not take eight bits (RFC 6152), and none takes lines of over 998 octets."""
+_SMTPUTF8 = policy.SMTPUTF8.clone(cte_type="7bit")
 _CONTROL = dict.fromkeys([*range(32), 127, 0x85, 0x2028, 0x2029], " ")
 
 
@@ -29,7 +43,7 @@ def build_message(mail: OutgoingMail, sender: str) -> EmailMessage:
     Raises `PermanentMailError` where the recipient's address cannot be written in a header.
     """
     is_ascii = mail.to.isascii() and sender.isascii()
-    message = EmailMessage(policy=policy.SMTP if is_ascii else policy.SMTPUTF8)
+    message = EmailMessage(policy=_SMTP if is_ascii else _SMTPUTF8)
     try:
         message["From"] = _address(sender, mail.sender_name)
         message["To"] = _address(mail.to, mail.to_name)
@@ -38,8 +52,22 @@ def build_message(mail: OutgoingMail, sender: str) -> EmailMessage:
         raise PermanentMailError(sentence) from error
     for name, value in _headers(mail, sender).items():
         message[name] = value
-    message.set_content(mail.text, charset="utf-8")
+    _set_body(message, mail)
     return message
+
+
+def _set_body(message: EmailMessage, mail: OutgoingMail) -> None:
+    """Text alone, or the alternatives from the plainest to the richest, then the file."""
+    message.set_content(mail.text, charset="utf-8")
+    if mail.html is not None:
+        message.add_alternative(mail.html, subtype="html", charset="utf-8")
+    if mail.calendar is None:
+        return
+    method, content = mail.calendar.method.value, mail.calendar.content
+    message.add_alternative(content, subtype="calendar", charset="utf-8", params={"method": method})
+    message.add_attachment(
+        content.encode(), maintype="application", subtype="ics", filename=CALENDAR_FILE_NAME
+    )
 
 
 def _headers(mail: OutgoingMail, sender: str) -> dict[str, str]:

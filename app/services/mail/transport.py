@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from app.models.interaction import CalendarPart
+
 
 class Audience(StrEnum):
     """Whom a mail is for."""
@@ -18,7 +20,8 @@ class OutgoingMail:
     """One message on its way.
 
     `key` names it once and for all (an interaction's id): a transport that can tell never lets the
-    same key out twice. `to` is an address alone, `to_name` what stands before it.
+    same key out twice. `to` is an address alone, `to_name` what stands before it. `html` says the
+    same as `text`; `calendar` is the visit that both are about.
     """
 
     key: str
@@ -34,6 +37,8 @@ class OutgoingMail:
     references: tuple[str, ...] = ()
     is_automatic: bool = True
     unsubscribe_url: str | None = None
+    html: str | None = None
+    calendar: CalendarPart | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,13 @@ from datetime import datetime
 from app.core.clock import Clock
 from app.db.repositories.interactions import InteractionRepository
 from app.models.base import PyObjectId
-from app.models.interaction import Delivery, Direction, Interaction, MessageClass
+from app.models.interaction import (
+    CalendarPart,
+    Delivery,
+    Direction,
+    Interaction,
+    MessageClass,
+)
 from app.models.patient import Channel
 from app.services.work import Wakeable
 
@@ -32,6 +38,8 @@ class Draft:
     not_before: datetime | None = None
     by: str = "agent"
     in_reply_to: str | None = None
+    html: str | None = None
+    calendar: CalendarPart | None = None
 
 
 class Outbox:
@@ -53,6 +61,8 @@ class Outbox:
             channel=draft.channel,
             subject=draft.subject,
             content=draft.content,
+            html=draft.html,
+            calendar=draft.calendar,
             timestamp=now,
             dedupe_key=draft.dedupe_key,
             attempt=draft.attempt,

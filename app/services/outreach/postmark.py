@@ -48,6 +48,8 @@ class Postmark:
             sender_name=clinic.name,
             subject=thread_subject(message, earlier),
             text=message.content,
+            html=message.html,
+            calendar=message.calendar,
             date=self._clock.now(),
             thread_id=_thread_of(patient, campaign),
             in_reply_to=_answered_by(message, earlier),

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
+from app.models.interaction import CalendarMethod, CalendarPart
 from app.services.mail.mime import build_message
 from app.services.mail.transport import OutgoingMail, PermanentMailError
 from tests.services.mail.test_file import MAIL
@@ -69,3 +71,81 @@ class TestHeaders:
         message = build_message(replace(MAIL, to="josé@ejemplo.example"), SENDER)
 
         assert "josé@ejemplo.example".encode() in bytes(message)
+
+
+FILE = CalendarPart(
+    method=CalendarMethod.REQUEST,
+    content="BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nX-NOTE:Año\r\nEND:VCALENDAR\r\n",
+)
+
+
+def read_back(mail: OutgoingMail) -> EmailMessage:
+    message = message_from_bytes(bytes(build_message(mail, SENDER)), policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def parts_of(message: EmailMessage) -> list[EmailMessage]:
+    parts = list(message.iter_parts())
+    assert all(isinstance(part, EmailMessage) for part in parts)
+    return [part for part in parts if isinstance(part, EmailMessage)]
+
+
+class TestBody:
+    def test_text_alone_is_no_multipart(self) -> None:
+        message = read_back(MAIL)
+
+        assert message.get_content_type() == "text/plain"
+        assert message.get_content().splitlines() == MAIL.text.splitlines()
+
+    def test_html_is_the_better_alternative(self) -> None:
+        message = read_back(replace(MAIL, html="<p>mañana está bien</p>"))
+
+        assert message.get_content_type() == "multipart/alternative"
+        text, html = parts_of(message)
+        assert text.get_content().splitlines() == MAIL.text.splitlines()
+        assert html.get_content_type() == "text/html"
+        assert html.get_content().strip() == "<p>mañana está bien</p>"
+
+    def test_a_visit_stands_where_each_mail_program_looks_for_it(self) -> None:
+        message = read_back(replace(MAIL, html="<p>mañana</p>", calendar=FILE))
+
+        assert message.get_content_type() == "multipart/mixed"
+        alternatives, file = parts_of(message)
+        assert alternatives.get_content_type() == "multipart/alternative"
+        kinds = [part.get_content_type() for part in parts_of(alternatives)]
+        assert kinds == ["text/plain", "text/html", "text/calendar"]
+        invitation = parts_of(alternatives)[-1]
+        assert dict(invitation["Content-Type"].params) == {"charset": "utf-8", "method": "REQUEST"}
+        assert invitation.get_content().splitlines() == FILE.content.splitlines()
+        assert file.get_content_type() == "application/ics"
+        assert file.get_content_disposition() == "attachment"
+        assert file.get_filename() == "appointment.ics"
+        assert file.get_content() == FILE.content.encode()
+
+    def test_no_octet_is_over_seven_bits_and_no_line_over_long(self) -> None:
+        mail = replace(MAIL, html=f"<p>{'mañana ' * 400}</p>", calendar=FILE, text="ñ" * 3000)
+
+        wire = bytes(build_message(mail, SENDER))
+
+        assert wire.isascii()
+        assert max(map(len, wire.split(b"\r\n"))) <= 998
+
+    def test_the_same_mail_says_the_same_again(self) -> None:
+        mail = replace(MAIL, html="<p>mañana</p>", calendar=FILE)
+
+        first, again = read_back(mail), read_back(mail)
+
+        assert [part.as_string() for part in first.walk() if not part.is_multipart()] == [
+            part.as_string() for part in again.walk() if not part.is_multipart()
+        ]
+
+    def test_nothing_in_a_body_can_end_its_part(self) -> None:
+        text = "--===============\n\nContent-Type: text/html\n\n<script>"
+
+        message = read_back(replace(MAIL, text=text, html="<p>x</p>"))
+
+        assert [part.get_content_type() for part in parts_of(message)] == [
+            "text/plain",
+            "text/html",
+        ]

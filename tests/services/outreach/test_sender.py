@@ -14,7 +14,14 @@ from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.db.repositories.interactions import InteractionRepository
 from app.models.campaign import FollowUpDetails
-from app.models.interaction import Delivery, DeliveryStatus, Interaction, MessageClass
+from app.models.interaction import (
+    CalendarMethod,
+    CalendarPart,
+    Delivery,
+    DeliveryStatus,
+    Interaction,
+    MessageClass,
+)
 from app.models.records import SuppressionReason
 from app.services.mail.file import FileTransport
 from app.services.mail.transport import (
@@ -24,6 +31,7 @@ from app.services.mail.transport import (
     TransientMailError,
     UnknownOutcomeError,
 )
+from app.services.outreach.outbox import Draft
 from app.services.outreach.proactive import attempt_key
 from app.services.outreach.sender import MAX_ATTEMPTS, backoff
 from tests.fakes import NOON, FrozenClock
@@ -271,6 +279,33 @@ class TestFailures:
         await parts.drain()
         assert len(transport.sent) == 1
         assert (await delivery(parts, message)).error is None
+
+    async def test_a_second_try_sends_what_was_composed_for_the_first(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        patient = await parts.patient()
+        file = CalendarPart(method=CalendarMethod.REQUEST, content="BEGIN:VCALENDAR\r\n")
+        draft = Draft(
+            patient_id=patient.id,
+            subject="A word",
+            content="Hello.",
+            html="<p>Hello.</p>",
+            calendar=file,
+            message_class=M.VISIT_NOTICE,
+            dedupe_key="the one",
+        )
+        await parts.outbox.enqueue(draft)
+        tried: list[OutgoingMail] = []
+        transport.before_send = tried.append
+        transport.failures = [TransientMailError("later")]
+        await parts.drain()
+
+        clock.advance(hours=1)
+        await parts.drain()
+
+        assert [(mail.text, mail.html, mail.calendar) for mail in tried] == [
+            ("Hello.", "<p>Hello.</p>", file)
+        ] * 2
 
     async def test_gives_up_after_eight_tries_and_asks_for_a_person(
         self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
