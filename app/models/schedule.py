@@ -5,7 +5,9 @@ an opening time stays the same across daylight-saving changes, a stored instant 
 them fall on the 5-minute raster that claims use (see `app.services.scheduling.claims`).
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from functools import cache
@@ -170,39 +172,111 @@ GridMinutes = Annotated[int, AfterValidator(_whole_grid), Field(examples=[15])]
 """Distance of two start times; divides an hour, so that every hour has the same ones."""
 
 
+class HoursPeriod(StoredModel):
+    """Local days on which other hours hold than the weekly ones: summer, a training week, a change.
+
+    A weekday that its `working_hours` leave out is closed while it lasts.
+    """
+
+    effective_from: LocalDate
+    effective_until: LocalDate | None = None
+    """Its last day, inclusive; unset means for good."""
+    working_hours: WorkingHours = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _require_order(self.effective_from, self.effective_until)
+        return self
+
+    def holds_on(self, iso_day: str) -> bool:
+        """Whether the day lies in it."""
+        return self.effective_from <= iso_day <= (self.effective_until or iso_day)
+
+
+def _require_order(first: str | None, last: str | None) -> None:
+    if first is not None and last is not None and last < first:
+        message = "effective_until is before effective_from."
+        raise ValueError(message)
+
+
+def _one_at_a_time(periods: list[HoursPeriod]) -> list[HoursPeriod]:
+    ordered = sorted(periods, key=lambda one: one.effective_from)
+    for one, after in pairwise(ordered):
+        if one.effective_until is None or after.effective_from <= one.effective_until:
+            message = f"The hours from {one.effective_from} and {after.effective_from} overlap."
+            raise ValueError(message)
+    return ordered
+
+
+HoursPeriods = Annotated[
+    list[HoursPeriod],
+    Field(
+        max_length=50,
+        examples=[
+            [
+                {
+                    "effective_from": "2026-07-01",
+                    "effective_until": "2026-08-31",
+                    "working_hours": {"MON": [["08:00", "13:00"]]},
+                }
+            ]
+        ],
+    ),
+    AfterValidator(_one_at_a_time),
+]
+"""Stored by their first day; no day lies in two."""
+
+ServiceDurations = Annotated[
+    dict[ServiceSlug, DurationMinutes],
+    Field(max_length=200, examples=[{"teeth_whitening": 75}]),
+]
+"""How long this provider takes for a service, in minutes, where not as long as others do."""
+
+
 class Provider(Document):
     """A dentist or hygienist: which services they perform and when they work."""
 
     name: Name
     service_ids: list[ServiceSlug] = Field(default_factory=list)
+    service_durations: ServiceDurations = Field(default_factory=dict)
     working_hours: WorkingHours = Field(default_factory=dict)
+    hours_periods: HoursPeriods = Field(default_factory=list)
     active: bool = True
     effective_from: LocalDate | None = None
-    """First local day the hours hold; unset means always."""
+    """First local day the provider works, in whatever hours; unset means always."""
     effective_until: LocalDate | None = None
-    """Last local day the hours hold, inclusive."""
+    """Last local day the provider works, inclusive."""
 
     @model_validator(mode="after")
     def _effective_in_order(self) -> Self:
-        first, last = self.effective_from, self.effective_until
-        if first is not None and last is not None and last < first:
-            message = "effective_until is before effective_from."
-            raise ValueError(message)
+        _require_order(self.effective_from, self.effective_until)
         return self
 
     def performs(self, service_id: str) -> bool:
         """Whether this provider can be booked for the service at all."""
         return self.active and service_id in self.service_ids
 
+    def minutes_for(self, service: "Service") -> int:
+        """How long a visit for the service lasts with this provider."""
+        return self.service_durations.get(service.service_id, service.duration_minutes)
+
     def works_on(self, day: date) -> bool:
-        """Whether `day` lies in the span for which the hours hold (time off aside)."""
+        """Whether `day` lies in the span in which they work here (time off aside)."""
         iso = day.isoformat()
         return (self.effective_from or iso) <= iso <= (self.effective_until or iso)
+
+    def hours_on(self, day: date) -> Mapping[Weekday, list[tuple[str, str]]]:
+        """The weekly hours in force that day: a period's, else the usual ones."""
+        iso = day.isoformat()
+        begun = bisect_right(self.hours_periods, iso, key=lambda one: one.effective_from)
+        if begun and self.hours_periods[begun - 1].holds_on(iso):
+            return self.hours_periods[begun - 1].working_hours
+        return self.working_hours
 
     def intervals_on(self, day: date) -> Iterator[tuple[int, int]]:
         """Working intervals of that local day in minutes after 00:00."""
         if self.works_on(day):
-            intervals = self.working_hours.get(Weekday.of(day), ())
+            intervals = self.hours_on(day).get(Weekday.of(day), ())
             yield from ((minute_of_day(start), minute_of_day(end)) for start, end in intervals)
 
 
@@ -314,3 +388,14 @@ class Clinic(Document):
     def zone(self) -> ZoneInfo:
         """The clinic's time zone."""
         return ZoneInfo(self.timezone)
+
+    def closed_days(self, days: Iterable[date]) -> list[date]:
+        """Which of these local days are holidays."""
+        by_date: defaultdict[str, list[Holiday]] = defaultdict(list)
+        for holiday in self.holidays:
+            by_date[holiday.day[5:]].append(holiday)
+        return [
+            day
+            for day in days
+            if any(one.falls_on(day) for one in by_date.get(day.isoformat()[5:], ()))
+        ]

@@ -23,6 +23,7 @@ from app.models.schedule import (
 
 HOURS: TypeAdapter[Any] = TypeAdapter(WorkingHours)
 MONDAY = date(2026, 11, 23)
+AWARE: CodecOptions[Mapping[str, Any]] = CodecOptions(tz_aware=True)
 
 
 def provider(**fields: object) -> Provider:
@@ -106,8 +107,7 @@ class TestProvider:
     def test_survives_the_database(self) -> None:
         stored = provider(working_hours={"MON": [["09:00", "12:00"]]}, effective_from="2026-01-01")
 
-        aware: CodecOptions[Mapping[str, Any]] = CodecOptions(tz_aware=True)
-        read = Provider.from_stored(bson.decode(bson.encode(stored.to_stored()), aware))
+        read = Provider.from_stored(bson.decode(bson.encode(stored.to_stored()), AWARE))
 
         assert read.working_hours == {Weekday.MON: [("09:00", "12:00")]}
         assert read == stored
@@ -141,6 +141,100 @@ class TestProvider:
         assert provider().performs("check_up")
         assert not provider().performs("implant")
         assert not provider(active=False).performs("check_up")
+
+
+class TestHoursPeriods:
+    SUMMER: Mapping[str, Any] = {
+        "effective_from": "2026-07-01",
+        "effective_until": "2026-08-31",
+        "working_hours": {"MON": [["08:00", "13:00"]]},
+    }
+
+    def test_replace_the_weekly_hours_on_their_days_both_ends_included(self) -> None:
+        one = provider(
+            working_hours={"MON": [["09:00", "12:00"]], "WED": [["09:00", "12:00"]]},
+            hours_periods=[self.SUMMER],
+        )
+
+        assert list(one.intervals_on(date(2026, 6, 29))) == [(540, 720)]
+        assert list(one.intervals_on(date(2026, 7, 1))) == []
+        assert list(one.intervals_on(date(2026, 7, 6))) == [(480, 780)]
+        assert list(one.intervals_on(date(2026, 8, 31))) == [(480, 780)]
+        assert list(one.intervals_on(date(2026, 9, 2))) == [(540, 720)]
+
+    def test_one_without_an_end_holds_for_good(self) -> None:
+        period = {"effective_from": "2027-01-01", "working_hours": {"MON": [["10:00", "11:00"]]}}
+        one = provider(working_hours={"MON": [["09:00", "12:00"]]}, hours_periods=[period])
+
+        assert list(one.intervals_on(date(2026, 12, 28))) == [(540, 720)]
+        assert list(one.intervals_on(date(2040, 1, 2))) == [(600, 660)]
+
+    def test_do_not_make_somebody_work_before_their_first_day_or_after_their_last(self) -> None:
+        one = provider(
+            hours_periods=[self.SUMMER], effective_from="2026-07-13", effective_until="2026-08-17"
+        )
+
+        mondays = [date(2026, 7, 6), date(2026, 7, 13), date(2026, 8, 17), date(2026, 8, 24)]
+        assert [bool(list(one.intervals_on(day))) for day in mondays] == [False, True, True, False]
+
+    def test_are_kept_in_order_and_survive_the_database(self) -> None:
+        later = {"effective_from": "2026-09-01"}
+        one = provider(hours_periods=[later, self.SUMMER])
+
+        assert [period.effective_from for period in one.hours_periods] == [
+            "2026-07-01",
+            "2026-09-01",
+        ]
+        read = Provider.from_stored(bson.decode(bson.encode(one.to_stored()), AWARE))
+        assert read.hours_periods == one.hours_periods
+
+    @pytest.mark.parametrize(
+        ("other", "sentence"),
+        [
+            ({"effective_from": "2026-08-31"}, "from 2026-07-01 and 2026-08-31 overlap"),
+            ({"effective_from": "2026-01-01"}, "from 2026-01-01 and 2026-07-01 overlap"),
+            ({"effective_from": "2026-07-01", "effective_until": "2026-07-01"}, "overlap"),
+            ({"effective_from": "2027-01-02", "effective_until": "2027-01-01"}, "is before"),
+            ({"effective_from": "2026-02-30"}, "day is out of range"),
+            ({"effective_until": "2026-02-01"}, "required"),
+            ({"effective_from": "2027-01-01", "colour": "blue"}, "not permitted"),
+        ],
+    )
+    def test_refuse_with_a_reason(self, other: dict[str, object], sentence: str) -> None:
+        with pytest.raises(ValidationError, match=sentence):
+            provider(hours_periods=[self.SUMMER, other])
+
+    def test_are_fifty_at_most(self) -> None:
+        days = [
+            date(2026, 1, 1 + number % 28).replace(month=1 + number // 28) for number in range(51)
+        ]
+        periods = [{"effective_from": f"{day}", "effective_until": f"{day}"} for day in days]
+
+        assert len(provider(hours_periods=periods[:50]).hours_periods) == 50
+        with pytest.raises(ValidationError, match="at most 50"):
+            provider(hours_periods=periods)
+
+
+class TestServiceDurations:
+    def test_stand_for_the_services_own(self) -> None:
+        one = provider(service_ids=["check_up", "implant"], service_durations={"check_up": 45})
+
+        assert one.minutes_for(service()) == 45
+        assert one.minutes_for(service(service_id="implant", duration_minutes=90)) == 90
+
+    @pytest.mark.parametrize(
+        "durations",
+        [{"check_up": 31}, {"check_up": 0}, {"check_up": 485}, {"Check up": 30}],
+    )
+    def test_refuse_what_is_no_duration(self, durations: dict[str, int]) -> None:
+        with pytest.raises(ValidationError):
+            provider(service_durations=durations)
+
+    def test_are_two_hundred_at_most(self) -> None:
+        durations = {f"s{number}": 30 for number in range(201)}
+
+        with pytest.raises(ValidationError, match="at most 200"):
+            provider(service_ids=list(durations), service_durations=durations)
 
 
 class TestChair:
@@ -220,3 +314,29 @@ class TestClinic:
     def test_refuses_other_grids(self, grid: int) -> None:
         with pytest.raises(ValidationError, match="start grid"):
             clinic(slot_grid_minutes=grid)
+
+    def test_names_its_closed_days(self) -> None:
+        holidays = [
+            {"name": "Christmas", "day": "2026-12-25", "every_year": True},
+            {"name": "Move", "day": "2026-12-28"},
+            {"name": "Leap day", "day": "2024-02-29", "every_year": True},
+        ]
+        one = clinic(holidays=holidays)
+
+        asked = [
+            date(2025, 12, 25),
+            date(2026, 12, 25),
+            date(2026, 12, 26),
+            date(2026, 12, 28),
+            date(2027, 12, 25),
+            date(2027, 12, 28),
+            date(2027, 2, 28),
+            date(2028, 2, 29),
+        ]
+        assert one.closed_days(asked) == [
+            date(2026, 12, 25),
+            date(2026, 12, 28),
+            date(2027, 12, 25),
+            date(2028, 2, 29),
+        ]
+        assert clinic().closed_days(asked) == []

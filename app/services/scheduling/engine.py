@@ -8,6 +8,9 @@ Decisions:
 - Hours follow the wall clock, durations are real elapsed time. In the hour skipped in spring there
   is no start. A start in the hour repeated in autumn is not offered to patients at all: sent back
   without an offset it would be refused as ambiguous. Staff can book it as an instant.
+- A visit lasts as long as its provider takes for the service. A time is offered where one provider
+  and one chair are free for that provider's time.
+- A holiday closes the whole local day, to staff as well; buffers keep out of it as of time off.
 - Staff book at any bucket, at short notice, beyond the horizon and in the past (a visit that began
   without an entry), yet within hours and outside time off.
 """
@@ -20,9 +23,10 @@ from functools import reduce
 from heapq import nsmallest
 from operator import or_
 from typing import NamedTuple
+from zlib import crc32
 
 from app.models.base import PyObjectId
-from app.models.schedule import Chair, Provider
+from app.models.schedule import RASTER_MINUTES, Chair, Provider
 from app.services.scheduling.claims import bucket_ceil, bucket_floor, bucket_start
 from app.services.scheduling.localtime import local_day
 from app.services.scheduling.timetable import Timetable
@@ -33,7 +37,7 @@ STAFF_REACH = timedelta(days=3653)
 
 
 class Slot(NamedTuple):
-    """A start time that can be booked now, with any of its providers in any of its chairs."""
+    """A start time that can be booked now."""
 
     starts_at: datetime
     """Aware UTC."""
@@ -42,7 +46,9 @@ class Slot(NamedTuple):
     time: str
     """The clinic's wall-clock time, "HH:MM"; names `starts_at` without doubt."""
     provider_ids: tuple[PyObjectId, ...]
+    """Everyone who can be booked: a chair is free for as long as they take."""
     chair_ids: tuple[PyObjectId, ...]
+    """The chairs in which at least one of them can be booked, all of them if they take as long."""
 
 
 class Refusal(StrEnum):
@@ -54,6 +60,8 @@ class Refusal(StrEnum):
     TOO_FAR = "too_far"
     OFF_GRID = "off_grid"
     """Not one of the service's start times; for patients also a start the wall clock repeats."""
+    CLOSED = "closed"
+    """A holiday of the clinic."""
     OUTSIDE_HOURS = "outside_hours"
     TIME_OFF = "time_off"
 
@@ -63,6 +71,8 @@ class Pair(NamedTuple):
 
     provider_id: PyObjectId
     chair_id: PyObjectId
+    duration_minutes: int | None = None
+    """How long the visit lasts with this provider; unset: as long as the service does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +97,37 @@ def find_slots(timetable: Timetable, first_day: date, last_day: date, now: datet
         return []
     window = Window(timetable, first_day, last_day)
     starts = window.starts(first_day, last_day, bucket_ceil(timetable.earliest(now)))
-    if timetable.patient_id is not None:
-        starts &= window.patient_free(timetable.patient_id)
-    providers = {one.id: starts & window.provider_fits(one) for one in timetable.performers()}
-    chairs = {one.id: starts & window.chair_fits(one) for one in timetable.rooms()}
+    providers = dict.fromkeys([one.id for one in timetable.performers()], 0)
+    chairs = dict.fromkeys([one.id for one in timetable.rooms()], 0)
+    for minutes in timetable.by_length():
+        _add_fitting(window, minutes, starts, providers, chairs)
     return _slots(window, providers, chairs)
+
+
+def _add_fitting(
+    window: Window,
+    minutes: int,
+    starts: int,
+    providers: dict[PyObjectId, int],
+    chairs: dict[PyObjectId, int],
+) -> None:
+    """Enter from which starts the providers who take so long fit, and the chairs for them."""
+    timetable = window.timetable
+    starts &= window.patient_free(minutes)
+    rooms = {one.id: starts & window.chair_fits(one, minutes) for one in timetable.rooms()}
+    seated = _union(rooms.values())
+    fitting = {one.id: seated & window.provider_fits(one) for one in timetable.by_length()[minutes]}
+    attended = _union(fitting.values())
+    providers.update(fitting)
+    for room_id, mask in rooms.items():
+        chairs[room_id] |= mask & attended
 
 
 def _slots(
     window: Window, providers: Mapping[PyObjectId, int], chairs: Mapping[PyObjectId, int]
 ) -> list[Slot]:
-    """A slot for every start at which at least one provider and one chair fit."""
-    starts = _union(providers.values()) & _union(chairs.values())
+    """A slot for every start at which somebody fits."""
+    starts = _union(providers.values())
     provider_rows = [(one, window.digits(mask)) for one, mask in providers.items()]
     chair_rows = [(one, window.digits(mask)) for one, mask in chairs.items()]
     return [
@@ -136,7 +165,8 @@ def candidates_at(
     """The provider and chair pairs for one start time, best first, or why there can be none.
 
     Providers with the least booked time that day come first, so that work is shared out; chairs
-    where the visit fits most closely to others come first, so that gaps stay whole. Ties by name.
+    where the visit fits most closely to others come first, so that gaps stay whole. Equal chairs
+    come by name; equal providers in an order that is another one each day.
     """
     providers, chairs = timetable.performers(), timetable.rooms()
     if not providers or not chairs:
@@ -146,7 +176,7 @@ def candidates_at(
         return Candidates(refusal=refusal)
     day = local_day(starts_at, timetable.clinic.zone)
     window = Window(timetable, day, day)
-    refusal = _refused_time(window, providers, starts_at, staff=staff)
+    refusal = refused_time(window, providers, starts_at, staff=staff)
     if refusal is not None:
         return Candidates(refusal=refusal)
     return _rank(window, providers, chairs, starts_at)
@@ -172,7 +202,7 @@ def _refused_reach(
     return Refusal.TOO_FAR if too_far else None
 
 
-def _refused_time(
+def refused_time(
     window: Window, providers: Iterable[Provider], starts_at: datetime, *, staff: bool
 ) -> Refusal | None:
     """Why nobody could take a visit at this instant even if nothing were booked."""
@@ -180,23 +210,49 @@ def _refused_time(
     on_raster = bucket_ceil(starts_at) == bucket_floor(starts_at)
     if not on_raster or not (staff or window.grid() >> bit & 1):
         return Refusal.OFF_GRID
+    if not window.open(RASTER_MINUTES) >> bit & 1:
+        return Refusal.CLOSED
     at_work = [one for one in providers if window.within_hours(one) >> bit & 1]
     if not at_work:
         return Refusal.OUTSIDE_HOURS
-    if not any(window.present(one) >> bit & 1 for one in at_work):
-        return Refusal.TIME_OFF
-    return None
+    if any(window.attends(one) >> bit & 1 for one in at_work):
+        return None
+    is_open = any(window.open(window.timetable.minutes_with(one)) >> bit & 1 for one in at_work)
+    return Refusal.TIME_OFF if is_open else Refusal.CLOSED
 
 
 def _rank(
     window: Window, providers: list[Provider], chairs: list[Chair], starts_at: datetime
 ) -> Candidates:
-    bit = window.bit(starts_at)
-    patient_id = window.timetable.patient_id
-    if patient_id is not None and not window.patient_free(patient_id) >> bit & 1:
+    bit, lasting = window.bit(starts_at), window.timetable.minutes_with
+    there = [one for one in providers if window.attends(one) >> bit & 1]
+    lengths = {
+        minutes for minutes in map(lasting, there) if window.patient_free(minutes) >> bit & 1
+    }
+    if not lengths:
         return Candidates(patient_busy=True)
-    dentists = [one for one in providers if window.provider_fits(one) >> bit & 1]
-    rooms = [one for one in chairs if window.chair_fits(one) >> bit & 1]
-    dentists.sort(key=lambda one: (window.booked(one), one.name, one.id))
-    rooms.sort(key=lambda one: (*window.gaps(one, bit), one.name, one.id))
-    return Candidates(tuple(Pair(one.id, room.id) for one in dentists for room in rooms))
+    dentists = [
+        one for one in there if lasting(one) in lengths and window.provider_fits(one) >> bit & 1
+    ]
+    day = local_day(starts_at, window.timetable.clinic.zone)
+    dentists.sort(key=lambda one: (window.booked(one), _turn(one, day)))
+    rooms = {minutes: _rooms(window, chairs, bit, minutes) for minutes in lengths}
+    return Candidates(
+        tuple(
+            Pair(one.id, room_id, lasting(one))
+            for one in dentists
+            for room_id in rooms[lasting(one)]
+        )
+    )
+
+
+def _rooms(window: Window, chairs: list[Chair], bit: int, minutes: int) -> list[PyObjectId]:
+    """The chairs that are free for so long, the one that keeps gaps most whole first."""
+    free = [one for one in chairs if window.chair_fits(one, minutes) >> bit & 1]
+    free.sort(key=lambda one: (*window.gaps(one, bit, minutes), one.name, one.id))
+    return [one.id for one in free]
+
+
+def _turn(provider: Provider, day: date) -> tuple[int, PyObjectId]:
+    """Where equal providers come that day: by lot, the same one whoever draws it."""
+    return crc32(f"{day}{provider.id}".encode()), provider.id

@@ -56,6 +56,7 @@ _PATIENT_SENTENCES = {
     Refusal.TOO_SOON: "{when} is too soon: visits are booked at least {lead} ahead.",
     Refusal.TOO_FAR: "{when} is too far ahead: visits are booked up to {horizon} days ahead.",
     Refusal.OFF_GRID: "{when} is not a start time: visits start every {grid} minutes.",
+    Refusal.CLOSED: "The practice is closed that day: {when}.",
     Refusal.OUTSIDE_HOURS: "{when} is outside working hours.",
     Refusal.TIME_OFF: "Nobody is at the practice for this service on {when}.",
 }

@@ -11,13 +11,23 @@ from app.services.scheduling.localtime import local_day
 
 
 @dataclass(frozen=True, slots=True)
+class Length:
+    """How long a visit takes where that is not its provider's time for the service."""
+
+    minutes: int
+    only_with: PyObjectId | None = None
+    """The provider with whom it does; unset means with whomever."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timetable:
     """All that decides when a service can be had. Holds for every question about that service.
 
     Providers and chairs may be all of the clinic's, or only those asked for: who does not perform
     or serve the service is left out here. `busy` is what `busy_from_claims` answers; to move a
     visit, leave its own claims out of it. With a `patient_id`, times at which that patient has
-    another visit are not free either. For a longer visit pass a service with that duration.
+    another visit are not free either. A visit lasts as long as its provider takes for the service,
+    unless `length` says otherwise.
     """
 
     clinic: Clinic
@@ -27,10 +37,24 @@ class Timetable:
     time_off: Sequence[TimeOff]
     busy: Mapping[str, Sequence[BucketSpan]]
     patient_id: PyObjectId | None = None
+    length: Length | None = None
+
+    def minutes_with(self, provider: Provider) -> int:
+        """How long the visit lasts with this provider."""
+        if self.length is not None and self.length.only_with in {None, provider.id}:
+            return self.length.minutes
+        return provider.minutes_for(self.service)
 
     def performers(self) -> list[Provider]:
         """The providers who can be booked for the service."""
         return [one for one in self.providers if one.performs(self.service.service_id)]
+
+    def by_length(self) -> dict[int, list[Provider]]:
+        """The same, by how many minutes the visit lasts with them."""
+        groups: dict[int, list[Provider]] = {}
+        for one in self.performers():
+            groups.setdefault(self.minutes_with(one), []).append(one)
+        return groups
 
     def rooms(self) -> list[Chair]:
         """The chairs in which the service can be done."""

@@ -6,11 +6,10 @@ month at once. The zone is asked once a day; after that the wall clock is bucket
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from app.models.base import PyObjectId
 from app.models.schedule import RASTER_MINUTES, Chair, Provider
 from app.services.scheduling.claims import (
     BUCKET_SECONDS,
@@ -24,6 +23,7 @@ from app.services.scheduling.localtime import offset_spans
 from app.services.scheduling.timetable import Timetable
 
 _DAY_BUCKETS = 24 * 60 // RASTER_MINUTES
+_ONE_DAY = timedelta(days=1)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _LABELS = tuple(
     f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(0, 24 * 60, RASTER_MINUTES)
@@ -51,20 +51,18 @@ class Window:
     """
 
     def __init__(self, timetable: Timetable, first_day: date, last_day: date) -> None:
-        service = timetable.service
         self.timetable = timetable
-        self._visit = -(-service.duration_minutes // RASTER_MINUTES)
-        self._before = -(-service.buffer_before_minutes // RASTER_MINUTES)
-        lasting = service.duration_minutes + service.buffer_after_minutes
-        self._after = -(-lasting // RASTER_MINUTES)
+        self._before = _buckets(timetable.service.buffer_before_minutes)
         self._days = [
             date.fromordinal(ordinal)
             for ordinal in range(first_day.toordinal(), last_day.toordinal() + 2)
         ]
         self.base = _wall_start(first_day) - _DAY_BUCKETS - self._before
-        self.size = _wall_start(last_day) + 3 * _DAY_BUCKETS + self._after - self.base
+        longest = self._after(max(timetable.by_length(), default=0))
+        self.size = _wall_start(last_day) + 3 * _DAY_BUCKETS + longest - self.base
         self._full = (1 << self.size) - 1
         self._stretches = self._cut(timetable.clinic.zone)
+        self._closed = self._holidays()
 
     def _cut(self, zone: ZoneInfo) -> list[_Stretch]:
         start = self.base * BUCKET_SECONDS
@@ -90,6 +88,10 @@ class Window:
             if low < high:
                 yield low, high
 
+    def _after(self, minutes: int) -> int:
+        """Buckets from the start of a visit that lasts so long to the end of its buffer."""
+        return _buckets(minutes + self.timetable.service.buffer_after_minutes)
+
     def _busy(self, resource: str) -> int:
         return self._mask(self.timetable.busy.get(resource, ()), self.base)
 
@@ -105,6 +107,15 @@ class Window:
                 digits[low:high] = b"1" * (high - low)
         return _from_digits(digits)
 
+    def _holidays(self) -> int:
+        """Whole local days; the one before the first matters for what is prepared at midnight."""
+        days = [self._days[0] - _ONE_DAY, *self._days]
+        return self._mask(
+            bits
+            for day in self.timetable.clinic.closed_days(days)
+            for bits in self._bits(_wall_start(day), _wall_start(day) + _DAY_BUCKETS)
+        )
+
     def _hours(self, provider: Provider) -> int:
         return self._mask(
             bits
@@ -117,30 +128,41 @@ class Window:
 
     def within_hours(self, provider: Provider) -> int:
         """Starts from which the visit lies within the provider's hours."""
-        return _starts_of_runs(self._hours(provider), self._visit)
+        minutes = self.timetable.minutes_with(provider)
+        return _starts_of_runs(self._hours(provider), _buckets(minutes))
 
-    def _clear_of(self, taken: int) -> int:
+    def _clear_of(self, taken: int, minutes: int) -> int:
         """Starts from which visit and buffers touch nothing of `taken`."""
-        runs = _starts_of_runs(self._full & ~taken, self._before + self._after)
+        runs = _starts_of_runs(self._full & ~taken, self._before + self._after(minutes))
         return runs << self._before
 
-    def present(self, provider: Provider) -> int:
-        """Starts at which no time off touches visit or buffers."""
-        return self._clear_of(self._absent(provider))
+    def open(self, minutes: int) -> int:
+        """Starts at which no holiday touches visit or buffers."""
+        return self._clear_of(self._closed, minutes)
+
+    def attends(self, provider: Provider) -> int:
+        """Starts at which the provider works and neither time off nor a holiday is touched."""
+        away = self._absent(provider) | self._closed
+        minutes = self.timetable.minutes_with(provider)
+        return self.within_hours(provider) & self._clear_of(away, minutes)
 
     def provider_fits(self, provider: Provider) -> int:
-        """Starts at which the provider works, is there and is free."""
-        taken = self._busy(provider_key(provider.id)) | self._absent(provider)
-        return self.within_hours(provider) & self._clear_of(taken)
+        """Starts at which the provider attends and is free."""
+        minutes = self.timetable.minutes_with(provider)
+        taken = self._busy(provider_key(provider.id))
+        return self.attends(provider) & self._clear_of(taken, minutes)
 
-    def chair_fits(self, chair: Chair) -> int:
-        """Starts at which the chair is free."""
-        return self._clear_of(self._busy(chair_key(chair.id)))
+    def chair_fits(self, chair: Chair, minutes: int) -> int:
+        """Starts at which the chair is free for a visit that long."""
+        return self._clear_of(self._busy(chair_key(chair.id)), minutes)
 
-    def patient_free(self, patient_id: PyObjectId) -> int:
-        """Starts at which the patient has no other visit; buffers do not concern them."""
+    def patient_free(self, minutes: int) -> int:
+        """Starts at which a known patient has no other visit; buffers do not concern them."""
+        patient_id = self.timetable.patient_id
+        if patient_id is None:
+            return self._full
         taken = self._busy(patient_key(patient_id))
-        return _starts_of_runs(self._full & ~taken, self._visit)
+        return _starts_of_runs(self._full & ~taken, _buckets(minutes))
 
     def grid(self) -> int:
         """Start times patients can name: on the grid, and shown by the wall clock only once."""
@@ -168,15 +190,19 @@ class Window:
         day = self._mask(self._bits(start, start + _DAY_BUCKETS))
         return (self._busy(provider_key(provider.id)) & day).bit_count()
 
-    def gaps(self, chair: Chair, bit: int) -> tuple[int, int]:
-        """The nearer and both idle spans next to a visit in this chair, a day at most each."""
+    def gaps(self, chair: Chair, bit: int, minutes: int) -> tuple[int, int, int]:
+        """What a visit in this chair leaves idle next to it, a day at most on each side.
+
+        How many of the two are too short for another visit like it, the shorter one, and both.
+        """
         first = bit + self.base - self._before
-        last = bit + self.base + self._after
+        last = bit + self.base + self._after(minutes)
         spans = self.timetable.busy.get(chair_key(chair.id), ())
         earlier = min((first - end for _, end in spans if end <= first), default=_DAY_BUCKETS)
         later = min((start - last for start, _ in spans if start >= last), default=_DAY_BUCKETS)
         nearer, farther = sorted((min(earlier, _DAY_BUCKETS), min(later, _DAY_BUCKETS)))
-        return nearer, nearer + farther
+        useless = sum(0 < gap < last - first for gap in (nearer, farther))
+        return useless, nearer, nearer + farther
 
     def digits(self, mask: int) -> str:
         """The mask as text, bit 0 first."""
@@ -193,6 +219,11 @@ class Window:
                 day, bucket = divmod(bit + stretch.wall - origin, _DAY_BUCKETS)
                 yield bit, days[day], _LABELS[bucket]
                 bit = digits.find("1", bit + 1, stretch.end)
+
+
+def _buckets(minutes: int) -> int:
+    """How many buckets it takes to hold so many minutes."""
+    return -(-minutes // RASTER_MINUTES)
 
 
 def _wall_start(day: date) -> int:

@@ -275,7 +275,7 @@ class TestCandidatesAt:
         one, two = Chair(name="1"), Chair(name="2")
         table = timetable(grey, hunt, chairs=[one, two], claims=visit(grey, one, local("09:00")))
 
-        assert candidates_at(table, local("09:30"), NOW) == Candidates((Pair(hunt.id, two.id),))
+        assert candidates_at(table, local("09:30"), NOW) == Candidates((Pair(hunt.id, two.id, 60),))
 
     def test_taken_is_not_a_refusal(self) -> None:
         grey, room = provider(), Chair(name="1")
@@ -306,12 +306,21 @@ class TestCandidatesAt:
 
         assert [pair.provider_id for pair in pairs] == [page.id, hunt.id, grey.id]
 
-    def test_equal_providers_come_by_name(self) -> None:
-        hunt, grey = provider(name="Hunt"), provider(name="Grey")
+    def test_of_equal_providers_each_is_first_on_some_days_the_same_however_they_are_listed(
+        self,
+    ) -> None:
+        team = [provider(name=f"Dr {name}") for name in "ABC"]
+        days = [DAY + timedelta(days=number) for number in range(90)]
 
-        pairs = candidates_at(timetable(hunt, grey), local("11:00"), NOW).pairs
+        def firsts(order: list[Provider]) -> list[object]:
+            table = timetable(*order)
+            return [
+                candidates_at(table, local("11:00", day), NOW).pairs[0].provider_id for day in days
+            ]
 
-        assert [pair.provider_id for pair in pairs] == [grey.id, hunt.id]
+        chosen = firsts(team)
+        assert chosen == firsts(team[::-1])
+        assert min(chosen.count(one.id) for one in team) > 15
 
     def test_the_chair_where_the_visit_fits_closest_comes_first(self) -> None:
         grey, other = provider(), provider(name="Hunt")
@@ -324,7 +333,7 @@ class TestCandidatesAt:
 
         pairs = candidates_at(table, local("10:00"), NOW).pairs
 
-        assert [pair.chair_id for pair in pairs] == [touching.id, near.id, empty.id]
+        assert [pair.chair_id for pair in pairs] == [touching.id, empty.id, near.id]
 
     def test_the_other_side_decides_between_chairs_that_touch(self) -> None:
         grey, other = provider(), provider(name="Hunt")
@@ -332,7 +341,7 @@ class TestCandidatesAt:
         claims = [
             *visit(other, open_ended, local("09:00"), 60),
             *visit(other, filled, local("09:00"), 60),
-            *visit(other, filled, local("11:15"), 15),
+            *visit(other, filled, local("12:00"), 15),
         ]
         table = timetable(grey, chairs=[open_ended, filled], claims=claims)
 
@@ -352,6 +361,19 @@ class TestCandidatesAt:
         pairs = candidates_at(table, local("10:00"), NOW).pairs
 
         assert [pair.chair_id for pair in pairs] == [touching.id, near.id]
+
+    def test_a_gap_too_short_for_another_visit_is_worse_than_an_empty_chair(self) -> None:
+        grey, other = provider(), provider(name="Hunt")
+        rest, empty = Chair(name="a"), Chair(name="b")
+        claims = [
+            *visit(other, rest, local("09:00"), 60),
+            *visit(other, rest, local("11:15"), 15),
+        ]
+        table = timetable(grey, chairs=[rest, empty], claims=claims)
+
+        pairs = candidates_at(table, local("10:00"), NOW).pairs
+
+        assert [pair.chair_id for pair in pairs] == [empty.id, rest.id]
 
     @pytest.mark.parametrize("days", [-2, 2])
     def test_visits_more_than_a_day_away_do_not_matter_for_the_chair(self, days: int) -> None:

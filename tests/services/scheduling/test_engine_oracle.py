@@ -190,7 +190,10 @@ class TestAgainstTheOracle:
         starts = [start for start in oracle.on_the_day() if start.minute % 5 == 0]
 
         booked = {
-            start: set(candidates_at(case.table, start, case.now, staff=staff).pairs)
+            start: {
+                (pair.provider_id, pair.chair_id)
+                for pair in candidates_at(case.table, start, case.now, staff=staff).pairs
+            }
             for start in starts
         }
 
