@@ -34,6 +34,7 @@ from app.services.recovery import RecoveryStarter
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.booking import BookingService
+from app.services.scheduling.day_view import DayViews
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
@@ -55,6 +56,7 @@ class Scheduling:
     booking: BookingService
     self_service: VisitSelfService
     settings: ScheduleSettings
+    days: DayViews
     unsettled: UnsettledVisits
 
     @classmethod
@@ -91,6 +93,7 @@ class Scheduling:
             appointments=appointments,
             self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
             settings=ScheduleSettings(repositories, clinic, clock),
+            days=DayViews(repositories, clinic, clock),
             unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
             booking=BookingService(
                 repositories=repositories,

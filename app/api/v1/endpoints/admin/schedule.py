@@ -1,0 +1,30 @@
+"""The book by the day."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.api.deps import DayViewsDep, ReadAccess
+from app.schemas.day import DaySchedule
+
+router = APIRouter(prefix="/schedule", tags=["appointments"])
+
+
+@router.get("", summary="A day by provider and chair", operation_id="get_day_schedule")
+async def get_day_schedule(
+    _user: ReadAccess,
+    days: DayViewsDep,
+    day: Annotated[
+        date | None,
+        Query(
+            alias="date",
+            description="A clinic-local day; without one, today.",
+            examples=["2026-08-20"],
+        ),
+    ] = None,
+) -> DaySchedule:
+    """Hours, absences, visits and free gaps of each provider, the visits in each chair, and
+    whether and why the practice is closed. Visits that reach over midnight are in both days.
+    """
+    return await days.of(day)
