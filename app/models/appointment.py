@@ -78,6 +78,15 @@ class AppointmentEvent(StoredModel):
         return self.status_before is None or self.status_before in LIVE_STATUSES
 
 
+class ReminderPlan(StoredModel):
+    """How far the reminders of a visit have come; what left before is in the outbox."""
+
+    rules: str
+    """The zone and the reminder times it was made by: under others it is made anew."""
+    next_at: UtcDatetime | None = None
+    """When the next one leaves; without it none is left."""
+
+
 class Appointment(Document):
     """A stored visit. `appointment_date` is the instant it starts."""
 
@@ -100,3 +109,6 @@ class Appointment(Document):
     pending_event: AppointmentEvent | None = None
     completed_at: UtcDatetime | None = None
     asked_about_at: UtcDatetime | None = None
+    start_set_at: UtcDatetime | None = None
+    """When it was moved to its present start; unset where it was booked there."""
+    reminder_plan: ReminderPlan | None = None

@@ -59,6 +59,7 @@ class Services:
                 effects=scheduling.effects,
                 unsettled=scheduling.unsettled,
                 alerts=outreach.alerts,
+                reminders=scheduling.reminders,
                 clock=clock,
             ),
             bootstrap=Bootstrap(

@@ -38,6 +38,7 @@ from app.services.scheduling.day_view import DayViews
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
+from app.services.scheduling.reminders import VisitReminders
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
@@ -58,6 +59,7 @@ class Scheduling:
     settings: ScheduleSettings
     days: DayViews
     unsettled: UnsettledVisits
+    reminders: VisitReminders
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
@@ -95,6 +97,14 @@ class Scheduling:
             settings=ScheduleSettings(repositories, clinic, clock),
             days=DayViews(repositories, clinic, clock),
             unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
+            reminders=VisitReminders(
+                repositories=repositories,
+                clinic=clinic,
+                composer=base.composer,
+                links=base.links,
+                outbox=base.outbox,
+                clock=clock,
+            ),
             booking=BookingService(
                 repositories=repositories,
                 clinic=clinic,

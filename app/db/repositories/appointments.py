@@ -12,6 +12,7 @@ from app.models.appointment import (
     AppointmentEvent,
     AppointmentEventKind,
     AppointmentStatus,
+    ReminderPlan,
 )
 from app.models.base import PyObjectId
 
@@ -127,14 +128,19 @@ class AppointmentRepository(DocumentRepository[Appointment]):
     ) -> bool:
         """One write: the change, its claims and the event whose effects are still to be done.
 
-        Without an event nobody outside the book needs to know. Guarded by the status and the
-        sequence it was read in. Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved
-        claims collide.
+        Without an event nobody outside the book needs to know. A visit that starts at another time
+        has its reminders planned anew. Guarded by the status and the sequence it was read in.
+        Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved claims collide.
         """
         pending = {"pending_event": event.to_stored()} if event else {}
         update: dict[str, Any] = {"$set": {**fields, **pending}, "$inc": {"sequence": 1}}
-        if frees_time:
-            update["$unset"] = {"claims": ""}
+        unset = {"claims": ""} if frees_time else {}
+        start = appointment.appointment_date
+        if fields.get("appointment_date", start) != start:
+            update["$set"]["start_set_at"] = self._clock.now()
+            unset["reminder_plan"] = ""
+        if unset:
+            update["$unset"] = unset
         guard = {
             "_id": appointment.id,
             "status": appointment.status,
@@ -190,6 +196,27 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         """Visits whose change has not reached everything it should, oldest first."""
         query = {"pending_event": {"$exists": True}, "pending_event.at": {"$lt": before}}
         return await self._find(query, sort=[("pending_event.at", 1)], limit=limit)
+
+    async def to_remind(
+        self, now: datetime, before: datetime, rules: str, limit: int
+    ) -> list[Appointment]:
+        """Live visits in (now, before) with a reminder due, or planned by other `rules` or not at
+        all; the nearest first.
+        """
+        query = {
+            "status": {"$in": sorted(LIVE_STATUSES)},
+            "appointment_date": {"$gt": now, "$lt": before},
+            "$or": [
+                {"reminder_plan.rules": {"$ne": rules}},
+                {"reminder_plan.next_at": {"$lte": now}},
+            ],
+        }
+        return await self._find_readable(query, sort=[("appointment_date", 1)], limit=limit)
+
+    async def set_reminder_plan(self, appointment: Appointment, plan: ReminderPlan) -> bool:
+        """Note how far the reminders have come, unless the visit was moved meanwhile."""
+        guard = {"_id": appointment.id, "appointment_date": appointment.appointment_date}
+        return await self._update(guard, {"$set": {"reminder_plan": plan.to_stored()}})
 
     async def unsettled(self, before: datetime, limit: int) -> list[Appointment]:
         """Visits from before `before` that are still marked as ahead, and nobody asked about."""

@@ -12,6 +12,9 @@ from app.services.clinic import ClinicService
 from app.services.mail.transport import OutgoingMail
 from app.services.outreach.links import Links
 
+PATIENT_THREAD = "p-"
+"""Begins the thread of letters to a patient that belong to no campaign; their id follows."""
+
 _REPLY_PREFIX = re.compile(r"^(?:re|aw|sv|rv|fwd?)\s*:\s*", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<[^<>\s]+@[^<>\s]+>")
 
@@ -84,7 +87,7 @@ def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:
 
 def _thread_of(patient: Patient, campaign: Campaign | None) -> str:
     if campaign is None:
-        return f"p-{patient.id}"
+        return f"{PATIENT_THREAD}{patient.id}"
     return campaign.channel.thread_id or f"t-{campaign.id}"
 
 

@@ -296,7 +296,7 @@ class AppointmentEffects:
     async def _remove(self, appointment: Appointment, event: AppointmentEvent) -> None:
         """Keep what it was, then remove it. The entry's id is the visit's: it is written once."""
         what_it_was = {**appointment.to_stored(), "status": event.status_before}
-        for machinery in ("_id", "claims", "pending_event"):
+        for machinery in ("_id", "claims", "pending_event", "reminder_plan"):
             what_it_was.pop(machinery, None)
         entry = AuditEntry(
             id=appointment.id,
