@@ -140,4 +140,6 @@ async def running_services(
             await ensure_indexes(services.database)
             yield services
         finally:
+            if services.base.gmail is not None:
+                await services.base.gmail.client.close()
             services.close()

@@ -34,7 +34,6 @@ from app.services.recovery import RecoveryStarter
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.booking import BookingService
-from app.services.scheduling.day_view import DayViews
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
@@ -57,7 +56,6 @@ class Scheduling:
     booking: BookingService
     self_service: VisitSelfService
     settings: ScheduleSettings
-    days: DayViews
     unsettled: UnsettledVisits
     reminders: VisitReminders
 
@@ -95,7 +93,6 @@ class Scheduling:
             appointments=appointments,
             self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
             settings=ScheduleSettings(repositories, clinic, clock),
-            days=DayViews(repositories, clinic, clock),
             unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
             reminders=VisitReminders(
                 repositories=repositories,
@@ -133,10 +130,10 @@ class Outreach:
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
-        """On top of the foundation. Raises `MailConfigurationError`."""
+        """On top of the foundation."""
         repositories, clinic = base.repositories, base.clinic
         settings, clock = base.settings, base.clock
-        transport = build_transport(settings)
+        transport = build_transport(settings, base.gmail)
         proactive = ProactivePath(
             repositories=repositories,
             lifecycle=base.lifecycle,

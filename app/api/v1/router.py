@@ -15,7 +15,6 @@ from app.api.v1.endpoints.admin import (
     knowledge,
     patients,
     providers,
-    schedule,
     services,
     sweeps,
     time_off,
@@ -23,7 +22,6 @@ from app.api.v1.endpoints.admin import (
 
 admin = APIRouter(prefix="/admin")
 admin.include_router(appointments.router)
-admin.include_router(schedule.router)
 admin.include_router(providers.router)
 admin.include_router(chairs.router)
 admin.include_router(services.router)

@@ -10,7 +10,6 @@ from app.models.appointment import (
     LIVE_STATUSES,
     Appointment,
     AppointmentEvent,
-    AppointmentEventKind,
     AppointmentStatus,
     ReminderPlan,
 )
@@ -72,19 +71,6 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             query["_id"] = {"$ne": except_for}
         found = await self._collection.find(query, {"claims": 1, "_id": 0}).to_list(None)
         return [claim for row in found for claim in row["claims"]]
-
-    async def starting_between(self, since: datetime, before: datetime) -> list[Appointment]:
-        """Every visit that starts in [since, before), in any status, by start; without its claims.
-
-        Those that are being deleted are left out.
-        """
-        query = {
-            "appointment_date": {"$gte": since, "$lt": before},
-            "pending_event.kind": {"$ne": AppointmentEventKind.DELETED},
-        }
-        sort = [("appointment_date", 1), ("_id", 1)]
-        cursor = self._collection.find(query, {"claims": 0}, sort=sort)
-        return [self.model.from_stored(one) for one in await cursor.to_list(None)]
 
     async def holding_any(self, claims: Sequence[str]) -> list[Appointment]:
         """The visits that hold any of these claims: who is in the way."""

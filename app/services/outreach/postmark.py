@@ -1,6 +1,7 @@
 """From a message in the outbox to a mail: whom it is for, and which thread it belongs to."""
 
 import re
+from datetime import datetime
 
 from app.core.clock import Clock
 from app.core.config import Settings
@@ -59,6 +60,7 @@ class Postmark:
             references=_references(message, earlier),
             is_automatic=_class_of(message) is not MessageClass.STAFF,
             unsubscribe_url=self._unsubscribe_url(message, patient),
+            tried_since=_tried_since(message),
         )
 
     async def subject(self, message: Interaction) -> str:
@@ -83,6 +85,12 @@ def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:
     if not earlier:
         return message.subject or ""
     return f"Re: {_REPLY_PREFIX.sub('', earlier[0].subject or '')}"
+
+
+def _tried_since(message: Interaction) -> datetime | None:
+    """Since when it may have left: a claim before this one may have been a try."""
+    was_claimed = message.delivery is not None and message.delivery.term > 0
+    return message.timestamp if was_claimed else None
 
 
 def _thread_of(patient: Patient, campaign: Campaign | None) -> str:

@@ -54,7 +54,7 @@ class RecordingTransport:
         self.sent.append(mail)
         return SentMail(f"<{mail.key}@example.com>", mail.thread_id)
 
-    async def look_up(self, key: str) -> SentMail | None:
+    async def look_up(self, key: str, since: datetime) -> SentMail | None:
         """See `Transport`."""
         if self.look_up_failure:
             raise self.look_up_failure
