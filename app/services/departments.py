@@ -42,6 +42,7 @@ from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
 from app.services.scheduling.unsettled import UnsettledVisits
+from app.services.scheduling.visit_calendar import VisitCalendar
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Scheduling:
         availability = AvailabilityService(reader, clinic, clock)
         placement = Placement(repositories, reader, availability, clock)
         newcomers = Newcomers(repositories, directory)
+        calendar = VisitCalendar(repositories, clinic, base.links, base.settings.mail_from)
         effects = AppointmentEffects(
             repositories=repositories,
             lifecycle=base.lifecycle,
@@ -75,6 +77,7 @@ class Scheduling:
             newcomers=newcomers,
             composer=base.composer,
             links=base.links,
+            calendar=calendar,
             outbox=base.outbox,
             clock=clock,
         )
@@ -91,7 +94,14 @@ class Scheduling:
             availability=availability,
             effects=effects,
             appointments=appointments,
-            self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
+            self_service=VisitSelfService(
+                repositories=repositories,
+                clinic=clinic,
+                appointments=appointments,
+                calendar=calendar,
+                tokens=base.tokens,
+                clock=clock,
+            ),
             settings=ScheduleSettings(repositories, clinic, clock),
             unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
             reminders=VisitReminders(

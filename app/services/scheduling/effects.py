@@ -26,7 +26,7 @@ from app.models.campaign import (
     HandoffDetails,
 )
 from app.models.decision import Urgency
-from app.models.interaction import MessageClass
+from app.models.interaction import CalendarMethod, MessageClass
 from app.models.patient import Treatment
 from app.models.records import AuditEntry
 from app.services.campaigns import CampaignLifecycle
@@ -37,6 +37,7 @@ from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.planner import follow_up_after_reply
 from app.services.scheduling.localtime import day_bounds, local_day
 from app.services.scheduling.newcomers import Newcomers
+from app.services.scheduling.visit_calendar import VisitCalendar
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,11 @@ _LETTERS = {
     _Kind.CANCELLED: "visit_cancelled",
     _Kind.DELETED: "visit_cancelled",
 }
+_METHODS = {
+    "visit_booked": CalendarMethod.REQUEST,
+    "visit_changed": CalendarMethod.REQUEST,
+    "visit_cancelled": CalendarMethod.CANCEL,
+}
 
 
 class AppointmentEffects:
@@ -74,6 +80,7 @@ class AppointmentEffects:
         newcomers: Newcomers,
         composer: Composer,
         links: Links,
+        calendar: VisitCalendar,
         outbox: Outbox,
         clock: Clock,
     ) -> None:
@@ -84,6 +91,7 @@ class AppointmentEffects:
         self._newcomers = newcomers
         self._composer = composer
         self._links = links
+        self._calendar = calendar
         self._outbox = outbox
         self._clock = clock
         self._claims_freed_at = datetime.min.replace(tzinfo=UTC)
@@ -273,12 +281,17 @@ class AppointmentEffects:
             "visit_changed": self._composer.visit_changed,
             "visit_cancelled": self._composer.visit_cancelled,
         }[purpose]
-        letter = compose(clinic, patient, appointment, self._links.visit_page(appointment.id))
+        manage_url = self._links.visit_page(appointment.id)
+        letter = compose(clinic, patient, appointment, manage_url)
+        file = await self._calendar.for_letter(
+            appointment, patient, _METHODS[purpose], manage_url=manage_url, stamp=event.at
+        )
         await self._outbox.enqueue(
             Draft(
                 patient_id=patient.id,
                 subject=letter.subject,
                 content=letter.content,
+                calendar=file,
                 message_class=MessageClass.VISIT_NOTICE,
                 dedupe_key=f"appointment:{appointment.id}:{purpose}:{appointment.sequence}",
                 campaign_id=appointment.campaign_id,
