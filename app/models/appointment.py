@@ -69,6 +69,10 @@ class AppointmentEvent(StoredModel):
     """Where the visit stood before this change; nowhere, for a new one."""
     new_patient: Patient | None = None
     """Somebody the practice does not know yet, to be stored once their visit is certain."""
+    attempts: int = 0
+    """How often its effects failed since it was left to the reconciler."""
+    not_before: UtcDatetime | None = None
+    """When they are tried again."""
 
     @property
     def concerns_live_visit(self) -> bool:

@@ -178,10 +178,40 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         guard = {"_id": appointment.id, "sequence": appointment.sequence}
         return await self._update(guard, {"$unset": {"pending_event": ""}})
 
-    async def with_pending_event(self, before: datetime, limit: int) -> list[Appointment]:
-        """Visits whose change has not reached everything it should, oldest first."""
-        query = {"pending_event": {"$exists": True}, "pending_event.at": {"$lt": before}}
-        return await self._find(query, sort=[("pending_event.at", 1)], limit=limit)
+    async def with_pending_event(
+        self, now: datetime, *, written_before: datetime, limit: int
+    ) -> list[Appointment]:
+        """Visits whose change has not reached everything it should, oldest first.
+
+        Those that failed and are to be tried later than `now` are left out.
+        """
+        query = {
+            "pending_event": {"$exists": True},
+            "pending_event.at": {"$lt": written_before},
+            "$or": [
+                {"pending_event.not_before": {"$exists": False}},
+                {"pending_event.not_before": {"$lte": now}},
+            ],
+        }
+        return await self._find_readable(query, sort=[("pending_event.at", 1)], limit=limit)
+
+    async def put_off_event(self, appointment: Appointment, not_before: datetime) -> bool:
+        """Count a failure of the pending event's effects; one of two that failed at once counts."""
+        if appointment.pending_event is None:
+            return False
+        attempts = appointment.pending_event.attempts
+        guard = {
+            "_id": appointment.id,
+            "sequence": appointment.sequence,
+            "pending_event": {"$exists": True},
+            # An event of before this was counted has no number.
+            "pending_event.attempts": {"$in": [attempts, None]},
+        }
+        fields = {
+            "pending_event.attempts": attempts + 1,
+            "pending_event.not_before": not_before,
+        }
+        return await self._update(guard, {"$set": fields})
 
     async def to_remind(
         self, now: datetime, before: datetime, rules: str, limit: int

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from app.core.clock import Clock
 from app.core.errors import AppError
+from app.db.database import UNAVAILABLE_ERRORS
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
 from app.models.appointment import (
@@ -37,6 +38,7 @@ from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.planner import follow_up_after_reply
 from app.services.scheduling.localtime import day_bounds, local_day
 from app.services.scheduling.newcomers import Newcomers
+from app.services.scheduling.stuck import StuckVisits
 from app.services.scheduling.visit_calendar import VisitCalendar
 
 logger = logging.getLogger(__name__)
@@ -94,6 +96,7 @@ class AppointmentEffects:
         self._calendar = calendar
         self._outbox = outbox
         self._clock = clock
+        self._stuck = StuckVisits(repositories, lifecycle, clock)
         self._claims_freed_at = datetime.min.replace(tzinfo=UTC)
 
     async def apply(self, appointment: Appointment) -> None:
@@ -133,7 +136,7 @@ class AppointmentEffects:
         """Finish what a crash cut short, and drop claims on time long past; how much was done."""
         now = self._clock.now()
         waiting = await self._appointments.with_pending_event(
-            now - RECONCILE_AFTER, RECONCILE_BATCH
+            now, written_before=now - RECONCILE_AFTER, limit=RECONCILE_BATCH
         )
         done = 0
         for appointment in waiting:
@@ -156,13 +159,17 @@ class AppointmentEffects:
             if current is None or current.sequence != seen.sequence:
                 return False
             await self.apply(current)
+        except UNAVAILABLE_ERRORS:
+            raise
         except AppError as refusal:
             logger.warning(
                 "a visit that a crash cut short was refused",
                 extra={"appointment_id": str(seen.id), "problem": refusal.slug},
             )
+            await self._stuck.failed(seen)
         except Exception:
             logger.exception("effects of a visit failed", extra={"appointment_id": str(seen.id)})
+            await self._stuck.failed(seen)
             return False
         return True
 
