@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
 """How long work stored by another process can wait; our own wakes the loops at once."""
 
+WAITLIST_POLL_SECONDS = 60.0
+"""How long time that frees up without a change of a visit (time off, hours) waits to be offered."""
+
 DESCRIPTION = """
 Wins back patients who asked and never came, and those who are due again: writes to them, answers
 them, hands them to a person where it should, and books them.
@@ -50,6 +53,7 @@ TAGS = [
     {"name": "auth", "description": "Signing in."},
     {"name": "public", "description": "For patients and the booking page; no sign-in."},
     {"name": "manage", "description": "One visit, by the link in its confirmation; no sign-in."},
+    {"name": "waitlist", "description": "Waiting for a time to free up, and who waits."},
     {"name": "webhooks", "description": "Incoming messages."},
     {"name": "dashboard", "description": "The practice's figures, each with its definition."},
     {"name": "campaigns", "description": "Whom the practice tries to win back, and how it goes."},
@@ -88,6 +92,12 @@ async def background_work(services: Services) -> AsyncIterator[None]:
             services.outreach.sender.work_off,
             services.base.outbox_signal,
             poll_seconds=POLL_SECONDS,
+        ),
+        WorkerLoop(
+            "waitlist",
+            services.waiting.offers.offer_freed_time,
+            services.base.waitlist_signal,
+            poll_seconds=WAITLIST_POLL_SECONDS,
         ),
     ]
     scheduler = build_scheduler(services, services.jobs, await services.base.clinic.current())

@@ -27,6 +27,8 @@ from app.services.scheduling.booking import BookingService
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
+from app.services.scheduling.waitlist import Waitlist
+from app.services.scheduling.waitlist_answers import WaitlistAnswers
 from app.services.security import SecurityService
 
 _bearer = OAuth2PasswordBearer(
@@ -202,3 +204,17 @@ def push_intake(parts: ServicesDep) -> PushIntake:
 
 KnowledgeDep = Annotated[KnowledgeService, Depends(knowledge)]
 PushIntakeDep = Annotated[PushIntake, Depends(push_intake)]
+
+
+def waitlist(parts: ServicesDep) -> Waitlist:
+    """Who waits for a time to free up."""
+    return parts.waiting.entries
+
+
+def waitlist_answers(parts: ServicesDep) -> WaitlistAnswers:
+    """One offer of freed time, behind a link."""
+    return parts.waiting.answers
+
+
+WaitlistDep = Annotated[Waitlist, Depends(waitlist)]
+WaitlistAnswersDep = Annotated[WaitlistAnswers, Depends(waitlist_answers)]

@@ -14,6 +14,7 @@ from app.db.database import Database, within
 from app.models.campaign import ACTIVE_STATUSES, CampaignType
 from app.models.interaction import DeliveryStatus
 from app.models.records import InboundState
+from app.models.waitlist import WaitlistStatus
 
 IDEMPOTENCY_KEEP_SECONDS = 7 * 24 * 3600
 INBOUND_KEEP_SECONDS = 90 * 24 * 3600
@@ -30,6 +31,7 @@ APPOINTMENT_EXTERNAL_ID = "appointment_external_id"
 STAFF_EMAIL = "role_email"
 SERVICE_ID = "service_id"
 SUPPRESSION_ADDRESS = "suppression_address"
+WAITLIST_ONE_WAITING = "waitlist_one_waiting"
 
 
 def _index(name: str, *fields: tuple[str, int], **options: Any) -> IndexModel:  # noqa: ANN401 - pymongo's own options
@@ -85,7 +87,6 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         _index("interaction_campaign", ("campaign_id", UP), ("timestamp", UP), ("_id", UP)),
         _index("interaction_patient", ("patient_id", UP), ("timestamp", UP)),
-        _index("interaction_thread", ("thread_id", UP)),
         _index(
             "interaction_outbox",
             ("delivery.status", UP),
@@ -130,6 +131,23 @@ INDEXES: dict[str, list[IndexModel]] = {
             expireAfterSeconds=INBOUND_KEEP_SECONDS,
             partialFilterExpression={"state": InboundState.DONE.value},
         ),
+    ],
+    "waitlist": [
+        _unique_where(
+            WAITLIST_ONE_WAITING,
+            {"status": WaitlistStatus.WAITING.value},
+            ("contact", UP),
+            ("name_key", UP),
+            ("service_id", UP),
+        ),
+        _index("waitlist_queue", ("status", UP), ("created_at", UP), ("_id", UP)),
+        _index("waitlist_end", ("status", UP), ("expires_at", UP)),
+        _index(
+            "waitlist_open_offer",
+            ("open_until", UP),
+            partialFilterExpression={"open_until": {"$exists": True}},
+        ),
+        _index("waitlist_patient_day", ("patient_id", UP), ("last_offered_on", UP)),
     ],
     "knowledge": [_index("knowledge_recent", ("updated_at", DOWN))],
     "unanswered_questions": [_index("unanswered_recent", ("at", DOWN))],

@@ -21,6 +21,7 @@ class MessageClass(StrEnum):
 
     OUTREACH = "outreach"
     WAITLIST_OFFER = "waitlist_offer"
+    WAITLIST_CLOSED = "waitlist_closed"
     AGENT_ANSWER = "agent_answer"
     HANDOFF_NOTICE = "handoff_notice"
     EMERGENCY_TEXT = "emergency_text"
@@ -106,6 +107,7 @@ class Interaction(Document):
     patient_id: PyObjectId | None = None
     campaign_id: PyObjectId | None = None
     appointment_id: PyObjectId | None = None
+    waitlist_id: PyObjectId | None = None
     direction: Direction
     channel: Channel = Channel.EMAIL
     subject: str | None = None
@@ -126,5 +128,3 @@ class Interaction(Document):
     by: str | None = None
     delivery: Delivery | None = None
     in_reply_to: str | None = Field(default=None)
-    visit_starts_at: UtcDatetime | None = None
-    """The start a reminder speaks of; it must still be the visit's when the reminder leaves."""

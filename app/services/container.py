@@ -13,7 +13,7 @@ from app.db.indexes import ensure_indexes
 from app.db.repositories import Repositories
 from app.services.bootstrap import Bootstrap
 from app.services.demo.loader import DemoLoader
-from app.services.departments import Agent, Desk, Outreach, Scheduling
+from app.services.departments import Agent, Desk, Outreach, Scheduling, Waiting
 from app.services.foundation import Foundation
 from app.services.jobs import Jobs
 from app.services.metrics import Metrics
@@ -27,6 +27,7 @@ class Services:
 
     base: Foundation
     scheduling: Scheduling
+    waiting: Waiting
     outreach: Outreach
     agent: Agent
     desk: Desk
@@ -50,6 +51,7 @@ class Services:
         return cls(
             base=base,
             scheduling=scheduling,
+            waiting=Waiting.build(base, scheduling),
             outreach=outreach,
             agent=Agent.build(base, outreach),
             desk=Desk.build(base, scheduling, outreach),
@@ -59,7 +61,6 @@ class Services:
                 effects=scheduling.effects,
                 unsettled=scheduling.unsettled,
                 alerts=outreach.alerts,
-                reminders=scheduling.reminders,
                 clock=clock,
             ),
             bootstrap=Bootstrap(
@@ -140,6 +141,4 @@ async def running_services(
             await ensure_indexes(services.database)
             yield services
         finally:
-            if services.base.gmail is not None:
-                await services.base.gmail.client.close()
             services.close()

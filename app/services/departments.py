@@ -37,12 +37,15 @@ from app.services.scheduling.booking import BookingService
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
-from app.services.scheduling.reminders import VisitReminders
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
 from app.services.scheduling.unsettled import UnsettledVisits
-from app.services.scheduling.visit_calendar import VisitCalendar
+from app.services.scheduling.waitlist import Waitlist
+from app.services.scheduling.waitlist_answers import WaitlistAnswers
+from app.services.scheduling.waitlist_letters import WaitlistLetters
+from app.services.scheduling.waitlist_offers import WaitlistOffers
+from app.services.scheduling.waitlist_people import WaitingPeople
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,6 @@ class Scheduling:
     self_service: VisitSelfService
     settings: ScheduleSettings
     unsettled: UnsettledVisits
-    reminders: VisitReminders
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
@@ -69,7 +71,6 @@ class Scheduling:
         availability = AvailabilityService(reader, clinic, clock)
         placement = Placement(repositories, reader, availability, clock)
         newcomers = Newcomers(repositories, directory)
-        calendar = VisitCalendar(repositories, clinic, base.links, base.settings.mail_from)
         effects = AppointmentEffects(
             repositories=repositories,
             lifecycle=base.lifecycle,
@@ -77,8 +78,8 @@ class Scheduling:
             newcomers=newcomers,
             composer=base.composer,
             links=base.links,
-            calendar=calendar,
             outbox=base.outbox,
+            waitlist=base.waitlist_signal,
             clock=clock,
         )
         appointments = AppointmentService(
@@ -94,24 +95,9 @@ class Scheduling:
             availability=availability,
             effects=effects,
             appointments=appointments,
-            self_service=VisitSelfService(
-                repositories=repositories,
-                clinic=clinic,
-                appointments=appointments,
-                calendar=calendar,
-                tokens=base.tokens,
-                clock=clock,
-            ),
+            self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
             settings=ScheduleSettings(repositories, clinic, clock),
             unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
-            reminders=VisitReminders(
-                repositories=repositories,
-                clinic=clinic,
-                composer=base.composer,
-                links=base.links,
-                outbox=base.outbox,
-                clock=clock,
-            ),
             booking=BookingService(
                 repositories=repositories,
                 clinic=clinic,
@@ -129,6 +115,49 @@ class Scheduling:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Who waits for a time to free up."""
+
+    entries: Waitlist
+    offers: WaitlistOffers
+    answers: WaitlistAnswers
+
+    @classmethod
+    def build(cls, base: Foundation, scheduling: Scheduling) -> Self:
+        """On top of the foundation and the scheduling."""
+        repositories, clinic, clock = base.repositories, base.clinic, base.clock
+        return cls(
+            entries=Waitlist(
+                repositories=repositories,
+                clinic=clinic,
+                reader=scheduling.reader,
+                availability=scheduling.availability,
+                directory=scheduling.directory,
+                clock=clock,
+            ),
+            offers=WaitlistOffers(
+                repositories=repositories,
+                clinic=clinic,
+                reader=scheduling.reader,
+                availability=scheduling.availability,
+                people=WaitingPeople(repositories, scheduling.directory, clinic),
+                letters=WaitlistLetters(repositories, base.composer, base.links, base.outbox),
+                leases=base.leases,
+                settings=base.settings,
+                clock=clock,
+            ),
+            answers=WaitlistAnswers(
+                repositories=repositories,
+                clinic=clinic,
+                booking=scheduling.booking,
+                tokens=base.tokens,
+                offers=base.waitlist_signal,
+                clock=clock,
+            ),
+        )
+
+
+@dataclass(frozen=True)
 class Outreach:
     """Writing first, and everything that leaves."""
 
@@ -140,10 +169,10 @@ class Outreach:
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
-        """On top of the foundation."""
+        """On top of the foundation. Raises `MailConfigurationError`."""
         repositories, clinic = base.repositories, base.clinic
         settings, clock = base.settings, base.clock
-        transport = build_transport(settings, base.gmail)
+        transport = build_transport(settings)
         proactive = ProactivePath(
             repositories=repositories,
             lifecycle=base.lifecycle,

@@ -105,15 +105,29 @@ class PatientDirectory:
         `None` where the practice knows nobody on either. Raises `PatientNotFoundError` where
         several share the contact and the name does not decide; staff are told. `phone` is E.164.
         """
-        contact = normalise_email(email)
-        found = await self._patients.with_email(contact)
-        if not found and phone is not None:
-            contact = phone
-            found = await self._patients.with_phone(phone)
-        found = [one for one in found if one.status != PatientStatus.DECEASED] or found
+        found, contact = await self._on_contact(email, phone)
         if not found:
             return None
         return _the_one(found, name) or await self._undecidable(found, contact)
+
+    async def identify(
+        self, *, email: str | None, phone: str | None, name: str
+    ) -> tuple[Patient | None, bool]:
+        """Whom a contact and a name mean, as for a booking, and whether anybody has the contact.
+
+        Nobody is told where it stays unclear.
+        """
+        found, _ = await self._on_contact(email, phone)
+        return _the_one(found, name), bool(found)
+
+    async def _on_contact(self, email: str | None, phone: str | None) -> tuple[list[Patient], str]:
+        """The patients on the address, else on the number, and which of the two it was."""
+        contact = normalise_email(email) if email else ""
+        found = await self._patients.with_email(contact) if contact else []
+        if not found and phone is not None:
+            contact = phone
+            found = await self._patients.with_phone(phone)
+        return [one for one in found if one.status != PatientStatus.DECEASED] or found, contact
 
     async def _undecidable(self, found: Sequence[Patient], contact: str) -> NoReturn:
         campaigns = await self._campaigns.all_for(one.id for one in found)

@@ -33,7 +33,6 @@ def push_verifier(settings: Settings, clock: Clock) -> PushVerifier | None:
         audience=settings.pubsub_audience,
         service_account=settings.pubsub_service_account,
         clock=clock,
-        keys_url=settings.google_jwks_url,
     )
 
 

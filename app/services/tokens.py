@@ -22,12 +22,14 @@ class TokenPurpose(StrEnum):
     BOOKING = "booking"
     MANAGE_APPOINTMENT = "manage-appointment"
     UNSUBSCRIBE = "unsubscribe"
+    WAITLIST = "waitlist"
 
 
 LIFETIMES = {
     TokenPurpose.BOOKING: timedelta(days=60),
     TokenPurpose.MANAGE_APPOINTMENT: timedelta(days=400),
     TokenPurpose.UNSUBSCRIBE: timedelta(days=400),
+    TokenPurpose.WAITLIST: timedelta(days=200),
 }
 
 

@@ -47,13 +47,20 @@ PUBLIC = {
     ("GET", "/api/v1/availability/slots"),
     ("POST", "/api/v1/appointments/book"),
     ("GET", "/api/v1/appointments/manage/{token}"),
-    ("GET", "/api/v1/appointments/manage/{token}/calendar.ics"),
     ("POST", "/api/v1/appointments/manage/{token}/confirm"),
     ("POST", "/api/v1/appointments/manage/{token}/reschedule"),
     ("POST", "/api/v1/appointments/manage/{token}/cancel"),
     ("GET", "/api/v1/unsubscribe/{token}"),
     ("POST", "/api/v1/unsubscribe/{token}"),
     ("POST", "/api/v1/webhooks/gmail"),
+    ("POST", "/waitlist"),
+    ("GET", "/waitlist/{token}"),
+    ("POST", "/waitlist/{token}/accept"),
+    ("POST", "/waitlist/{token}/leave"),
+    ("POST", "/api/v1/waitlist"),
+    ("GET", "/api/v1/waitlist/offers/{token}"),
+    ("POST", "/api/v1/waitlist/offers/{token}/accept"),
+    ("POST", "/api/v1/waitlist/offers/{token}/leave"),
 }
 """Everything that answers without a sign-in. Whatever else is added must ask for one."""
 
@@ -73,6 +80,7 @@ COLLECTIONS = (
     "time_off",
     "knowledge",
     "sweeps",
+    "waitlist",
 )
 
 

@@ -21,6 +21,7 @@ from app.db.indexes import (
     PATIENT_EMAIL_NAME,
     SERVICE_ID,
     STAFF_EMAIL,
+    WAITLIST_ONE_WAITING,
     ensure_indexes,
 )
 
@@ -95,6 +96,12 @@ COLLISIONS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (APPOINTMENT_CLAIMS, "appointments", {"claims": ["p:1@1", "c:1@1"]}, {"claims": ["c:1@1"]}),
     (STAFF_EMAIL, "role", {"email": "a@x"}, {}),
     (SERVICE_ID, "services", {"service_id": "a"}, {}),
+    (
+        WAITLIST_ONE_WAITING,
+        "waitlist",
+        {"contact": "a@x", "name_key": "a", "service_id": "s", "status": "waiting"},
+        {"provider_id": 1},
+    ),
 ]
 """Two documents that must not both exist: the first, and what the second changes of it."""
 
@@ -106,6 +113,8 @@ COMPANIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("interactions", {"direction": "outgoing"}, {}),
     ("appointments", {"claims": ["p:1@1"]}, {"claims": ["p:1@2", "p:2@1"]}),
     ("appointments", {"status": "cancelled"}, {}),
+    ("waitlist", {"contact": "a@x", "status": "left"}, {"status": "waiting"}),
+    ("waitlist", {"contact": "a@x", "status": "left"}, {}),
 ]
 """Two documents that may well both exist."""
 

@@ -221,6 +221,7 @@ class BookingPages:
             summary=service.name,
             times=times,
             now=self.parts.clock.now(),
+            waits_for={"service_id": service.service_id, "booking_token": token},
         )
 
 

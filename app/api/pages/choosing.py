@@ -7,7 +7,7 @@ link, and the browser's own "back" goes one step back.
 import calendar
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from app.api.pages.rendering import Page, Way
 from app.api.pages.words import FIRST_WEEKDAY
 from app.core.errors import AppError
+from app.models.waitlist import MAX_REACH_DAYS
 from app.services.outreach.letters import DAYS, MONTHS
 from app.services.scheduling.availability import FreeTime
 from app.services.scheduling.localtime import local_day
@@ -92,6 +93,8 @@ class Choosing:
     """What the visit is for."""
     times: Times
     now: datetime
+    waits_for: Mapping[str, str] = field(default_factory=dict)
+    """What the form of an empty month sends along; without it such a month has no form."""
 
     async def step(self, query: Mapping[str, str], notice: str = "") -> Response | FreeTime:
         """The chosen time, if it is free, or the page on which to choose further."""
@@ -152,8 +155,20 @@ class Choosing:
             is_empty=not free,
             earlier=self._neighbour(first - timedelta(days=1)),
             later=self._neighbour(first + timedelta(days=31)),
+            wait=self._wait(first) if not free else None,
             notice=notice,
         )
+
+    def _wait(self, month: date) -> Mapping[str, object] | None:
+        """The form with which somebody waits for a time in an empty month."""
+        since = max(month, self._first)
+        until = min(month.replace(day=_length(month)), self._last)
+        furthest = self._first + timedelta(days=MAX_REACH_DAYS)
+        if not self.waits_for or since > min(until, furthest):
+            return None
+        days = {"from": since.isoformat(), "to": min(until, furthest).isoformat()}
+        action = self.page.way("waitlist").to()
+        return {"action": action, "hidden": {**self.waits_for, **days}}
 
     async def _month_to_show(self, asked: date | None) -> tuple[date, Sequence[FreeTime]]:
         """The month asked for, moved into reach; without one the first that has a free time."""

@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from app.api.pages import book, visit
+from app.api.pages import book, visit, waitlist
 
 router = APIRouter()
 router.include_router(book.router)
 router.include_router(visit.router)
+router.include_router(waitlist.router)

@@ -90,10 +90,6 @@ _ENGLISH = {
     "cancel": "Cancel this visit",
     "book_new": "Book a new visit",
     "not_changeable": "This visit cannot be changed here any more. If you need anything, call us.",
-    "too_late": "Until {0} this visit could be moved or cancelled here. It is so near now that we "
-    "ask you to call us:",
-    "calendar_add": "Add this visit to your calendar",
-    "calendar_remove": "Remove this visit from your calendar",
     "done_confirmed": "Thank you. We expect you.",
     "done_moved": "Your visit has been moved.",
     "done_cancelled": "Your visit has been cancelled.",
@@ -107,10 +103,38 @@ _ENGLISH = {
     "move_yes": "Yes, move it",
     "visit-has-begun": "This visit has begun or is over, so it cannot be changed here. "
     "Please call us.",
-    "too-late-to-change": "This visit is too near to be changed here. Please call us.",
     "appointment-transition": "This visit cannot be changed in that way any more.",
     "appointment-changed": "Somebody at the practice is changing this visit just now. Please try "
     "again in a moment.",
+    # Waiting for a time
+    "wait_title": "Tell me when a time frees up",
+    "wait_text": "Leave your name and address: when a time frees up that can be booked online, we "
+    "write to you or call you. Whoever answers first has it.",
+    "wait_phone_hint": "You can leave this empty.",
+    "wait_button": "Tell me when a time frees up",
+    "wait_joined_title": "You are on the waiting list",
+    "wait_joined_text": "Thank you. When a time that suits you frees up, we write to you or call "
+    "you. Whoever answers first has it.",
+    "wait_free_now": "These times are free already",
+    "waitlist-wish": "This cannot be waited for. Please choose another month, or call us.",
+    "waitlist-full": "Too many requests wait on this address or number. Please call us.",
+    "offer_title": "A time has freed up",
+    "offer_text": "Press the time that you want to take. Whoever is first has it; the offer stands "
+    "until {0}.",
+    "offer_hint": "This is a visit of its own: if you have another one that you no longer need, "
+    "please cancel it with the link in its letter.",
+    "offer_leave": "Take me off the waiting list",
+    "offer_gone_title": "These times are taken",
+    "offer_gone_text": "Somebody else was faster, or the offer has ended. You keep your place on "
+    "the waiting list, and we write again when another time frees up.",
+    "offer_taken_title": "You have your visit",
+    "offer_taken_text": "You took {0}.",
+    "offer_left_title": "You are not on the waiting list",
+    "offer_left_text": "We offer you no more times from it. You can always book a free one.",
+    "offer_near": "These times are free, too",
+    "offer-over": "This offer has ended.",
+    "not-waiting": "You are not on the waiting list any more.",
+    "not-offered": "Please take one of the times that this offer names.",
     # When nothing else fits
     "failed_title": "This did not work",
     "invalid-link": "This link is not valid, or not any more. Please take the newest one that you "
@@ -202,10 +226,6 @@ _SPANISH = {
     "cancel": "Cancelar esta cita",
     "book_new": "Reservar otra cita",
     "not_changeable": "Esta cita ya no se puede cambiar aquí. Si necesita algo, llámenos.",
-    "too_late": "Esta cita se podía cambiar o cancelar aquí hasta: {0}. Ya falta tan poco que le "
-    "pedimos que nos llame:",
-    "calendar_add": "Añadir esta cita a su calendario",
-    "calendar_remove": "Quitar esta cita de su calendario",
     "done_confirmed": "Gracias. Le esperamos.",
     "done_moved": "Su cita tiene ahora otra fecha.",
     "done_cancelled": "Su cita está cancelada.",
@@ -219,10 +239,36 @@ _SPANISH = {
     "move_yes": "Sí, cambiarla",
     "visit-has-begun": "Esta cita ya empezó o ya pasó, así que aquí no se puede cambiar. Por "
     "favor, llámenos.",
-    "too-late-to-change": "Falta demasiado poco para cambiar esta cita aquí. Por favor, llámenos.",
     "appointment-transition": "Esta cita ya no se puede cambiar de esa manera.",
     "appointment-changed": "Alguien de la clínica está cambiando esta cita ahora mismo. Por favor, "
     "inténtelo de nuevo en un momento.",
+    "wait_title": "Avíseme cuando haya una hora libre",
+    "wait_text": "Deje su nombre y su correo: cuando quede libre una hora que se pueda reservar en "
+    "línea, le escribiremos o le llamaremos. Es de quien responda primero.",
+    "wait_phone_hint": "Puede dejarlo vacío.",
+    "wait_button": "Avíseme cuando haya una hora libre",
+    "wait_joined_title": "Está en la lista de espera",
+    "wait_joined_text": "Gracias. Cuando quede libre una hora que le convenga, le escribiremos o "
+    "le llamaremos. Es de quien responda primero.",
+    "wait_free_now": "Estas horas ya están libres",
+    "waitlist-wish": "Esto no se puede esperar. Por favor, elija otro mes o llámenos.",
+    "waitlist-full": "Hay demasiadas solicitudes con este correo o teléfono. Por favor, llámenos.",
+    "offer_title": "Ha quedado libre una hora",
+    "offer_text": "Pulse la hora que desea. Es de quien llegue primero; la oferta vale hasta: {0}.",
+    "offer_hint": "Es una cita aparte: si tiene otra que ya no necesita, por favor cancélela con "
+    "el enlace de su mensaje.",
+    "offer_leave": "Quiero salir de la lista de espera",
+    "offer_gone_title": "Estas horas ya están ocupadas",
+    "offer_gone_text": "Otra persona fue más rápida, o la oferta ha terminado. Usted conserva su "
+    "lugar en la lista de espera, y le escribiremos cuando quede libre otra hora.",
+    "offer_taken_title": "Ya tiene su cita",
+    "offer_taken_text": "Usted tomó: {0}.",
+    "offer_left_title": "No está en la lista de espera",
+    "offer_left_text": "Ya no le ofreceremos horas de la lista. Siempre puede reservar una libre.",
+    "offer_near": "Estas horas también están libres",
+    "offer-over": "Esta oferta ha terminado.",
+    "not-waiting": "Ya no está en la lista de espera.",
+    "not-offered": "Por favor, tome una de las horas que nombra esta oferta.",
     "failed_title": "No ha funcionado",
     "invalid-link": "Este enlace no es válido, o ya no lo es. Por favor, use el más reciente que "
     "tenga de nosotros, o llámenos.",

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.v1.endpoints import auth, manage, public, unsubscribe, webhooks
+from app.api.v1.endpoints import auth, manage, public, unsubscribe, waitlist, webhooks
 from app.api.v1.endpoints.admin import (
     appointments,
     campaigns,
@@ -19,6 +19,7 @@ from app.api.v1.endpoints.admin import (
     sweeps,
     time_off,
 )
+from app.api.v1.endpoints.admin import waitlist as admin_waitlist
 
 admin = APIRouter(prefix="/admin")
 admin.include_router(appointments.router)
@@ -35,6 +36,7 @@ admin.include_router(handoffs.router)
 admin.include_router(patients.router)
 admin.include_router(deliveries.router)
 admin.include_router(sweeps.router)
+admin.include_router(admin_waitlist.router)
 
 # Routes are tried in this order and each costs time (some 80 of them: 0.3 ms), so those that see
 # the most traffic stand first.
@@ -43,5 +45,6 @@ router.include_router(webhooks.router)
 router.include_router(public.router)
 router.include_router(manage.router)
 router.include_router(unsubscribe.router)
+router.include_router(waitlist.router)
 router.include_router(auth.router)
 router.include_router(admin)

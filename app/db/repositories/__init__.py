@@ -27,6 +27,7 @@ from app.db.repositories.schedule import (
     TimeOffRepository,
 )
 from app.db.repositories.staff import StaffRepository
+from app.db.repositories.waitlist import WaitlistRepository
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Repositories:
     audit: AuditRepository
     knowledge: KnowledgeRepository
     unanswered: UnansweredQuestionRepository
+    waitlist: WaitlistRepository
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -74,4 +76,5 @@ class Repositories:
             audit=AuditRepository(database, clock),
             knowledge=KnowledgeRepository(database, clock),
             unanswered=UnansweredQuestionRepository(database, clock),
+            waitlist=WaitlistRepository(database, clock),
         )

@@ -1,7 +1,7 @@
 """The port to the outside world's mail: what is handed over, and how it can fail."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -21,8 +21,7 @@ class OutgoingMail:
 
     `key` names it once and for all (an interaction's id): a transport that can tell never lets the
     same key out twice. `to` is an address alone, `to_name` what stands before it. `html` says the
-    same as `text`; `calendar` is the visit that both are about. `tried_since`: an earlier try, at
-    that time at the earliest, may have handed it over without our noting it.
+    same as `text`; `calendar` is the visit that both are about.
     """
 
     key: str
@@ -40,7 +39,6 @@ class OutgoingMail:
     unsubscribe_url: str | None = None
     html: str | None = None
     calendar: CalendarPart | None = None
-    tried_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,7 @@ class SentMail:
 
 
 class TransientMailError(Exception):
-    """It did not leave, as far as is known, and may later. The message carries no patient data.
-
-    `retry_after`: the other side wants to be left alone for so long, whatever the message; waiting
-    for that is no try of this one.
-    """
-
-    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """It did not leave, and may later. The message carries no patient data."""
 
 
 class PermanentMailError(Exception):
@@ -90,10 +80,9 @@ class Transport(Protocol):
         """
         ...
 
-    async def look_up(self, key: str, since: datetime) -> SentMail | None:
+    async def look_up(self, key: str) -> SentMail | None:
         """What became of a mail that an earlier process was sending: `None` where it never left.
 
-        It was not handed over before `since`. Raises `UnknownOutcomeError` where this transport
-        cannot tell, `TransientMailError` where it cannot just now.
+        Raises `UnknownOutcomeError` where this transport cannot tell.
         """
         ...

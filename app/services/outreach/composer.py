@@ -6,9 +6,10 @@ machine say so and name a way to a person (California AB 3030), outreach carries
 (CAN-SPAM) and a way to stop.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from app.models.appointment import Appointment, AppointmentStatus
+from app.models.appointment import Appointment
 from app.models.campaign import Campaign, CampaignType
 from app.models.patient import Patient
 from app.models.schedule import Clinic
@@ -98,11 +99,38 @@ class Composer:
         """The visit does not take place."""
         return self._visit("visit_cancelled", clinic, patient, appointment, manage_url)
 
-    def visit_reminder(
-        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+    def waitlist_offer(
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        *,
+        service_name: str,
+        starts: Sequence[datetime],
+        until: datetime,
+        page_url: str,
     ) -> Letter:
-        """A visit is coming up; one that is not confirmed yet asks for that."""
-        return self._visit("visit_reminder", clinic, patient, appointment, manage_url)
+        """Times that freed up, for somebody who waits for one."""
+        language = language_of(patient.language)
+        return self._compose(
+            "waitlist_offer",
+            clinic,
+            patient,
+            service=one_line(service_name),
+            times=[_moment(start, clinic, language) for start in starts],
+            until=_moment(until, clinic, language),
+            page_url=page_url,
+            unsubscribe_url=self._links.unsubscribe_link(patient.id),
+        )
+
+    def waitlist_closed(self, clinic: Clinic, patient: Patient, page_url: str) -> Letter:
+        """The times of an offer have gone to others; the place on the waitlist is kept."""
+        return self._compose(
+            "waitlist_closed",
+            clinic,
+            patient,
+            page_url=page_url,
+            unsubscribe_url=self._links.unsubscribe_link(patient.id),
+        )
 
     def staff_message(self, clinic: Clinic, patient: Patient, text: str) -> Letter:
         """A person's own words, signed by the practice and without the automatic notice."""
@@ -127,7 +155,6 @@ class Composer:
             service=one_line(appointment.service_name),
             minutes=appointment.duration_minutes,
             manage_url=manage_url,
-            is_confirmed=appointment.status == AppointmentStatus.CONFIRMED,
         )
 
     def _compose(self, template: str, clinic: Clinic, patient: Patient, **values: object) -> Letter:
@@ -140,6 +167,11 @@ class Composer:
         return self._templates.render(
             language_of(patient.language), template, {**everywhere, **values}
         )
+
+
+def _moment(instant: datetime, clinic: Clinic, language: str) -> str:
+    day = local_day(instant, clinic.zone, language)
+    return f"{day}, {local_time(instant, clinic.zone, language)}"
 
 
 def variant_of(attempt: int) -> int:

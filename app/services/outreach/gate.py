@@ -16,7 +16,6 @@ from app.core.config import Settings
 from app.core.hours import SendingHours
 from app.db.repositories import Repositories
 from app.db.repositories.interactions import day_slot
-from app.models.appointment import LIVE_STATUSES, Appointment
 from app.models.campaign import FOLLOWED_UP_STATUSES, Campaign
 from app.models.interaction import Interaction, MessageClass
 from app.models.patient import Patient
@@ -25,6 +24,7 @@ from app.services.clinic import ClinicService
 from app.services.outreach.planner import start_of
 from app.services.outreach.reach import Obstacle, has_opted_out, stopped_for_good
 from app.services.scheduling.localtime import local_day
+from app.services.scheduling.waitlist_standing import OfferStanding
 
 REMINDER_HOURS = SendingHours(start_minute=7 * 60, end_minute=21 * 60)
 RECHECK_SWITCH = timedelta(minutes=10)
@@ -100,6 +100,9 @@ RULES: MappingProxyType[MessageClass, ClassRules] = MappingProxyType(
     {
         MessageClass.OUTREACH: _OUTREACH,
         MessageClass.WAITLIST_OFFER: _OUTREACH,
+        MessageClass.WAITLIST_CLOSED: ClassRules(
+            opt_out_stops=True, hours=Hours.SENDING, silence=Silence.STOPS
+        ),
         MessageClass.AGENT_ANSWER: ClassRules(opt_out_stops=True, silence=Silence.STOPS),
         MessageClass.HANDOFF_NOTICE: ClassRules(
             opt_out_stops=True, silence=Silence.STOPS_ONCE_STAFF_ACTED
@@ -122,8 +125,6 @@ class _Case:
     patient: Patient
     suppression: Suppression | None
     campaign: Campaign | None
-    visit: Appointment | None
-    """The visit that a reminder is about, as it stands."""
     now: datetime
     zone: ZoneInfo
 
@@ -137,6 +138,7 @@ class SendGate:
         self._repositories = repositories
         self._clinic = clinic
         self._settings = settings
+        self._offers = OfferStanding(repositories, clinic)
 
     async def day_slot(
         self, message: Interaction, patient: Patient | None, now: datetime
@@ -178,7 +180,6 @@ class SendGate:
             patient=patient,
             suppression=await self._repositories.suppressions.for_address(patient.email or ""),
             campaign=campaign,
-            visit=await self._visit(message),
             now=now,
             zone=(await self._clinic.current()).zone,
         )
@@ -186,7 +187,7 @@ class SendGate:
             self._reachable,
             self._silence,
             self._still_wanted,
-            self._visit_stands,
+            self._still_true,
             self._switched_on,
             self._hours,
             self._weekly_cap,
@@ -233,25 +234,11 @@ class SendGate:
         )
         return GateVerdict(Verdict.DROP, "visit_booked") if booked else None
 
-    async def _visit(self, message: Interaction) -> Appointment | None:
-        is_about_visit = _class_of(message) is MessageClass.REMINDER
-        if not is_about_visit or message.appointment_id is None:
+    async def _still_true(self, case: _Case) -> GateVerdict | None:
+        """A waitlist letter is for somebody who waits still, about a time that is free still."""
+        if case.message.waitlist_id is None or await self._offers.is_true(case.message, case.now):
             return None
-        return await self._repositories.appointments.get(message.appointment_id)
-
-    async def _visit_stands(self, case: _Case) -> GateVerdict | None:
-        """A reminder is for a visit still ahead, at the time it was written for."""
-        if _class_of(case.message) is not MessageClass.REMINDER:
-            return None
-        visit = case.visit
-        stands = (
-            visit is not None
-            and visit.status in LIVE_STATUSES
-            and visit.appointment_date == case.message.visit_starts_at
-            and visit.appointment_date > case.now
-            and visit.patient_id == case.patient.id
-        )
-        return None if stands else GateVerdict(Verdict.DROP, "visit_changed")
+        return GateVerdict(Verdict.DROP, "time_gone")
 
     async def _switched_on(self, case: _Case) -> GateVerdict | None:
         if case.rules.is_outreach and not self._settings.outreach_is_on:
@@ -267,8 +254,6 @@ class SendGate:
         if hours is None or hours.includes(case.now, case.zone):
             return None
         until = hours.next_opening(case.now, case.zone)
-        if case.visit is not None and until >= case.visit.appointment_date:
-            return GateVerdict(Verdict.DROP, "too_late")
         return GateVerdict(Verdict.DEFER, "outside_hours", until)
 
     async def _weekly_cap(self, case: _Case) -> GateVerdict | None:

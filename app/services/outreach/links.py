@@ -37,18 +37,21 @@ class Links:
 
     def visit_page(self, appointment_id: PyObjectId) -> str:
         """The page where a patient sees, confirms, moves or cancels one visit; for letters."""
-        return self.visit_page_with(self.visit_token(appointment_id))
-
-    def visit_page_with(self, token: str) -> str:
-        """`visit_page` with a token that was read already: looking never makes a newer one."""
-        return f"{self._settings.base_url}/visit/{token}"
-
-    def calendar_file_with(self, token: str) -> str:
-        """Where the visit of a token that was read already can be had as a calendar file."""
-        return f"{self._settings.base_url}{API_PREFIX}/appointments/manage/{token}/calendar.ics"
+        return f"{self._settings.base_url}/visit/{self.visit_token(appointment_id)}"
 
     def visit_token(self, appointment_id: PyObjectId) -> str:
         """What opens one visit without an account, as an operation or as a page."""
         return self._tokens.issue(
             TokenPurpose.MANAGE_APPOINTMENT, appointment_id=str(appointment_id)
         )
+
+    def waitlist_page(self, entry_id: PyObjectId, offer_key: str) -> str:
+        """The page where an offer is accepted and the waitlist left; for letters."""
+        token = self._tokens.issue(
+            TokenPurpose.WAITLIST, waitlist_id=str(entry_id), offer_key=offer_key
+        )
+        return f"{self._settings.base_url}/waitlist/{token}"
+
+    def booking_token(self, patient_id: PyObjectId) -> str:
+        """What tells the booking page whom it is for, where no campaign is concerned."""
+        return self._tokens.issue(TokenPurpose.BOOKING, patient_id=str(patient_id))

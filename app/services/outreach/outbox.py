@@ -33,6 +33,7 @@ class Draft:
     dedupe_key: str
     campaign_id: PyObjectId | None = None
     appointment_id: PyObjectId | None = None
+    waitlist_id: PyObjectId | None = None
     channel: Channel = Channel.EMAIL
     attempt: int | None = None
     not_before: datetime | None = None
@@ -40,7 +41,6 @@ class Draft:
     in_reply_to: str | None = None
     html: str | None = None
     calendar: CalendarPart | None = None
-    visit_starts_at: datetime | None = None
 
 
 class Outbox:
@@ -58,6 +58,7 @@ class Outbox:
             patient_id=draft.patient_id,
             campaign_id=draft.campaign_id,
             appointment_id=draft.appointment_id,
+            waitlist_id=draft.waitlist_id,
             direction=Direction.OUTGOING,
             channel=draft.channel,
             subject=draft.subject,
@@ -69,7 +70,6 @@ class Outbox:
             attempt=draft.attempt,
             by=draft.by,
             in_reply_to=draft.in_reply_to,
-            visit_starts_at=draft.visit_starts_at,
             delivery=Delivery(
                 message_class=draft.message_class, not_before=draft.not_before or now
             ),

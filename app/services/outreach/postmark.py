@@ -1,7 +1,6 @@
 """From a message in the outbox to a mail: whom it is for, and which thread it belongs to."""
 
 import re
-from datetime import datetime
 
 from app.core.clock import Clock
 from app.core.config import Settings
@@ -13,11 +12,14 @@ from app.services.clinic import ClinicService
 from app.services.mail.transport import OutgoingMail
 from app.services.outreach.links import Links
 
-PATIENT_THREAD = "p-"
-"""Begins the thread of letters to a patient that belong to no campaign; their id follows."""
-
 _REPLY_PREFIX = re.compile(r"^(?:re|aw|sv|rv|fwd?)\s*:\s*", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<[^<>\s]+@[^<>\s]+>")
+
+
+_UNSUBSCRIBED_FROM = frozenset(
+    {MessageClass.OUTREACH, MessageClass.WAITLIST_OFFER, MessageClass.WAITLIST_CLOSED}
+)
+"""What an opt-out stops, and what so carries the headers of one-click unsubscribe."""
 
 
 class Postmark:
@@ -60,7 +62,6 @@ class Postmark:
             references=_references(message, earlier),
             is_automatic=_class_of(message) is not MessageClass.STAFF,
             unsubscribe_url=self._unsubscribe_url(message, patient),
-            tried_since=_tried_since(message),
         )
 
     async def subject(self, message: Interaction) -> str:
@@ -75,7 +76,7 @@ class Postmark:
         return [other for other in sent if other.id != message.id]
 
     def _unsubscribe_url(self, message: Interaction, patient: Patient) -> str | None:
-        if _class_of(message) not in {MessageClass.OUTREACH, MessageClass.WAITLIST_OFFER}:
+        if _class_of(message) not in _UNSUBSCRIBED_FROM:
             return None
         return self._links.unsubscribe_link(patient.id)
 
@@ -87,15 +88,9 @@ def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:
     return f"Re: {_REPLY_PREFIX.sub('', earlier[0].subject or '')}"
 
 
-def _tried_since(message: Interaction) -> datetime | None:
-    """Since when it may have left: a claim before this one may have been a try."""
-    was_claimed = message.delivery is not None and message.delivery.term > 0
-    return message.timestamp if was_claimed else None
-
-
 def _thread_of(patient: Patient, campaign: Campaign | None) -> str:
     if campaign is None:
-        return f"{PATIENT_THREAD}{patient.id}"
+        return f"p-{patient.id}"
     return campaign.channel.thread_id or f"t-{campaign.id}"
 
 

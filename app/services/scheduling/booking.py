@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.clock import Clock
-from app.core.errors import UnprocessableError
+from app.core.errors import ConflictError, UnprocessableError
 from app.db.repositories import Repositories
 from app.models.appointment import (
     Appointment,
@@ -156,11 +156,29 @@ class BookingService:
             return None
         return await self._finish(made)
 
-    async def _book(self, request: PublicBooking, appointment_id: PyObjectId) -> Answer:
+    async def book_for(
+        self, patient: Patient, request: PublicBooking, appointment_id: PyObjectId
+    ) -> Answer:
+        """Book for a patient whom the caller knows, once under this id: whoever asks again, with
+        whatever time, gets the answer of the visit that was made. Raises what `book` raises.
+        """
+        if made := await self._made(appointment_id):
+            return made
+        try:
+            return await self._book(request, appointment_id, patient)
+        except ConflictError:
+            # Of two that ran at once the slower one finds its time taken by the faster one.
+            if made := await self._made(appointment_id):
+                return made
+            raise
+
+    async def _book(
+        self, request: PublicBooking, appointment_id: PyObjectId, patient: Patient | None = None
+    ) -> Answer:
         clinic = await self._clinic.current()
         service = await self._reader.service(request.service_id, request.service_name)
         starts_at = to_instant(request.appointment_date, clinic.zone)
-        guest = await self._guest(request, clinic)
+        guest = await (self._known(patient) if patient else self._guest(request, clinic))
         placing = Placing(
             appointment_id=appointment_id,
             service=service,

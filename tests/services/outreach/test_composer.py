@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
+from app.models.appointment import Appointment, CreatedFrom
 from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignType, FollowUpDetails
 from app.models.patient import Patient, Treatment
@@ -39,6 +39,7 @@ CLINIC = Clinic(
     allow_new_patient_booking=False,
 )
 MANAGE_URL = "https://api.example/manage"
+PAGE_URL = "https://api.example/waitlist"
 
 
 def patient_of(language: str = "en", **given: Any) -> Patient:
@@ -74,6 +75,18 @@ def outreach(patient: Patient, kind: CampaignType, attempt: int) -> Letter:
     return COMPOSER.outreach(CLINIC, patient, campaign_of(patient, kind), attempt)
 
 
+def waitlist_offer(patient: Patient) -> Letter:
+    first = datetime(2026, 8, 20, 18, 30, tzinfo=UTC)
+    return COMPOSER.waitlist_offer(
+        CLINIC,
+        patient,
+        service_name="Root canal",
+        starts=[first, datetime(2026, 12, 1, 14, 0, tzinfo=UTC)],
+        until=first,
+        page_url=PAGE_URL,
+    )
+
+
 def every_letter(language: str) -> Iterator[Letter]:
     patient = patient_of(language)
     campaign = campaign_of(patient, CampaignType.RECOVERY)
@@ -88,7 +101,8 @@ def every_letter(language: str) -> Iterator[Letter]:
     yield COMPOSER.visit_booked(CLINIC, patient, visit(), MANAGE_URL)
     yield COMPOSER.visit_changed(CLINIC, patient, visit(), MANAGE_URL)
     yield COMPOSER.visit_cancelled(CLINIC, patient, visit(), MANAGE_URL)
-    yield COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL)
+    yield waitlist_offer(patient)
+    yield COMPOSER.waitlist_closed(CLINIC, patient, PAGE_URL)
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -109,7 +123,7 @@ class TestEveryLetter:
     def test_all_say_something_else(self, language: str) -> None:
         bodies = [_without_links(letter) for letter in every_letter(language)]
 
-        assert len(set(bodies)) == len(bodies) == 17
+        assert len(set(bodies)) == len(bodies) == 19
 
     def test_leaves_no_mark_of_the_template(self, language: str) -> None:
         for letter in every_letter(language):
@@ -237,33 +251,6 @@ class TestVisits:
         assert local_time(instant, ZoneInfo(zone), "en") == text
 
 
-class TestReminder:
-    @pytest.mark.parametrize(
-        ("language", "when", "asks", "says_it_is"),
-        [
-            ("en", "Thursday, August 20, 2026, 2:30 PM EDT", "Please confirm", "have confirmed"),
-            ("es", "jueves, 20 de agosto de 2026, 14:30 EDT", "Confirme", "Ya ha confirmado"),
-        ],
-    )
-    def test_asks_to_confirm_what_is_not_confirmed(
-        self, language: str, when: str, asks: str, says_it_is: str
-    ) -> None:
-        confirmed = visit().model_copy(update={"status": AppointmentStatus.CONFIRMED})
-        patient = patient_of(language)
-
-        open_one = COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL).content
-        sure_one = COMPOSER.visit_reminder(CLINIC, patient, confirmed, MANAGE_URL).content
-
-        for content in (open_one, sure_one):
-            assert when in content
-            assert MANAGE_URL in content
-            assert '"stop"' in content
-        assert asks in open_one
-        assert says_it_is not in open_one
-        assert asks not in sure_one
-        assert says_it_is in sure_one
-
-
 class TestEmergency:
     @pytest.mark.parametrize(
         ("language", "words"),
@@ -307,3 +294,25 @@ class TestLinks:
         assert unsubscribe.startswith("https://api.example/api/v1/unsubscribe/")
         token = unsubscribe.rsplit("/", 1)[1]
         assert TOKENS.read(token, TokenPurpose.UNSUBSCRIBE)["patient_id"] == str(patient)
+
+
+class TestWaitlist:
+    @pytest.mark.parametrize(
+        ("language", "times"),
+        [
+            ("en", ["Thursday, August 20, 2026, 2:30 PM EDT", "December 1, 2026, 9:00 AM EST"]),
+            ("es", ["jueves, 20 de agosto de 2026, 14:30 EDT", "09:00 EST"]),
+        ],
+    )
+    def test_an_offer_names_its_times_its_end_and_a_way_to_stop(
+        self, language: str, times: list[str]
+    ) -> None:
+        patient = patient_of(language)
+
+        letter = waitlist_offer(patient)
+
+        assert all(time in letter.content for time in times)
+        assert letter.content.count(times[0]) == 2
+        assert PAGE_URL in letter.content
+        assert LINKS.unsubscribe_link(patient.id) in letter.content
+        assert CLINIC.address in letter.content

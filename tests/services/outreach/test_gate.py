@@ -19,9 +19,13 @@ from tests.services.outreach.parts import Parts, RecordingTransport
 
 M = MessageClass
 EVERY = list(MessageClass)
-STOPPED_BY_OPT_OUT = {M.OUTREACH, M.WAITLIST_OFFER, M.AGENT_ANSWER, M.HANDOFF_NOTICE, M.REMINDER}
+STOPPED_BY_OPT_OUT = {
+    *(M.OUTREACH, M.WAITLIST_OFFER, M.WAITLIST_CLOSED),
+    *(M.AGENT_ANSWER, M.HANDOFF_NOTICE, M.REMINDER),
+}
 OUTREACH = {M.OUTREACH, M.WAITLIST_OFFER}
-SILENCED = {M.OUTREACH, M.WAITLIST_OFFER, M.AGENT_ANSWER}
+SILENCED = {M.OUTREACH, M.WAITLIST_OFFER, M.WAITLIST_CLOSED, M.AGENT_ANSWER}
+IN_SENDING_HOURS = {*OUTREACH, M.WAITLIST_CLOSED}
 NIGHT = datetime(2026, 8, 20, 2, 0, tzinfo=UTC)
 """Ten in the evening of the 19th in New York."""
 
@@ -116,7 +120,7 @@ class TestEveryClass:
 
         verdict = await decide(parts, message, at=NIGHT)
 
-        waits = kind in OUTREACH or kind is M.REMINDER
+        waits = kind in IN_SENDING_HOURS or kind is M.REMINDER
         assert (verdict.verdict is Verdict.DEFER) == waits
         if waits:
             opening = 7 if kind is M.REMINDER else 9
