@@ -1,4 +1,4 @@
-"""The command line: serve, worker, sweep, create-admin, demo, evaluate, train, check."""
+"""The command line: serve, worker, sweep, imports, create-admin, demo, evaluate, train, check."""
 
 import asyncio
 import contextlib
@@ -23,9 +23,11 @@ from app.db.embedded import DataDirectoryInUseError, EmbeddedDatabaseStartError
 from app.demo.process import ServiceNotReadyError
 from app.demo.walkthrough import WalkFailedError, run_demo
 from app.main import background_work, create_app
+from app.models.imports import Import, ImportKind, ImportOptions, ImportState, MissingVisits
 from app.models.patient import normalise_email
 from app.services.checks import Checks
 from app.services.container import Services, running_services
+from app.services.imports.intake import ImportRequest
 from app.services.mail import MailConfigurationError
 from app.services.metrics import Metrics
 from app.serving import run_server
@@ -133,6 +135,78 @@ def sweep(
             typer.echo(json.dumps({"sweep_id": done.id, "counts": done.counts.model_dump()}))
 
     _run(run())
+
+
+ImportFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+
+
+@commands.command("import-appointments")
+def import_appointments(
+    file: ImportFile,
+    *,
+    dry_run: DryRun = False,
+    missing: Annotated[
+        MissingVisits, typer.Option(help="What happens to visits the file no longer names.")
+    ] = MissingVisits.KEEP,
+    notify: Annotated[bool, typer.Option(help="Send our letters about what changed.")] = False,
+    remind: Annotated[bool, typer.Option(help="Send our reminders of these visits.")] = False,
+    create_missing: Annotated[
+        bool, typer.Option(help="Make unknown providers and chairs, without hours or services.")
+    ] = False,
+) -> None:
+    """Import the practice's schedule from a CSV file."""
+    options = ImportOptions(
+        missing=missing, notify=notify, remind=remind, create_missing=create_missing
+    )
+    _import(ImportRequest(ImportKind.APPOINTMENTS, _BY_COMMAND, dry_run, options), file)
+
+
+@commands.command("import-patients")
+def import_patients(file: ImportFile, *, dry_run: DryRun = False) -> None:
+    """Import the practice's patients from a CSV file."""
+    _import(ImportRequest(ImportKind.PATIENTS, _BY_COMMAND, dry_run), file)
+
+
+_BY_COMMAND = "command-line"
+_CHUNK_BYTES = 64 * 1024
+_LOOK_AGAIN_SECONDS = 0.2
+
+
+def _import(request: ImportRequest, file: Path) -> None:
+    async def run() -> None:
+        async with _services() as services:
+            wanted = await services.imports.intake.submit(request, _chunks(file))
+            done = await _watched(services, wanted)
+            for row in (await services.imports.desk.not_done(wanted.id)).items:
+                shown = row.model_dump(mode="json", include=_SHOWN_OF_ROWS, exclude_none=True)
+                typer.echo(json.dumps(shown))
+            typer.echo(json.dumps({"import_id": str(done.id), "counts": done.counts}))
+            if done.state == ImportState.FAILED:
+                _fail(done.error or "The import failed.")
+
+    _run(run())
+
+
+_SHOWN_OF_ROWS = {"number", "external_id", "outcome", "reason", "detail"}
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as source:
+        while chunk := await asyncio.to_thread(source.read, _CHUNK_BYTES):
+            yield chunk
+
+
+async def _watched(services: Services, wanted: Import) -> Import:
+    """Work it off here (or watch another process do so), telling how far it is."""
+    while True:
+        done = await services.imports.processor.work_off()
+        now = await services.imports.desk.get(wanted.id)
+        if now.finished_at is not None:
+            return now
+        typer.echo(f"{now.rows_done} of {now.rows} rows", err=True)
+        if not done:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 @commands.command("create-admin")

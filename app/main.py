@@ -61,6 +61,7 @@ TAGS = [
     {"name": "messages", "description": "Conversations, and what became of each message."},
     {"name": "patients", "description": "Who they are and whether they want to hear from us."},
     {"name": "appointments", "description": "Visits, booked by patients and by staff."},
+    {"name": "imports", "description": "Files of the practice's own system, and what they left."},
     {"name": "schedule settings", "description": "What free times are computed from."},
     {"name": "knowledge", "description": "What the agent may answer from."},
     {"name": "sweeps", "description": "Runs that find who is due, and start campaigns."},
@@ -98,6 +99,12 @@ async def background_work(services: Services) -> AsyncIterator[None]:
             services.waiting.offers.offer_freed_time,
             services.base.waitlist_signal,
             poll_seconds=WAITLIST_POLL_SECONDS,
+        ),
+        WorkerLoop(
+            "imports",
+            services.imports.processor.work_off,
+            services.imports.signal,
+            poll_seconds=POLL_SECONDS,
         ),
     ]
     scheduler = build_scheduler(services, services.jobs, await services.base.clinic.current())

@@ -15,6 +15,9 @@ from app.services.campaign_views import CampaignViews
 from app.services.clinic import ClinicService
 from app.services.container import Services
 from app.services.conversations import Conversations
+from app.services.imports.conflicts import ScheduleConflicts
+from app.services.imports.desk import ImportDesk
+from app.services.imports.intake import ImportIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.sweep import SweepService
@@ -218,3 +221,23 @@ def waitlist_answers(parts: ServicesDep) -> WaitlistAnswers:
 
 WaitlistDep = Annotated[Waitlist, Depends(waitlist)]
 WaitlistAnswersDep = Annotated[WaitlistAnswers, Depends(waitlist_answers)]
+
+
+def import_intake(parts: ServicesDep) -> ImportIntake:
+    """Where files are taken in."""
+    return parts.imports.intake
+
+
+def import_desk(parts: ServicesDep) -> ImportDesk:
+    """Imports and what became of their rows."""
+    return parts.imports.desk
+
+
+def schedule_conflicts(parts: ServicesDep) -> ScheduleConflicts:
+    """Imported visits without a place in the book."""
+    return parts.imports.conflicts
+
+
+ImportIntakeDep = Annotated[ImportIntake, Depends(import_intake)]
+ImportDeskDep = Annotated[ImportDesk, Depends(import_desk)]
+ScheduleConflictsDep = Annotated[ScheduleConflicts, Depends(schedule_conflicts)]

@@ -18,6 +18,7 @@ from app.models.waitlist import WaitlistStatus
 
 IDEMPOTENCY_KEEP_SECONDS = 7 * 24 * 3600
 INBOUND_KEEP_SECONDS = 90 * 24 * 3600
+IMPORT_ROWS_KEEP_SECONDS = 30 * 24 * 3600
 
 PATIENT_EMAIL_NAME = "patient_email_name"
 CAMPAIGN_ONE_ACTIVE = "campaign_one_active"
@@ -153,6 +154,31 @@ INDEXES: dict[str, list[IndexModel]] = {
     "unanswered_questions": [_index("unanswered_recent", ("at", DOWN))],
     "sweeps": [_index("sweep_recent", ("started_at", DOWN))],
     "audit_log": [_index("audit_subject", ("subject_id", UP), ("at", DOWN))],
+    "imports": [
+        _index("import_recent", ("created_at", DOWN), ("_id", DOWN)),
+        _index("import_due", ("state", UP), ("available_at", UP)),
+    ],
+    "import_batches": [
+        _index("import_batch", ("import_id", UP), ("number", UP), unique=True),
+        _index(
+            "import_batch_keep", ("created_at", UP), expireAfterSeconds=IMPORT_ROWS_KEEP_SECONDS
+        ),
+    ],
+    "import_rows": [
+        _index("import_row", ("import_id", UP), ("number", UP)),
+        _index("import_row_outcome", ("import_id", UP), ("outcome", UP), ("number", UP)),
+        _index(
+            "import_row_claims",
+            ("claims", UP),
+            partialFilterExpression={"claims": {"$exists": True}},
+        ),
+        _index("import_row_keep", ("created_at", UP), expireAfterSeconds=IMPORT_ROWS_KEEP_SECONDS),
+    ],
+    "schedule_conflicts": [
+        _index("conflict_external_id", ("external_id", UP), unique=True),
+        _index("conflict_date", ("state", UP), ("appointment_date", UP), ("_id", UP)),
+        _index("conflict_patient", ("patient_id", UP), ("state", UP), ("appointment_date", UP)),
+    ],
     "idempotency_keys": [
         _index("idempotency_keep", ("created_at", UP), expireAfterSeconds=IDEMPOTENCY_KEEP_SECONDS)
     ],

@@ -40,6 +40,22 @@ APPOINTMENT_TRANSITIONS: MappingProxyType[AppointmentStatus, frozenset[Appointme
 )
 """What may follow what. `confirmed → booked` is a visit that was moved: unconfirmed again."""
 
+_BACK_IN_THE_BOOK = frozenset({_A.BOOKED, _A.CONFIRMED, _A.COMPLETED})
+
+IMPORT_TRANSITIONS: MappingProxyType[AppointmentStatus, frozenset[AppointmentStatus]] = (
+    MappingProxyType(
+        {
+            **APPOINTMENT_TRANSITIONS,
+            _A.CANCELLED: _BACK_IN_THE_BOOK | {_A.NO_SHOW},
+            _A.NO_SHOW: _BACK_IN_THE_BOOK | {_A.CANCELLED},
+        }
+    )
+)
+"""What the practice's own system may report of its visits: there a cancelled one comes back."""
+
+GENERIC_SERVICE_ID = "imported"
+"""The service of an imported visit whose treatment the list of services does not know."""
+
 LIVE_STATUSES = frozenset({AppointmentStatus.BOOKED, AppointmentStatus.CONFIRMED})
 """A visit that is still going to happen."""
 
@@ -67,6 +83,8 @@ class AppointmentEvent(StoredModel):
     next_follow_up_date: UtcDatetime | None = None
     status_before: AppointmentStatus | None = None
     """Where the visit stood before this change; nowhere, for a new one."""
+    is_quiet: bool = False
+    """Whether the patient gets no letter about it: the practice's own system wrote already."""
     new_patient: Patient | None = None
     """Somebody the practice does not know yet, to be stored once their visit is certain."""
 
@@ -74,6 +92,25 @@ class AppointmentEvent(StoredModel):
     def concerns_live_visit(self) -> bool:
         """Whether the visit was going to happen when this happened to it."""
         return self.status_before is None or self.status_before in LIVE_STATUSES
+
+
+class ImportedVisit(StoredModel):
+    """What the practice's own system said last about a visit, and the import that said so.
+
+    A file that says the same again does not undo what was changed here since.
+    """
+
+    import_id: PyObjectId
+    is_new: bool
+    """Whether that import created the visit."""
+    starts_at: UtcDatetime
+    duration_minutes: int
+    provider_id: PyObjectId
+    chair_id: PyObjectId | None = None
+    """Only where the file named one."""
+    service_id: str
+    service_name: str
+    status: AppointmentStatus
 
 
 class Appointment(Document):
@@ -93,6 +130,9 @@ class Appointment(Document):
     created_from: CreatedFrom
     notes: str | None = None
     external_id: str | None = None
+    imported: ImportedVisit | None = None
+    wants_reminders: bool = True
+    """Whether we remind the patient; of an imported visit only where the import was told so."""
     sequence: int = 0
     claims: list[str] | None = None
     pending_event: AppointmentEvent | None = None

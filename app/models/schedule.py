@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from app.models.appointment import GENERIC_SERVICE_ID
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
 
 RASTER_MINUTES = 5
@@ -253,8 +254,12 @@ class Provider(Document):
         return self
 
     def performs(self, service_id: str) -> bool:
-        """Whether this provider can be booked for the service at all."""
-        return self.active and service_id in self.service_ids
+        """Whether this provider can be booked for the service at all.
+
+        What an imported visit of an unknown treatment needs, whoever it is with can do.
+        """
+        is_generic = service_id == GENERIC_SERVICE_ID
+        return self.active and (is_generic or service_id in self.service_ids)
 
     def minutes_for(self, service: "Service") -> int:
         """How long a visit for the service lasts with this provider."""

@@ -15,6 +15,7 @@ from app.services.bootstrap import Bootstrap
 from app.services.demo.loader import DemoLoader
 from app.services.departments import Agent, Desk, Outreach, Scheduling, Waiting
 from app.services.foundation import Foundation
+from app.services.imports.department import Imports
 from app.services.jobs import Jobs
 from app.services.metrics import Metrics
 from app.services.security import SecurityService
@@ -31,6 +32,7 @@ class Services:
     outreach: Outreach
     agent: Agent
     desk: Desk
+    imports: Imports
     jobs: Jobs
     bootstrap: Bootstrap
 
@@ -55,6 +57,7 @@ class Services:
             outreach=outreach,
             agent=Agent.build(base, outreach),
             desk=Desk.build(base, scheduling, outreach),
+            imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
             jobs=Jobs(
                 sweeps=outreach.sweeps,
                 proactive=outreach.proactive,

@@ -11,6 +11,7 @@ from app.api.v1.endpoints.admin import (
     dashboard,
     deliveries,
     handoffs,
+    imports,
     interactions,
     knowledge,
     patients,
@@ -37,6 +38,7 @@ admin.include_router(patients.router)
 admin.include_router(deliveries.router)
 admin.include_router(sweeps.router)
 admin.include_router(admin_waitlist.router)
+admin.include_router(imports.router)
 
 # Routes are tried in this order and each costs time (some 80 of them: 0.3 ms), so those that see
 # the most traffic stand first.

@@ -7,6 +7,12 @@ from app.core.clock import Clock
 from app.db.database import Database
 from app.db.repositories.appointments import AppointmentRepository
 from app.db.repositories.campaigns import CampaignRepository
+from app.db.repositories.imports import (
+    ImportBatchRepository,
+    ImportRepository,
+    ImportRowRepository,
+    ScheduleConflictRepository,
+)
 from app.db.repositories.interactions import InteractionRepository
 from app.db.repositories.patients import PatientRepository
 from app.db.repositories.records import (
@@ -53,6 +59,10 @@ class Repositories:
     knowledge: KnowledgeRepository
     unanswered: UnansweredQuestionRepository
     waitlist: WaitlistRepository
+    imports: ImportRepository
+    import_batches: ImportBatchRepository
+    import_rows: ImportRowRepository
+    schedule_conflicts: ScheduleConflictRepository
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -77,4 +87,8 @@ class Repositories:
             knowledge=KnowledgeRepository(database, clock),
             unanswered=UnansweredQuestionRepository(database, clock),
             waitlist=WaitlistRepository(database, clock),
+            imports=ImportRepository(database, clock),
+            import_batches=ImportBatchRepository(database, clock),
+            import_rows=ImportRowRepository(database, clock),
+            schedule_conflicts=ScheduleConflictRepository(database, clock),
         )

@@ -1,18 +1,23 @@
 """Appointments. The unique index on `claims` is what makes a double booking impossible."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.core.clock import Clock
+from app.db.database import Database
 from app.db.repositories.base import DocumentRepository, Page
 from app.models.appointment import (
     LIVE_STATUSES,
     Appointment,
     AppointmentEvent,
     AppointmentStatus,
+    CreatedFrom,
 )
 from app.models.base import PyObjectId
+from app.models.imports import ConflictState
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,10 @@ class AppointmentRepository(DocumentRepository[Appointment]):
     collection_name = "appointments"
     model = Appointment
 
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self._conflicts = database.collection("schedule_conflicts")
+
     async def page(self, wanted: AppointmentFilter, *, page: int, limit: int) -> Page[Appointment]:
         """By start, stable."""
         return await self._page(
@@ -60,16 +69,21 @@ class AppointmentRepository(DocumentRepository[Appointment]):
     ) -> list[str]:
         """The claims of every visit that starts in [since, before), but for one that is moved.
 
-        One query on the date's index that carries nothing else over the wire.
+        Time that an open conflict is about counts as taken: somebody is coming then, though the
+        book has no place for them yet. Two queries on the dates' indexes, side by side, that carry
+        nothing else over the wire.
         """
-        query: dict[str, Any] = {
-            "appointment_date": {"$gte": since, "$lt": before},
-            "claims": {"$exists": True},
-        }
+        span = {"$gte": since, "$lt": before}
+        query: dict[str, Any] = {"appointment_date": span, "claims": {"$exists": True}}
         if except_for is not None:
             query["_id"] = {"$ne": except_for}
-        found = await self._collection.find(query, {"claims": 1, "_id": 0}).to_list(None)
-        return [claim for row in found for claim in row["claims"]]
+        wanted = {"state": ConflictState.OPEN, "appointment_date": span}
+        shown = {"claims": 1, "_id": 0}
+        found, unplaced = await asyncio.gather(
+            self._collection.find(query, shown).to_list(None),
+            self._conflicts.find(wanted, shown).to_list(None),
+        )
+        return [claim for row in (*found, *unplaced) for claim in row["claims"]]
 
     async def holding_any(self, claims: Sequence[str]) -> list[Appointment]:
         """The visits that hold any of these claims: who is in the way."""
@@ -78,14 +92,44 @@ class AppointmentRepository(DocumentRepository[Appointment]):
     async def patients_with_live_visit(
         self, patient_ids: Iterable[PyObjectId], after: datetime
     ) -> set[PyObjectId]:
-        """Who of these has a visit ahead, or one of the last days that nobody has settled yet."""
-        query = {
+        """Who of these has a visit ahead, or one of the last days that nobody has settled yet.
+
+        One that the practice's own system has and our book has no place for (an open conflict)
+        counts too.
+        """
+        query: dict[str, Any] = {
             "patient_id": {"$in": list(patient_ids)},
-            "status": {"$in": sorted(LIVE_STATUSES)},
             "appointment_date": {"$gte": after - SETTLING_TIME},
         }
-        found = await self._collection.find(query, {"patient_id": 1}).to_list(None)
-        return {row["patient_id"] for row in found}
+        live, unplaced = await asyncio.gather(
+            self._collection.find(
+                {**query, "status": {"$in": sorted(LIVE_STATUSES)}}, {"patient_id": 1}
+            ).to_list(None),
+            self._conflicts.find({**query, "state": ConflictState.OPEN}, {"patient_id": 1}).to_list(
+                None
+            ),
+        )
+        return {row["patient_id"] for row in (*live, *unplaced)}
+
+    async def named(self, external_ids: Iterable[str]) -> dict[str, Appointment]:
+        """The visits that another system calls so."""
+        found = await self._find({"external_id": {"$in": list(external_ids)}})
+        return {one.external_id: one for one in found if one.external_id is not None}
+
+    async def imported_live_between(
+        self, since: datetime, until: datetime, provider_ids: Iterable[PyObjectId]
+    ) -> list[Appointment]:
+        """Imported visits still to come that start in [since, until] with any of these."""
+        return await self._find(
+            {
+                "appointment_date": {"$gte": since, "$lte": until},
+                "provider_id": {"$in": list(provider_ids)},
+                "created_from": CreatedFrom.IMPORT,
+                "status": {"$in": sorted(LIVE_STATUSES)},
+                "external_id": {"$exists": True},
+            },
+            sort=[("appointment_date", 1), ("_id", 1)],
+        )
 
     async def all_for_patient(self, patient_id: PyObjectId) -> list[Appointment]:
         """Every visit of a patient, newest first."""
@@ -195,11 +239,15 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         return result.modified_count
 
     async def count_created_between(self, since: datetime, before: datetime) -> int:
-        """Visits written into the book in [since, before) and not cancelled since."""
+        """Visits written into the book in [since, before) and not cancelled since.
+
+        Imported ones were booked elsewhere, at a time nobody told us.
+        """
         return await self._collection.count_documents(
             {
                 "created_at": {"$gte": since, "$lt": before},
                 "status": {"$ne": AppointmentStatus.CANCELLED},
+                "created_from": {"$ne": CreatedFrom.IMPORT},
             }
         )
 

@@ -62,6 +62,14 @@ class CampaignRepository(DocumentRepository[Campaign]):
             {"patient_id": patient_id, "status": {"$in": sorted(ACTIVE_STATUSES)}}
         )
 
+    async def active_among(self, patient_ids: Iterable[PyObjectId]) -> dict[PyObjectId, Campaign]:
+        """The one active campaign of each of these patients who has one."""
+        query = {
+            "patient_id": {"$in": list(patient_ids)},
+            "status": {"$in": sorted(ACTIVE_STATUSES)},
+        }
+        return {found.patient_id: found for found in await self._find(query)}
+
     async def latest_for(self, patient_id: PyObjectId) -> Campaign | None:
         """The patient's most recent campaign in any status."""
         return await self._find_one({"patient_id": patient_id}, sort=[("created_at", -1)])

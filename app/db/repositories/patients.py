@@ -74,6 +74,15 @@ class PatientRepository(DocumentRepository[Patient]):
         """Everybody with this E.164 number."""
         return await self._find({"phone": phone}, sort=[("_id", 1)])
 
+    async def with_any_contact(
+        self, emails: Collection[str], phones: Collection[str]
+    ) -> list[Patient]:
+        """Everybody on any of these addresses or numbers, oldest first."""
+        by_email = await self._find({"email": {"$in": list(emails)}}) if emails else []
+        by_phone = await self._find({"phone": {"$in": list(phones)}}) if phones else []
+        found = {patient.id: patient for patient in (*by_email, *by_phone)}
+        return sorted(found.values(), key=lambda patient: patient.id)
+
     async def page(self, wanted: PatientFilter, *, page: int, limit: int) -> Page[Patient]:
         """By name, stable. A search is counted up to `EXACT_UP_TO`."""
         return await self._page(

@@ -91,6 +91,34 @@ class StaffAlerts:
             audience=Audience.STAFF,
         )
 
+    async def schedule_conflicts_opened(self, count: int, key: PyObjectId) -> bool:
+        """So many imported visits have no place in the book; whether staff were told.
+
+        `key` names the occasion: a repetition is recognisable as one.
+        """
+        logger.warning("schedule conflicts opened", extra={"conflicts": count})
+        if self._settings.staff_alert_email is None:
+            return False
+        plural = "" if count == 1 else "s"
+        subject = f"{count} imported visit{plural} without a place in the book"
+        link = f"{self._settings.base_url}{API_PREFIX}/admin/schedule/conflicts"
+        mail = OutgoingMail(
+            key=f"conflicts-{key}",
+            to=str(self._settings.staff_alert_email),
+            sender_name=(await self._clinic.current()).name,
+            subject=subject,
+            text=f"{subject}.\n\n- {link}\n",
+            date=self._clock.now(),
+            thread_id=THREAD,
+            audience=Audience.STAFF,
+        )
+        try:
+            await self._transport.send(mail)
+        except (TransientMailError, PermanentMailError, UnknownOutcomeError) as error:
+            logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
+            return False
+        return True
+
     async def send_due(self) -> int:
         """Tell staff what they were not told yet; how many mails left.
 

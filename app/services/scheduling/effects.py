@@ -267,7 +267,7 @@ class AppointmentEffects:
         """One letter for a change of a visit still ahead; a visit in the past needs none."""
         purpose = _LETTERS.get(event.kind)
         is_ahead = appointment.appointment_date > self._clock.now()
-        if purpose is None or not is_ahead or not event.concerns_live_visit:
+        if event.is_quiet or purpose is None or not is_ahead or not event.concerns_live_visit:
             return
         patient = await self._repositories.patients.get(appointment.patient_id)
         if patient is None or patient.email is None:
