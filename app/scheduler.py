@@ -12,6 +12,7 @@ CATCH_UP_SECONDS = 30
 """A sweep that a crash cut short is taken up again soon after its lease has run out."""
 RECONCILE_SECONDS = 15
 ALERT_SECONDS = 60
+REMIND_SECONDS = 60
 
 
 def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOScheduler:
@@ -33,6 +34,7 @@ def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOSc
         ("sweep-catch-up", jobs.catch_up_sweep, CATCH_UP_SECONDS),
         ("reconcile", jobs.reconcile, RECONCILE_SECONDS),
         ("staff-alerts", jobs.send_alerts, ALERT_SECONDS),
+        ("visit-reminders", jobs.remind, REMIND_SECONDS),
     ):
         scheduler.add_job(job, IntervalTrigger(seconds=seconds, timezone=clinic.zone), id=name)
     return scheduler

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.core.config import Settings
+from app.models.appointment import Appointment, CreatedFrom
 from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignOrigin, CampaignType, FollowUpDetails
 from app.models.patient import Patient, PatientType, name_key
@@ -63,6 +64,20 @@ def make_patient(**given: Any) -> Patient:
         "initial_inquiry": "Asked about teeth whitening.",
     }
     return Patient(**(fields | given))
+
+
+def make_appointment(**given: Any) -> Appointment:
+    """A visit booked by staff, that claims no time."""
+    fields: dict[str, Any] = {
+        "patient_id": new_id(),
+        "provider_id": new_id(),
+        "chair_id": new_id(),
+        "service_id": "cleaning",
+        "service_name": "Cleaning",
+        "duration_minutes": 60,
+        "created_from": CreatedFrom.MANUAL_ADMIN,
+    }
+    return Appointment(**(fields | given))
 
 
 def make_campaign(**given: Any) -> Campaign:

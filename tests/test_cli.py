@@ -175,11 +175,11 @@ class TestCheck:
         assert row.endswith("unencrypted: MONGO_URI without tls=true")
         assert "encryption:" not in silent.stdout
 
-    def test_an_unfinished_transport_is_a_sentence(self, line: CommandLine) -> None:
+    def test_a_gmail_without_credentials_is_a_sentence(self, line: CommandLine) -> None:
         result = line.run("check", MAIL_TRANSPORT="gmail")
 
         assert result.exit_code == 1
-        assert "not available" in result.stdout
+        assert "MAIL_TRANSPORT=gmail needs GMAIL_MAILBOX" in result.stdout
 
 
 class TestDemo:

@@ -54,6 +54,7 @@ class TestBuildScheduler:
             "sweep-catch-up": "catch_up_sweep",
             "reconcile": "reconcile",
             "staff-alerts": "send_alerts",
+            "visit-reminders": "remind",
         }
 
     @pytest.mark.parametrize(
@@ -74,7 +75,8 @@ class TestBuildScheduler:
         assert found.strftime("%Y-%m-%dT%H:%M") == expected
 
     @pytest.mark.parametrize(
-        ("job_id", "seconds"), [("sweep-catch-up", 30), ("reconcile", 15), ("staff-alerts", 60)]
+        ("job_id", "seconds"),
+        [("sweep-catch-up", 30), ("reconcile", 15), ("staff-alerts", 60), ("visit-reminders", 60)],
     )
     def test_comes_round_often_for_what_a_crash_cut_short(self, job_id: str, seconds: int) -> None:
         trigger = scheduler_in("America/New_York").get_job(job_id).trigger

@@ -48,6 +48,7 @@ def _number_from_text(value: object) -> object:
 
 OptionalText = Annotated[str | None, BeforeValidator(_blank_to_none)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_blank_to_none)]
 OptionalEmail = Annotated[EmailAddress | None, BeforeValidator(_blank_to_none)]
 
 
@@ -140,6 +141,14 @@ class Settings(BaseSettings):
     gmail_client_secret: OptionalSecret = None
     gmail_refresh_token: OptionalSecret = None
     gmail_topic: OptionalText = None
+    gmail_service_account_file: OptionalPath = None
+    gmail_poll_seconds: float = Field(default=300, ge=1, le=3600)
+    gmail_sends_per_second: float = Field(default=2, gt=0, le=100)
+    gmail_timeout_seconds: float = Field(default=20, gt=0, le=120)
+    gmail_api_base_url: str = "https://gmail.googleapis.com"
+    google_token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    google_authorize_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
+    google_jwks_url: str = "https://www.googleapis.com/oauth2/v3/certs"
 
     # Webhooks
     pubsub_audience: OptionalText = None
@@ -192,8 +201,31 @@ class Settings(BaseSettings):
                 "PUBLIC_BASE_URL is unset, so the links in letters would be broken.",
             ),
             (self.demo_data is True, "DEMO_DATA is on."),
+            *self._gmail_objections(),
         ]
         return [reason for applies, reason in checks if applies]
+
+    def _gmail_objections(self) -> list[tuple[bool, str]]:
+        """Mail that anybody could forge, and credentials that would travel in the clear."""
+        is_used = self.mail_transport == "gmail"
+        unsigned = self.pubsub_audience is None or self.pubsub_service_account is None
+        addresses = {
+            "GMAIL_API_BASE_URL": self.gmail_api_base_url,
+            "GOOGLE_TOKEN_URL": self.google_token_url,
+            "GOOGLE_AUTHORIZE_URL": self.google_authorize_url,
+            "GOOGLE_JWKS_URL": self.google_jwks_url,
+        }
+        return [
+            (
+                is_used and unsigned,
+                "MAIL_TRANSPORT=gmail needs PUBSUB_AUDIENCE and PUBSUB_SERVICE_ACCOUNT, "
+                "or nobody could tell a push from a forgery.",
+            ),
+            *(
+                (not url.lower().startswith("https://"), f"{name} is not https://.")
+                for name, url in addresses.items()
+            ),
+        ]
 
     @property
     def is_production(self) -> bool:

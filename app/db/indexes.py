@@ -88,6 +88,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         _index("interaction_campaign", ("campaign_id", UP), ("timestamp", UP), ("_id", UP)),
         _index("interaction_patient", ("patient_id", UP), ("timestamp", UP)),
+        _index("interaction_thread", ("thread_id", UP)),
         _index(
             "interaction_outbox",
             ("delivery.status", UP),

@@ -87,11 +87,24 @@ class AppointmentEvent(StoredModel):
     """Whether the patient gets no letter about it: the practice's own system wrote already."""
     new_patient: Patient | None = None
     """Somebody the practice does not know yet, to be stored once their visit is certain."""
+    attempts: int = 0
+    """How often its effects failed since it was left to the reconciler."""
+    not_before: UtcDatetime | None = None
+    """When they are tried again."""
 
     @property
     def concerns_live_visit(self) -> bool:
         """Whether the visit was going to happen when this happened to it."""
         return self.status_before is None or self.status_before in LIVE_STATUSES
+
+
+class ReminderPlan(StoredModel):
+    """How far the reminders of a visit have come; what left before is in the outbox."""
+
+    rules: str
+    """The zone and the reminder times it was made by: under others it is made anew."""
+    next_at: UtcDatetime | None = None
+    """When the next one leaves; without it none is left."""
 
 
 class ImportedVisit(StoredModel):
@@ -138,3 +151,6 @@ class Appointment(Document):
     pending_event: AppointmentEvent | None = None
     completed_at: UtcDatetime | None = None
     asked_about_at: UtcDatetime | None = None
+    start_set_at: UtcDatetime | None = None
+    """When it was moved to its present start; unset where it was booked there."""
+    reminder_plan: ReminderPlan | None = None

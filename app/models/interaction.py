@@ -128,3 +128,5 @@ class Interaction(Document):
     by: str | None = None
     delivery: Delivery | None = None
     in_reply_to: str | None = Field(default=None)
+    visit_starts_at: UtcDatetime | None = None
+    """The start a reminder speaks of; it must still be the visit's when the reminder leaves."""

@@ -1,5 +1,6 @@
 """What the booking site and patients see and send."""
 
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -175,6 +176,10 @@ class ManagedVisit(OutputSchema):
                 "clinic_phone": "+1 212-555-0100",
                 "clinic_address": "1 Demo Street, New York, NY 10001",
                 "can_be_changed": True,
+                "can_be_confirmed": True,
+                "changes_until": "2026-08-20T11:00:00Z",
+                "calendar_url": "http://127.0.0.1:8000/api/v1/appointments/manage/eyJhbGciOi..."
+                "/calendar.ics",
             }
         },
     )
@@ -191,7 +196,12 @@ class ManagedVisit(OutputSchema):
     clinic_name: str
     clinic_phone: str
     clinic_address: str
-    can_be_changed: bool
+    can_be_changed: bool = Field(description="Whether it can be moved and cancelled here now.")
+    can_be_confirmed: bool = Field(description="Whether it waits to be confirmed and still can be.")
+    changes_until: UtcDatetime = Field(
+        description="Until when it can be moved and cancelled here; later the practice is called."
+    )
+    calendar_url: str = Field(description="The visit as a calendar file.")
 
     @classmethod
     def of(
@@ -201,6 +211,9 @@ class ManagedVisit(OutputSchema):
         *,
         provider_name: str | None,
         can_be_changed: bool,
+        can_be_confirmed: bool,
+        changes_until: datetime,
+        calendar_url: str,
     ) -> Self:
         """From the stored forms."""
         local = appointment.appointment_date.astimezone(clinic.zone)
@@ -218,4 +231,7 @@ class ManagedVisit(OutputSchema):
             clinic_phone=clinic.phone,
             clinic_address=clinic.address,
             can_be_changed=can_be_changed,
+            can_be_confirmed=can_be_confirmed,
+            changes_until=changes_until,
+            calendar_url=calendar_url,
         )

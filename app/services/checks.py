@@ -5,14 +5,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from app.core.clock import SystemClock
 from app.core.config import Settings
 from app.db.database import UNAVAILABLE_ERRORS, Database
 from app.db.indexes import INDEXES, ensure_indexes
+from app.models.patient import normalise_email
 from app.services.agent.engine import LocalEngine
 from app.services.container import database_uri
-from app.services.mail import MailConfigurationError, build_transport
+from app.services.mail import MailConfigurationError, build_gmail
+from app.services.mail.gmail.errors import GmailError
 
 SMTP_SECONDS = 10.0
+_ANOTHER_MAILBOX = "Google signs us in to another mailbox than GMAIL_MAILBOX."
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Checks:
         async for result in self._database():
             yield result
         yield await self._tried("mail", self._mail)
-        yield CheckResult("gmail", True, "not configured (replies come through the relay form)")
+        yield await self._tried("gmail", self._gmail)
         yield await self._tried("model", self._model)
 
     async def _database(self) -> AsyncIterator[CheckResult]:
@@ -54,7 +58,13 @@ class Checks:
     async def _tried(self, name: str, check: Callable[[], Awaitable[str]]) -> CheckResult:
         try:
             return CheckResult(name, True, await check())
-        except (MailConfigurationError, OSError, TimeoutError, *UNAVAILABLE_ERRORS) as error:
+        except (
+            GmailError,
+            MailConfigurationError,
+            OSError,
+            TimeoutError,
+            *UNAVAILABLE_ERRORS,
+        ) as error:
             return CheckResult(name, False, f"{type(error).__name__}: {error}")
 
     async def _ping(self, database: Database) -> str:
@@ -67,8 +77,9 @@ class Checks:
         return f"{sum(len(wanted) for wanted in INDEXES.values())} in place"
 
     async def _mail(self) -> str:
-        build_transport(self._settings)
-        if self._settings.mail_transport != "smtp":
+        if self._settings.mail_transport == "gmail":
+            return "through Gmail"
+        if self._settings.mail_transport == "file":
             return f"files in {self._settings.data_dir / 'outbox'}"
         async with asyncio.timeout(SMTP_SECONDS):
             return await self._greet_smtp()
@@ -81,6 +92,20 @@ class Checks:
         finally:
             writer.close()
         return f"{host}:{port} answers {greeting[:3].decode('ascii', 'replace')}"
+
+    async def _gmail(self) -> str:
+        """Signs in and asks whose mailbox it is."""
+        gmail = build_gmail(self._settings, SystemClock())
+        if gmail is None:
+            return "not configured (replies come through the relay form)"
+        try:
+            profile = await gmail.client.profile()
+        finally:
+            await gmail.client.close()
+        if normalise_email(profile.address) != normalise_email(gmail.mailbox):
+            raise MailConfigurationError(_ANOTHER_MAILBOX)
+        topic = "" if self._settings.gmail_topic else "; no GMAIL_TOPIC, so replies are polled for"
+        return f"signed in to the mailbox{topic}"
 
     async def _model(self) -> str:
         engine = LocalEngine()

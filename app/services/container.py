@@ -64,6 +64,7 @@ class Services:
                 effects=scheduling.effects,
                 unsettled=scheduling.unsettled,
                 alerts=outreach.alerts,
+                reminders=scheduling.reminders,
                 clock=clock,
             ),
             bootstrap=Bootstrap(
@@ -144,4 +145,6 @@ async def running_services(
             await ensure_indexes(services.database)
             yield services
         finally:
+            if services.base.gmail is not None:
+                await services.base.gmail.client.close()
             services.close()

@@ -37,10 +37,12 @@ from app.services.scheduling.booking import BookingService
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
+from app.services.scheduling.reminders import VisitReminders
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
 from app.services.scheduling.unsettled import UnsettledVisits
+from app.services.scheduling.visit_calendar import VisitCalendar
 from app.services.scheduling.waitlist import Waitlist
 from app.services.scheduling.waitlist_answers import WaitlistAnswers
 from app.services.scheduling.waitlist_letters import WaitlistLetters
@@ -61,6 +63,7 @@ class Scheduling:
     self_service: VisitSelfService
     settings: ScheduleSettings
     unsettled: UnsettledVisits
+    reminders: VisitReminders
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
@@ -71,6 +74,7 @@ class Scheduling:
         availability = AvailabilityService(reader, clinic, clock)
         placement = Placement(repositories, reader, availability, clock)
         newcomers = Newcomers(repositories, directory)
+        calendar = VisitCalendar(repositories, clinic, base.links, base.settings.mail_from)
         effects = AppointmentEffects(
             repositories=repositories,
             lifecycle=base.lifecycle,
@@ -78,6 +82,7 @@ class Scheduling:
             newcomers=newcomers,
             composer=base.composer,
             links=base.links,
+            calendar=calendar,
             outbox=base.outbox,
             waitlist=base.waitlist_signal,
             clock=clock,
@@ -95,9 +100,24 @@ class Scheduling:
             availability=availability,
             effects=effects,
             appointments=appointments,
-            self_service=VisitSelfService(repositories, clinic, appointments, base.tokens, clock),
+            self_service=VisitSelfService(
+                repositories=repositories,
+                clinic=clinic,
+                appointments=appointments,
+                calendar=calendar,
+                tokens=base.tokens,
+                clock=clock,
+            ),
             settings=ScheduleSettings(repositories, clinic, clock),
             unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
+            reminders=VisitReminders(
+                repositories=repositories,
+                clinic=clinic,
+                composer=base.composer,
+                links=base.links,
+                outbox=base.outbox,
+                clock=clock,
+            ),
             booking=BookingService(
                 repositories=repositories,
                 clinic=clinic,
@@ -169,10 +189,10 @@ class Outreach:
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
-        """On top of the foundation. Raises `MailConfigurationError`."""
+        """On top of the foundation."""
         repositories, clinic = base.repositories, base.clinic
         settings, clock = base.settings, base.clock
-        transport = build_transport(settings)
+        transport = build_transport(settings, base.gmail)
         proactive = ProactivePath(
             repositories=repositories,
             lifecycle=base.lifecycle,

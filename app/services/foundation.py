@@ -10,6 +10,8 @@ from app.db.repositories import Repositories
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.leases import Leases
+from app.services.mail import build_gmail
+from app.services.mail.gmail import Gmail
 from app.services.metrics import Metrics
 from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
@@ -38,6 +40,7 @@ class Foundation:
     lifecycle: CampaignLifecycle
     leases: Leases
     consent: ConsentService
+    gmail: Gmail | None
     outbox_signal: WakeSignal
     inbound_signal: WakeSignal
     waitlist_signal: WakeSignal
@@ -45,7 +48,7 @@ class Foundation:
 
     @classmethod
     def build(cls, settings: Settings, clock: Clock, metrics: Metrics, uri: str) -> Self:
-        """Connect; nothing is read or written yet."""
+        """Connect; nothing is read or written yet. Raises `MailConfigurationError`."""
         database = Database(uri, settings.database_name)
         repositories = Repositories.over(database, clock)
         key = load_signing_key(settings)
@@ -69,6 +72,7 @@ class Foundation:
             consent=ConsentService(
                 repositories=repositories, lifecycle=lifecycle, tokens=tokens, clock=clock
             ),
+            gmail=build_gmail(settings, clock),
             outbox_signal=outbox_signal,
             inbound_signal=WakeSignal(),
             waitlist_signal=WakeSignal(),

@@ -10,6 +10,7 @@ from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.sweep import SweepService
 from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.reminders import VisitReminders
 from app.services.scheduling.unsettled import UnsettledVisits
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Jobs:
         effects: AppointmentEffects,
         unsettled: UnsettledVisits,
         alerts: StaffAlerts,
+        reminders: VisitReminders,
         clock: Clock,
     ) -> None:
         self._sweeps = sweeps
@@ -33,6 +35,7 @@ class Jobs:
         self._effects = effects
         self._unsettled = unsettled
         self._alerts = alerts
+        self._reminders = reminders
         self._clock = clock
 
     async def daily_sweep(self) -> None:
@@ -52,6 +55,10 @@ class Jobs:
     async def send_alerts(self) -> None:
         """Tell staff what waits for them."""
         await self._guarded("staff-alerts", self._alerts.send_due)
+
+    async def remind(self) -> None:
+        """Queue the reminders of visits that are due."""
+        await self._guarded("visit-reminders", self._reminders.queue_due)
 
     async def _guarded(self, name: str, job: Callable[[], Awaitable[object]]) -> None:
         try:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from app.db.repositories import Repositories
+from app.models.base import as_object_id
 from app.models.campaign import Campaign
 from app.models.patient import Patient
 from app.services.agent.replies import sender_address
+from app.services.outreach.postmark import PATIENT_THREAD
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class MessageMatcher:
     """Finds the conversation of an incoming message.
 
     A known thread settles it, also where a stranger wrote in it: whether the sender is the patient
-    is a guard's question. One of a campaign that has ended leads to the patient's active one, which
+    is a guard's question. A thread is a campaign's, or, where letters about a visit run in it, a
+    patient's. One of a campaign that has ended leads to the patient's active one, which
     must not go on as if nobody had answered. Without a thread, families share mailboxes: an address
     that several patients use only counts where exactly one of them is in a campaign.
     """
@@ -28,13 +31,15 @@ class MessageMatcher:
     def __init__(self, repositories: Repositories) -> None:
         self._campaigns = repositories.campaigns
         self._patients = repositories.patients
+        self._interactions = repositories.interactions
 
     async def match(self, thread_id: str, sender: str) -> Match:
         """The patient and the campaign; nothing where it would be a guess."""
-        in_thread = await self._by_thread(thread_id)
+        in_thread = await self._by_campaign_thread(thread_id)
+        in_thread = in_thread or await self._by_patient_thread(thread_id)
         return in_thread or await self._by_sender(sender)
 
-    async def _by_thread(self, thread_id: str) -> Match | None:
+    async def _by_campaign_thread(self, thread_id: str) -> Match | None:
         campaign = await self._campaigns.with_thread(thread_id)
         if campaign is None:
             return None
@@ -42,6 +47,15 @@ class MessageMatcher:
         if not campaign.is_active:
             campaign = await self._campaigns.active_for(campaign.patient_id) or campaign
         return Match(patient, campaign) if patient else None
+
+    async def _by_patient_thread(self, thread_id: str) -> Match | None:
+        """The thread as we named it, or as the mail provider did when the letter left."""
+        patient_id = as_object_id(thread_id.removeprefix(PATIENT_THREAD))
+        if patient_id is None or not thread_id.startswith(PATIENT_THREAD):
+            letter = await self._interactions.last_sent_in_thread(thread_id)
+            patient_id = letter.patient_id if letter else None
+        patient = await self._patients.get(patient_id) if patient_id else None
+        return Match(patient, await self._campaign_of(patient)) if patient else None
 
     async def _by_sender(self, sender: str) -> Match:
         address = sender_address(sender)

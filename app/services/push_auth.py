@@ -19,7 +19,6 @@ from app.core.errors import UnauthenticatedError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
-GOOGLE_KEYS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 ALGORITHM = "RS256"
 LEEWAY = timedelta(seconds=30)
@@ -94,7 +93,7 @@ class PushVerifier:
         audience: str,
         service_account: str,
         clock: Clock,
-        keys_url: str = GOOGLE_KEYS_URL,
+        keys_url: str,
     ) -> None:
         self._audience = audience
         self._service_account = service_account.casefold()

@@ -33,6 +33,7 @@ def push_verifier(settings: Settings, clock: Clock) -> PushVerifier | None:
         audience=settings.pubsub_audience,
         service_account=settings.pubsub_service_account,
         clock=clock,
+        keys_url=settings.google_jwks_url,
     )
 
 

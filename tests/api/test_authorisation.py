@@ -47,6 +47,7 @@ PUBLIC = {
     ("GET", "/api/v1/availability/slots"),
     ("POST", "/api/v1/appointments/book"),
     ("GET", "/api/v1/appointments/manage/{token}"),
+    ("GET", "/api/v1/appointments/manage/{token}/calendar.ics"),
     ("POST", "/api/v1/appointments/manage/{token}/confirm"),
     ("POST", "/api/v1/appointments/manage/{token}/reschedule"),
     ("POST", "/api/v1/appointments/manage/{token}/cancel"),

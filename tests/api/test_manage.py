@@ -1,6 +1,8 @@
 """The link in a visit's letter, at the front door."""
 
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from app.services.tokens import TokenPurpose
 from tests.api.test_public import BOOK, booking_form, known_patient, problem
 from tests.factories import make_campaign
 from tests.fakes import FrozenClock
+from tests.services.scheduling.rfc5545 import hold_to_the_rules
 
 pytestmark = pytest.mark.mongo
 
@@ -45,14 +48,17 @@ class TestSee:
         assert body["local_time"] == "2026-08-20T09:00"
         assert body["provider_name"] == "Dr. Rivera"
         assert body["can_be_changed"] is True
+        assert body["can_be_confirmed"] is True
+        assert body["changes_until"] == "2026-08-20T11:00:00Z"
+        assert httpx.URL(body["calendar_url"]).path == f"{link}/calendar.ics"
         assert "Dana" not in answer.text
 
     async def test_changes_nothing_however_often(
         self, app_client: httpx.AsyncClient, link: str, furnished: Services
     ) -> None:
-        for path in (link, f"{link}/confirm", f"{link}/cancel", f"{link}/reschedule"):
-            await app_client.get(path)
-            await app_client.head(path)
+        for step in ("", "/calendar.ics", "/confirm", "/cancel", "/reschedule"):
+            await app_client.get(f"{link}{step}")
+            await app_client.head(f"{link}{step}")
 
         assert (await app_client.get(link)).json()["status"] == "booked"
         assert await campaign_status(furnished) == CampaignStatus.BOOKING_INITIATED
@@ -101,7 +107,146 @@ class TestCancel:
         assert problem(answer) == (409, "visit-has-begun")
 
 
+class TestNotice:
+    """The practice takes changes here until two hours before the visit, at 11:00 UTC."""
+
+    UNTIL = datetime(2026, 8, 20, 11, 0, tzinfo=UTC)
+    NEW_TIME: ClassVar = {"appointment_date": "2026-08-21T10:00"}
+
+    @pytest.mark.parametrize(("operation", "body"), [("cancel", None), ("reschedule", NEW_TIME)])
+    async def test_a_change_too_late_is_refused_with_the_phone(
+        self,
+        app_client: httpx.AsyncClient,
+        link: str,
+        clock: FrozenClock,
+        operation: str,
+        body: dict[str, str] | None,
+    ) -> None:
+        clock.set(self.UNTIL + timedelta(milliseconds=1))
+
+        answer = await app_client.post(f"{link}/{operation}", json=body)
+
+        assert problem(answer) == (409, "too-late-to-change")
+        assert answer.json()["phone"] == "+1 212-555-0100"
+        assert "Thursday 20 August 2026, 07:00 (America/New_York)" in answer.json()["detail"]
+        seen = (await app_client.get(link)).json()
+        assert (seen["status"], seen["local_time"]) == ("booked", "2026-08-20T09:00")
+        assert seen["can_be_changed"] is False
+
+    @pytest.mark.parametrize(("operation", "body"), [("cancel", None), ("reschedule", NEW_TIME)])
+    async def test_the_last_instant_is_in_time(
+        self,
+        app_client: httpx.AsyncClient,
+        link: str,
+        clock: FrozenClock,
+        operation: str,
+        body: dict[str, str] | None,
+    ) -> None:
+        clock.set(self.UNTIL)
+        assert (await app_client.get(link)).json()["can_be_changed"] is True
+
+        assert (await app_client.post(f"{link}/{operation}", json=body)).status_code == 200
+
+    async def test_a_visit_can_be_confirmed_until_it_begins(
+        self, app_client: httpx.AsyncClient, link: str, clock: FrozenClock
+    ) -> None:
+        clock.set(datetime(2026, 8, 20, 12, 59, tzinfo=UTC))
+        assert (await app_client.get(link)).json()["can_be_confirmed"] is True
+
+        answer = await app_client.post(f"{link}/confirm")
+
+        assert answer.json()["status"] == "confirmed"
+        assert answer.json()["can_be_confirmed"] is False
+
+    async def test_cancelling_again_is_never_too_late(
+        self, app_client: httpx.AsyncClient, link: str, clock: FrozenClock
+    ) -> None:
+        await app_client.post(f"{link}/cancel")
+        clock.set(self.UNTIL + timedelta(minutes=30))
+
+        answer = await app_client.post(f"{link}/cancel")
+
+        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+
+    async def test_the_practice_sets_the_notice(
+        self, app_client: httpx.AsyncClient, link: str, furnished: Services
+    ) -> None:
+        await furnished.base.clinic.update({"self_service_notice_minutes": 2880})
+
+        assert problem(await app_client.post(f"{link}/cancel")) == (409, "too-late-to-change")
+
+
+class TestCalendar:
+    async def test_is_a_file_that_calendars_take(
+        self, app_client: httpx.AsyncClient, link: str
+    ) -> None:
+        answer = await app_client.get(f"{link}/calendar.ics")
+
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+        assert answer.headers["content-disposition"] == 'attachment; filename="appointment.ics"'
+        assert answer.headers["cache-control"] == "no-store"
+        calendar = hold_to_the_rules(answer.content)
+        assert calendar.one("METHOD").value == "PUBLISH"
+        for secret in ("Dana", "Smith", "patient-", "Cleaning"):
+            assert secret not in answer.text
+
+    async def test_keeps_the_link_it_was_asked_with(
+        self, app_client: httpx.AsyncClient, link: str, clock: FrozenClock
+    ) -> None:
+        """A link that was looked at does not live longer than it would have."""
+        clock.advance(days=300)
+
+        calendar = hold_to_the_rules((await app_client.get(f"{link}/calendar.ics")).content)
+
+        (event,) = [one for one in calendar.inner if one.name == "VEVENT"]
+        assert f"/visit/{link.rpartition('/')[2]}" in event.text("DESCRIPTION")
+
+    async def test_follows_every_change_of_the_visit(
+        self, app_client: httpx.AsyncClient, link: str
+    ) -> None:
+        seen = []
+        for operation, body in (
+            (None, None),
+            ("reschedule", {"appointment_date": "2026-08-21T10:30"}),
+            ("cancel", None),
+        ):
+            if operation:
+                await app_client.post(f"{link}/{operation}", json=body)
+            calendar = hold_to_the_rules((await app_client.get(f"{link}/calendar.ics")).content)
+            (event,) = [one for one in calendar.inner if one.name == "VEVENT"]
+            seen.append((calendar, event))
+
+        assert len({event.one("UID").value for _, event in seen}) == 1
+        sequences = [int(event.one("SEQUENCE").value) for _, event in seen]
+        assert sequences == sorted(set(sequences))
+        assert [event.one("DTSTART").value for _, event in seen] == [
+            "20260820T090000",
+            "20260821T103000",
+            "20260821T103000",
+        ]
+        assert seen[-1][0].one("METHOD").value == "CANCEL"
+        assert seen[-1][1].one("STATUS").value == "CANCELLED"
+
+
 class TestReschedule:
+    async def test_a_time_that_is_taken_comes_with_three_others(
+        self, app_client: httpx.AsyncClient, link: str, furnished: Services
+    ) -> None:
+        other = booking_form(await known_patient(furnished), appointment_date="2026-08-20T09:30")
+        await app_client.post(BOOK, json=other)
+
+        answer = await app_client.post(
+            f"{link}/reschedule", json={"appointment_date": "2026-08-20T09:30"}
+        )
+
+        assert problem(answer) == (409, "slot-taken")
+        assert [one["local_time"] for one in answer.json()["alternatives"]] == [
+            "Thursday 20 August 2026, 10:00 (America/New_York)",
+            "Thursday 20 August 2026, 10:15 (America/New_York)",
+            "Thursday 20 August 2026, 10:30 (America/New_York)",
+        ]
+
     async def test_moves_and_frees(
         self, app_client: httpx.AsyncClient, link: str, furnished: Services
     ) -> None:
@@ -146,29 +291,64 @@ class TestReschedule:
 
 
 class TestLink:
-    @pytest.mark.parametrize("kind", ["garbage", "foreign", "expired", "of no visit", "no id"])
+    @pytest.mark.parametrize(
+        "kind",
+        ["garbage", "booking", "unsubscribe", "tampered", "expired", "of no visit", "no id"],
+    )
     async def test_a_link_that_is_none_is_not_found(
-        self, app_client: httpx.AsyncClient, furnished: Services, clock: FrozenClock, kind: str
+        self,
+        app_client: httpx.AsyncClient,
+        link: str,
+        furnished: Services,
+        clock: FrozenClock,
+        kind: str,
     ) -> None:
-        token = self._token(furnished, kind)
+        appointment_id = (await app_client.get(link)).json()["appointment_id"]
+        token = self._token(furnished, kind, appointment_id, link.rpartition("/")[2])
         if kind == "expired":
-            clock.advance(days=401)
+            clock.advance(days=400)
 
-        for method, operation in (("GET", ""), ("POST", "/confirm"), ("POST", "/cancel")):
+        for method, operation in (
+            ("GET", ""),
+            ("GET", "/calendar.ics"),
+            ("POST", "/confirm"),
+            ("POST", "/cancel"),
+            ("POST", "/reschedule"),
+        ):
             path = f"/api/v1/appointments/manage/{token}{operation}"
-            answer = await app_client.request(method, path)
+            body = {"appointment_date": "2026-08-21T10:00"} if "resch" in operation else None
+            answer = await app_client.request(method, path, json=body)
             assert problem(answer) == (404, "invalid-link")
             assert token not in answer.text or kind == "garbage"
 
-    def _token(self, services: Services, kind: str) -> str:
+    def _token(self, services: Services, kind: str, visit: str, good: str) -> str:
+        """One that would open the visit, but for `kind`."""
         issue = services.tokens.issue
-        if kind == "garbage":
-            return "garbage"
-        if kind == "foreign":
-            return issue(TokenPurpose.BOOKING, appointment_id=str(new_id()))
-        if kind == "no id":
-            return issue(TokenPurpose.MANAGE_APPOINTMENT, appointment_id="all")
-        return issue(TokenPurpose.MANAGE_APPOINTMENT, appointment_id=str(new_id()))
+        head, _, signature = good.rpartition(".")
+        made: dict[str, Callable[[], str]] = {
+            "booking": lambda: issue(TokenPurpose.BOOKING, appointment_id=visit),
+            "unsubscribe": lambda: issue(TokenPurpose.UNSUBSCRIBE, appointment_id=visit),
+            "tampered": lambda: f"{head}.{signature[::-1]}",
+            "expired": lambda: good,
+            "no id": lambda: issue(TokenPurpose.MANAGE_APPOINTMENT, appointment_id="all"),
+            "of no visit": lambda: issue(
+                TokenPurpose.MANAGE_APPOINTMENT, appointment_id=str(new_id())
+            ),
+            "garbage": lambda: "garbage",
+        }
+        return made[kind]()
+
+    async def test_a_visits_link_opens_nothing_else(
+        self, app_client: httpx.AsyncClient, link: str, furnished: Services
+    ) -> None:
+        token = link.rpartition("/")[2]
+
+        assert problem(await app_client.post(f"/api/v1/unsubscribe/{token}")) == (
+            404,
+            "invalid-link",
+        )
+        headers = {"Authorization": f"Bearer {token}"}
+        assert (await app_client.get("/api/v1/users/me", headers=headers)).status_code == 401
 
     async def test_a_deleted_visit_is_not_found(
         self, app_client: httpx.AsyncClient, link: str, furnished: Services

@@ -160,6 +160,15 @@ class TestProduction:
             ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS"),
             ({"public_base_url": " ", "outreach_enabled": True}, "PUBLIC_BASE_URL"),
             ({"demo_data": True}, "DEMO_DATA"),
+            ({"mail_transport": "gmail"}, "MAIL_TRANSPORT=gmail needs PUBSUB_AUDIENCE"),
+            (
+                {"mail_transport": "gmail", "pubsub_audience": "https://clinic.example"},
+                "MAIL_TRANSPORT=gmail needs PUBSUB_AUDIENCE",
+            ),
+            ({"gmail_api_base_url": "http://gmail.test"}, "GMAIL_API_BASE_URL"),
+            ({"google_token_url": "http://gmail.test/token"}, "GOOGLE_TOKEN_URL"),
+            ({"google_authorize_url": "http://gmail.test/auth"}, "GOOGLE_AUTHORIZE_URL"),
+            ({"google_jwks_url": "http://gmail.test/certs"}, "GOOGLE_JWKS_URL"),
         ],
     )
     def test_refuses_and_says_which_and_why(self, change: dict[str, Any], reason: str) -> None:

@@ -2,8 +2,12 @@
 
 import pytest
 
-from app.services.checks import Checks
+from app.core.config import Settings
+from app.demo.gmail.server import FakeGmail
+from app.services.checks import CheckResult, Checks
 from tests.factories import make_settings
+from tests.gmail_parts import GMAIL_SETTINGS, MAILBOX
+from tests.serving import serving
 
 BASE, MONGO, SMTP = (
     "PUBLIC_BASE_URL is http://",
@@ -44,3 +48,39 @@ class TestEncryption:
         assert [name for name in (SMTP, MONGO, BASE) if name in warning.detail] == [*named, BASE]
         assert "db.example" not in warning.detail
         await results.aclose()
+
+
+class TestGmail:
+    """A line that says whether mail can go through Gmail, tried against a real server."""
+
+    async def _line(self, settings: Settings, mailbox: str, **given: object) -> CheckResult:
+        async with serving(FakeGmail(mailbox).application()) as url:
+            where = {"gmail_api_base_url": url, "google_token_url": f"{url}/token"}
+            chosen = {**settings.model_dump(), **GMAIL_SETTINGS, **where, **given}
+            results = Checks(make_settings(**chosen)).run()
+            found = [result async for result in results if result.name == "gmail"]
+        return found[0]
+
+    async def test_signs_in(self, settings: Settings) -> None:
+        result = await self._line(settings, MAILBOX)
+
+        assert (result.ok, result.detail) == (True, "signed in to the mailbox")
+
+    async def test_names_what_polling_replaces(self, settings: Settings) -> None:
+        result = await self._line(settings, MAILBOX, gmail_topic=None)
+
+        assert result.ok
+        assert "no GMAIL_TOPIC" in result.detail
+
+    async def test_another_mailbox_fails(self, settings: Settings) -> None:
+        result = await self._line(settings, "else@example.com")
+
+        assert not result.ok
+        assert "another mailbox" in result.detail
+        assert "else@example.com" not in result.detail
+
+    async def test_a_refused_token_fails(self, settings: Settings) -> None:
+        result = await self._line(settings, MAILBOX, gmail_refresh_token="old")
+
+        assert not result.ok
+        assert "gmail-authorize" in result.detail

@@ -128,6 +128,7 @@ class TestAFailingJob:
             effects=services.scheduling.effects,
             unsettled=services.scheduling.unsettled,
             alerts=alerts,
+            reminders=services.scheduling.reminders,
             clock=services.clock,
         )
 

@@ -36,7 +36,9 @@ _DONE = {
     "moved": AppointmentStatus.BOOKED,
 }
 """What was just done, and how the visit then stands; an old address claims nothing else."""
-_STATE_REFUSALS = frozenset({"visit-has-begun", "appointment-transition", "appointment-changed"})
+_STATE_REFUSALS = frozenset(
+    {"visit-has-begun", "too-late-to-change", "appointment-transition", "appointment-changed"}
+)
 _NEAR = timedelta(days=7)
 
 
@@ -124,8 +126,7 @@ class VisitPages:
         return self._visit(await self.visits.view(self.token), refusal.slug, refusal.status)
 
     def _visit(self, view: PatientVisitView, notice: str, status: int = 200) -> Response:
-        is_open = view.can_be_changed and view.appointment.status == AppointmentStatus.BOOKED
-        return self._show("visit.html", view, status, notice=notice, can_be_confirmed=is_open)
+        return self._show("visit.html", view, status, notice=notice)
 
     def _show(
         self, template: str, view: PatientVisitView, status: int = 200, **values: object
@@ -138,11 +139,18 @@ class VisitPages:
             links={name: self._way(f"/{name}").to() for name in ("confirm", "cancel", "move")},
             visit_link=self._way().to(),
             book_link=self.page.way("book").to(),
+            calendar_link=self.page.way(
+                self._path("api/v1/appointments/manage", "/calendar.ics")
+            ).path,
+            until=self.page.moment(view.changes_until),
             **values,
         )
 
     def _way(self, step: str = "") -> Way:
-        return self.page.way(f"visit/{quote(self.token, safe='')}{step}")
+        return self.page.way(self._path("visit", step))
+
+    def _path(self, before: str, after: str) -> str:
+        return f"{before}/{quote(self.token, safe='')}{after}"
 
     def _choosing(self, view: PatientVisitView) -> Choosing:
         async def times(first: date, last: date) -> list[FreeTime]:

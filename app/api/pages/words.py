@@ -90,6 +90,10 @@ _ENGLISH = {
     "cancel": "Cancel this visit",
     "book_new": "Book a new visit",
     "not_changeable": "This visit cannot be changed here any more. If you need anything, call us.",
+    "too_late": "Until {0} this visit could be moved or cancelled here. It is so near now that we "
+    "ask you to call us:",
+    "calendar_add": "Add this visit to your calendar",
+    "calendar_remove": "Remove this visit from your calendar",
     "done_confirmed": "Thank you. We expect you.",
     "done_moved": "Your visit has been moved.",
     "done_cancelled": "Your visit has been cancelled.",
@@ -103,6 +107,7 @@ _ENGLISH = {
     "move_yes": "Yes, move it",
     "visit-has-begun": "This visit has begun or is over, so it cannot be changed here. "
     "Please call us.",
+    "too-late-to-change": "This visit is too near to be changed here. Please call us.",
     "appointment-transition": "This visit cannot be changed in that way any more.",
     "appointment-changed": "Somebody at the practice is changing this visit just now. Please try "
     "again in a moment.",
@@ -226,6 +231,10 @@ _SPANISH = {
     "cancel": "Cancelar esta cita",
     "book_new": "Reservar otra cita",
     "not_changeable": "Esta cita ya no se puede cambiar aquí. Si necesita algo, llámenos.",
+    "too_late": "Esta cita se podía cambiar o cancelar aquí hasta: {0}. Ya falta tan poco que le "
+    "pedimos que nos llame:",
+    "calendar_add": "Añadir esta cita a su calendario",
+    "calendar_remove": "Quitar esta cita de su calendario",
     "done_confirmed": "Gracias. Le esperamos.",
     "done_moved": "Su cita tiene ahora otra fecha.",
     "done_cancelled": "Su cita está cancelada.",
@@ -239,6 +248,7 @@ _SPANISH = {
     "move_yes": "Sí, cambiarla",
     "visit-has-begun": "Esta cita ya empezó o ya pasó, así que aquí no se puede cambiar. Por "
     "favor, llámenos.",
+    "too-late-to-change": "Falta demasiado poco para cambiar esta cita aquí. Por favor, llámenos.",
     "appointment-transition": "Esta cita ya no se puede cambiar de esa manera.",
     "appointment-changed": "Alguien de la clínica está cambiando esta cita ahora mismo. Por favor, "
     "inténtelo de nuevo en un momento.",

@@ -15,6 +15,7 @@ from app.models.appointment import (
     AppointmentEvent,
     AppointmentStatus,
     CreatedFrom,
+    ReminderPlan,
 )
 from app.models.base import PyObjectId
 from app.models.imports import ConflictState
@@ -157,14 +158,19 @@ class AppointmentRepository(DocumentRepository[Appointment]):
     ) -> bool:
         """One write: the change, its claims and the event whose effects are still to be done.
 
-        Without an event nobody outside the book needs to know. Guarded by the status and the
-        sequence it was read in. Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved
-        claims collide.
+        Without an event nobody outside the book needs to know. A visit that starts at another time
+        has its reminders planned anew. Guarded by the status and the sequence it was read in.
+        Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved claims collide.
         """
         pending = {"pending_event": event.to_stored()} if event else {}
         update: dict[str, Any] = {"$set": {**fields, **pending}, "$inc": {"sequence": 1}}
-        if frees_time:
-            update["$unset"] = {"claims": ""}
+        unset = {"claims": ""} if frees_time else {}
+        start = appointment.appointment_date
+        if fields.get("appointment_date", start) != start:
+            update["$set"]["start_set_at"] = self._clock.now()
+            unset["reminder_plan"] = ""
+        if unset:
+            update["$unset"] = unset
         guard = {
             "_id": appointment.id,
             "status": appointment.status,
@@ -216,10 +222,61 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         guard = {"_id": appointment.id, "sequence": appointment.sequence}
         return await self._update(guard, {"$unset": {"pending_event": ""}})
 
-    async def with_pending_event(self, before: datetime, limit: int) -> list[Appointment]:
-        """Visits whose change has not reached everything it should, oldest first."""
-        query = {"pending_event": {"$exists": True}, "pending_event.at": {"$lt": before}}
-        return await self._find(query, sort=[("pending_event.at", 1)], limit=limit)
+    async def with_pending_event(
+        self, now: datetime, *, written_before: datetime, limit: int
+    ) -> list[Appointment]:
+        """Visits whose change has not reached everything it should, oldest first.
+
+        Those that failed and are to be tried later than `now` are left out.
+        """
+        query = {
+            "pending_event": {"$exists": True},
+            "pending_event.at": {"$lt": written_before},
+            "$or": [
+                {"pending_event.not_before": {"$exists": False}},
+                {"pending_event.not_before": {"$lte": now}},
+            ],
+        }
+        return await self._find_readable(query, sort=[("pending_event.at", 1)], limit=limit)
+
+    async def put_off_event(self, appointment: Appointment, not_before: datetime) -> bool:
+        """Count a failure of the pending event's effects; one of two that failed at once counts."""
+        if appointment.pending_event is None:
+            return False
+        attempts = appointment.pending_event.attempts
+        guard = {
+            "_id": appointment.id,
+            "sequence": appointment.sequence,
+            "pending_event": {"$exists": True},
+            # An event of before this was counted has no number.
+            "pending_event.attempts": {"$in": [attempts, None]},
+        }
+        fields = {
+            "pending_event.attempts": attempts + 1,
+            "pending_event.not_before": not_before,
+        }
+        return await self._update(guard, {"$set": fields})
+
+    async def to_remind(
+        self, now: datetime, before: datetime, rules: str, limit: int
+    ) -> list[Appointment]:
+        """Live visits in (now, before) with a reminder due, or planned by other `rules` or not at
+        all; the nearest first.
+        """
+        query = {
+            "status": {"$in": sorted(LIVE_STATUSES)},
+            "appointment_date": {"$gt": now, "$lt": before},
+            "$or": [
+                {"reminder_plan.rules": {"$ne": rules}},
+                {"reminder_plan.next_at": {"$lte": now}},
+            ],
+        }
+        return await self._find_readable(query, sort=[("appointment_date", 1)], limit=limit)
+
+    async def set_reminder_plan(self, appointment: Appointment, plan: ReminderPlan) -> bool:
+        """Note how far the reminders have come, unless the visit was moved meanwhile."""
+        guard = {"_id": appointment.id, "appointment_date": appointment.appointment_date}
+        return await self._update(guard, {"$set": {"reminder_plan": plan.to_stored()}})
 
     async def unsettled(self, before: datetime, limit: int) -> list[Appointment]:
         """Visits from before `before` that are still marked as ahead, and nobody asked about."""

@@ -55,6 +55,11 @@ class InteractionRepository(DocumentRepository[Interaction]):
         """The outgoing message of this key."""
         return await self._find_one({"dedupe_key": dedupe_key})
 
+    async def last_sent_in_thread(self, thread_id: str) -> Interaction | None:
+        """The newest message to a patient that left in this thread of the mail provider."""
+        query = {"thread_id": thread_id, "direction": Direction.OUTGOING}
+        return await self._find_one(query, sort=[("timestamp", -1), ("_id", -1)])
+
     async def conversation(self, campaign_id: PyObjectId) -> list[Interaction]:
         """Everything said in a campaign, oldest first."""
         return await self._find({"campaign_id": campaign_id}, sort=OLDEST_FIRST)

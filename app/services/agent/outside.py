@@ -8,7 +8,7 @@ from app.db.repositories import Repositories
 from app.models.interaction import MessageClass
 from app.models.patient import Patient
 from app.models.records import SuppressionReason
-from app.services.agent.policy import Action
+from app.services.agent.policy import Action, Reason
 from app.services.agent.replies import AGENT, Alerts, Reply, ReplyMail, interaction_source
 from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
@@ -44,8 +44,9 @@ class OutsideActions:
             await self._leave_to_staff(reply)
 
     async def _opt_out(self, reply: Reply, *, with_receipt: bool) -> None:
+        """A stranger in a patient's thread stops their own address, never the patient's."""
         patient = reply.patient
-        if patient is None:
+        if patient is None or reply.decision.reason == Reason.UNVERIFIED_SENDER:
             await self._mail.suppress_sender(reply.interaction)
             return
         await self._consent.opt_out(

@@ -7,6 +7,7 @@ name exists. So a message is there once and whole, whatever crashed when.
 import asyncio
 import os
 import uuid
+from datetime import datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -39,8 +40,9 @@ class FileTransport:
             raise TransientMailError(sentence) from error
         return SentMail(message_id(mail.key, self._sender), mail.thread_id)
 
-    async def look_up(self, key: str) -> SentMail | None:
-        """Whether the message's file is there."""
+    async def look_up(self, key: str, since: datetime) -> SentMail | None:
+        """Whether the message's file is there, however long."""
+        del since
         path = self._data_dir / FOLDERS[Audience.PATIENT] / f"{key}.eml"
         thread_id = await asyncio.to_thread(_thread_in, path)
         return None if thread_id is None else SentMail(message_id(key, self._sender), thread_id)

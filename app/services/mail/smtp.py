@@ -7,6 +7,7 @@ over it may be tried again, after that nobody can tell whether it left.
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 
 import aiosmtplib
@@ -63,8 +64,9 @@ class SmtpTransport:
             client.close()
         return SentMail(str(message["Message-ID"]), mail.thread_id)
 
-    async def look_up(self, key: str) -> SentMail | None:
+    async def look_up(self, key: str, since: datetime) -> SentMail | None:
         """SMTP has no memory to ask."""
+        del since
         message = f"SMTP cannot tell what became of {key}."
         raise UnknownOutcomeError(message)
 

@@ -1,7 +1,7 @@
 """The port to the outside world's mail: what is handed over, and how it can fail."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -21,7 +21,8 @@ class OutgoingMail:
 
     `key` names it once and for all (an interaction's id): a transport that can tell never lets the
     same key out twice. `to` is an address alone, `to_name` what stands before it. `html` says the
-    same as `text`; `calendar` is the visit that both are about.
+    same as `text`; `calendar` is the visit that both are about. `tried_since`: an earlier try, at
+    that time at the earliest, may have handed it over without our noting it.
     """
 
     key: str
@@ -39,6 +40,7 @@ class OutgoingMail:
     unsubscribe_url: str | None = None
     html: str | None = None
     calendar: CalendarPart | None = None
+    tried_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,15 @@ class SentMail:
 
 
 class TransientMailError(Exception):
-    """It did not leave, and may later. The message carries no patient data."""
+    """It did not leave, as far as is known, and may later. The message carries no patient data.
+
+    `retry_after`: the other side wants to be left alone for so long, whatever the message; waiting
+    for that is no try of this one.
+    """
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class PermanentMailError(Exception):
@@ -80,9 +90,10 @@ class Transport(Protocol):
         """
         ...
 
-    async def look_up(self, key: str) -> SentMail | None:
+    async def look_up(self, key: str, since: datetime) -> SentMail | None:
         """What became of a mail that an earlier process was sending: `None` where it never left.
 
-        Raises `UnknownOutcomeError` where this transport cannot tell.
+        It was not handed over before `since`. Raises `UnknownOutcomeError` where this transport
+        cannot tell, `TransientMailError` where it cannot just now.
         """
         ...

@@ -9,7 +9,7 @@ machine say so and name a way to a person (California AB 3030), outreach carries
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from app.models.appointment import Appointment
+from app.models.appointment import Appointment, AppointmentStatus
 from app.models.campaign import Campaign, CampaignType
 from app.models.patient import Patient
 from app.models.schedule import Clinic
@@ -99,6 +99,12 @@ class Composer:
         """The visit does not take place."""
         return self._visit("visit_cancelled", clinic, patient, appointment, manage_url)
 
+    def visit_reminder(
+        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+    ) -> Letter:
+        """A visit is coming up; one that is not confirmed yet asks for that."""
+        return self._visit("visit_reminder", clinic, patient, appointment, manage_url)
+
     def waitlist_offer(
         self,
         clinic: Clinic,
@@ -155,6 +161,7 @@ class Composer:
             service=one_line(appointment.service_name),
             minutes=appointment.duration_minutes,
             manage_url=manage_url,
+            is_confirmed=appointment.status == AppointmentStatus.CONFIRMED,
         )
 
     def _compose(self, template: str, clinic: Clinic, patient: Patient, **values: object) -> Letter:

@@ -16,6 +16,7 @@ from app.core.config import Settings
 from app.core.hours import SendingHours
 from app.db.repositories import Repositories
 from app.db.repositories.interactions import day_slot
+from app.models.appointment import LIVE_STATUSES, Appointment
 from app.models.campaign import FOLLOWED_UP_STATUSES, Campaign
 from app.models.interaction import Interaction, MessageClass
 from app.models.patient import Patient
@@ -125,6 +126,8 @@ class _Case:
     patient: Patient
     suppression: Suppression | None
     campaign: Campaign | None
+    visit: Appointment | None
+    """The visit that a reminder is about, as it stands."""
     now: datetime
     zone: ZoneInfo
 
@@ -180,6 +183,7 @@ class SendGate:
             patient=patient,
             suppression=await self._repositories.suppressions.for_address(patient.email or ""),
             campaign=campaign,
+            visit=await self._visit(message),
             now=now,
             zone=(await self._clinic.current()).zone,
         )
@@ -187,6 +191,7 @@ class SendGate:
             self._reachable,
             self._silence,
             self._still_wanted,
+            self._visit_stands,
             self._still_true,
             self._switched_on,
             self._hours,
@@ -234,6 +239,26 @@ class SendGate:
         )
         return GateVerdict(Verdict.DROP, "visit_booked") if booked else None
 
+    async def _visit(self, message: Interaction) -> Appointment | None:
+        is_about_visit = _class_of(message) is MessageClass.REMINDER
+        if not is_about_visit or message.appointment_id is None:
+            return None
+        return await self._repositories.appointments.get(message.appointment_id)
+
+    async def _visit_stands(self, case: _Case) -> GateVerdict | None:
+        """A reminder is for a visit still ahead, at the time it was written for."""
+        if _class_of(case.message) is not MessageClass.REMINDER:
+            return None
+        visit = case.visit
+        stands = (
+            visit is not None
+            and visit.status in LIVE_STATUSES
+            and visit.appointment_date == case.message.visit_starts_at
+            and visit.appointment_date > case.now
+            and visit.patient_id == case.patient.id
+        )
+        return None if stands else GateVerdict(Verdict.DROP, "visit_changed")
+
     async def _still_true(self, case: _Case) -> GateVerdict | None:
         """A waitlist letter is for somebody who waits still, about a time that is free still."""
         if case.message.waitlist_id is None or await self._offers.is_true(case.message, case.now):
@@ -254,6 +279,8 @@ class SendGate:
         if hours is None or hours.includes(case.now, case.zone):
             return None
         until = hours.next_opening(case.now, case.zone)
+        if case.visit is not None and until >= case.visit.appointment_date:
+            return GateVerdict(Verdict.DROP, "too_late")
         return GateVerdict(Verdict.DEFER, "outside_hours", until)
 
     async def _weekly_cap(self, case: _Case) -> GateVerdict | None:

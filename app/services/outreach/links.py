@@ -37,7 +37,15 @@ class Links:
 
     def visit_page(self, appointment_id: PyObjectId) -> str:
         """The page where a patient sees, confirms, moves or cancels one visit; for letters."""
-        return f"{self._settings.base_url}/visit/{self.visit_token(appointment_id)}"
+        return self.visit_page_with(self.visit_token(appointment_id))
+
+    def visit_page_with(self, token: str) -> str:
+        """`visit_page` with a token that was read already: looking never makes a newer one."""
+        return f"{self._settings.base_url}/visit/{token}"
+
+    def calendar_file_with(self, token: str) -> str:
+        """Where the visit of a token that was read already can be had as a calendar file."""
+        return f"{self._settings.base_url}{API_PREFIX}/appointments/manage/{token}/calendar.ics"
 
     def visit_token(self, appointment_id: PyObjectId) -> str:
         """What opens one visit without an account, as an operation or as a page."""

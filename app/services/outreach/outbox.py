@@ -41,6 +41,7 @@ class Draft:
     in_reply_to: str | None = None
     html: str | None = None
     calendar: CalendarPart | None = None
+    visit_starts_at: datetime | None = None
 
 
 class Outbox:
@@ -70,6 +71,7 @@ class Outbox:
             attempt=draft.attempt,
             by=draft.by,
             in_reply_to=draft.in_reply_to,
+            visit_starts_at=draft.visit_starts_at,
             delivery=Delivery(
                 message_class=draft.message_class, not_before=draft.not_before or now
             ),

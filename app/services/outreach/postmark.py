@@ -1,6 +1,7 @@
 """From a message in the outbox to a mail: whom it is for, and which thread it belongs to."""
 
 import re
+from datetime import datetime
 
 from app.core.clock import Clock
 from app.core.config import Settings
@@ -11,6 +12,9 @@ from app.models.patient import Patient
 from app.services.clinic import ClinicService
 from app.services.mail.transport import OutgoingMail
 from app.services.outreach.links import Links
+
+PATIENT_THREAD = "p-"
+"""Begins the thread of letters to a patient that belong to no campaign; their id follows."""
 
 _REPLY_PREFIX = re.compile(r"^(?:re|aw|sv|rv|fwd?)\s*:\s*", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<[^<>\s]+@[^<>\s]+>")
@@ -62,6 +66,7 @@ class Postmark:
             references=_references(message, earlier),
             is_automatic=_class_of(message) is not MessageClass.STAFF,
             unsubscribe_url=self._unsubscribe_url(message, patient),
+            tried_since=_tried_since(message),
         )
 
     async def subject(self, message: Interaction) -> str:
@@ -88,9 +93,15 @@ def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:
     return f"Re: {_REPLY_PREFIX.sub('', earlier[0].subject or '')}"
 
 
+def _tried_since(message: Interaction) -> datetime | None:
+    """Since when it may have left: a claim before this one may have been a try."""
+    was_claimed = message.delivery is not None and message.delivery.term > 0
+    return message.timestamp if was_claimed else None
+
+
 def _thread_of(patient: Patient, campaign: Campaign | None) -> str:
     if campaign is None:
-        return f"p-{patient.id}"
+        return f"{PATIENT_THREAD}{patient.id}"
     return campaign.channel.thread_id or f"t-{campaign.id}"
 
 

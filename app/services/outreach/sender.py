@@ -168,7 +168,7 @@ class OutboxSender:
         try:
             sent = await self._transport.send(mail)
         except TransientMailError as error:
-            await self._try_later(claim, str(error))
+            await self._try_later(claim, str(error), error.retry_after)
         except PermanentMailError as error:
             if error.recipient_refused:
                 await self._consent.hard_bounce(mail.to, source="smtp_refusal")
@@ -218,7 +218,14 @@ class OutboxSender:
         }
         await self._finish(claim, fields, verdict.verdict)
 
-    async def _try_later(self, claim: _Claim, error: str) -> None:
+    async def _try_later(
+        self, claim: _Claim, error: str, retry_after: timedelta | None = None
+    ) -> None:
+        """Back into the queue. A pause that the other side asked for is no try."""
+        if retry_after is not None:
+            until = self._clock.now() + retry_after
+            await self._defer(claim, GateVerdict(Verdict.DEFER, error, until))
+            return
         tries = claim.delivery.attempts + 1
         if tries >= MAX_ATTEMPTS:
             await self._give_up(claim, DeliveryStatus.FAILED, error)
@@ -300,7 +307,13 @@ class OutboxSender:
             return False
         claim = _Claim(message, delivery, delivery.term + 1)
         try:
-            sent = await self._transport.look_up(str(message.id))
+            sent = await self._transport.look_up(str(message.id), message.timestamp)
+        except TransientMailError as error:  # asked again when this lease has run out
+            logger.warning(
+                "message not settled yet",
+                extra={"interaction_id": str(message.id), "error": str(error)},
+            )
+            return False
         except UnknownOutcomeError as error:
             await self._give_up(claim, DeliveryStatus.UNKNOWN, str(error))
             return True

@@ -78,14 +78,25 @@ class AvailabilityService:
         slots, by_id = await self._slots(clinic, question, first, last)
         return [_free_time(slot, by_id) for slot in slots]
 
-    async def nearest(self, clinic: Clinic, question: Question, wanted: datetime) -> list[Slot]:
-        """The three free times nearest to the one wanted: within a week, else within a month."""
+    async def nearest(
+        self,
+        clinic: Clinic,
+        question: Question,
+        wanted: datetime,
+        *,
+        other_than: datetime | None = None,
+    ) -> list[Slot]:
+        """The three free times nearest to the one wanted: within a week, else within a month.
+
+        `other_than` is none of them: a visit that is moved has that time already.
+        """
         today = local_day(self._clock.now(), clinic.zone)
         horizon = today + timedelta(days=clinic.booking_horizon_days)
         day = min(max(local_day(wanted, clinic.zone), today), horizon)
         slots: list[Slot] = []
         for reach in _NEARNESS:
-            slots, _ = await self._slots(clinic, question, day - reach, day + reach)
+            found, _ = await self._slots(clinic, question, day - reach, day + reach)
+            slots = [slot for slot in found if slot.starts_at != other_than]
             if len(slots) >= ALTERNATIVES:
                 break
         return nearest_free(slots, wanted, ALTERNATIVES)

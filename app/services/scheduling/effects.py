@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from app.core.clock import Clock
 from app.core.errors import AppError
+from app.db.database import UNAVAILABLE_ERRORS
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
 from app.models.appointment import (
@@ -26,7 +27,7 @@ from app.models.campaign import (
     HandoffDetails,
 )
 from app.models.decision import Urgency
-from app.models.interaction import MessageClass
+from app.models.interaction import CalendarMethod, MessageClass
 from app.models.patient import Treatment
 from app.models.records import AuditEntry
 from app.services.campaigns import CampaignLifecycle
@@ -37,6 +38,8 @@ from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.planner import follow_up_after_reply
 from app.services.scheduling.localtime import day_bounds, local_day
 from app.services.scheduling.newcomers import Newcomers
+from app.services.scheduling.stuck import StuckVisits
+from app.services.scheduling.visit_calendar import VisitCalendar
 from app.services.work import Wakeable
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,11 @@ _LETTERS = {
     _Kind.CANCELLED: "visit_cancelled",
     _Kind.DELETED: "visit_cancelled",
 }
+_METHODS = {
+    "visit_booked": CalendarMethod.REQUEST,
+    "visit_changed": CalendarMethod.REQUEST,
+    "visit_cancelled": CalendarMethod.CANCEL,
+}
 
 
 class AppointmentEffects:
@@ -75,6 +83,7 @@ class AppointmentEffects:
         newcomers: Newcomers,
         composer: Composer,
         links: Links,
+        calendar: VisitCalendar,
         outbox: Outbox,
         waitlist: Wakeable,
         clock: Clock,
@@ -87,9 +96,11 @@ class AppointmentEffects:
         self._newcomers = newcomers
         self._composer = composer
         self._links = links
+        self._calendar = calendar
         self._outbox = outbox
         self._waitlist = waitlist
         self._clock = clock
+        self._stuck = StuckVisits(repositories, lifecycle, clock)
         self._claims_freed_at = datetime.min.replace(tzinfo=UTC)
 
     async def apply(self, appointment: Appointment) -> None:
@@ -130,7 +141,7 @@ class AppointmentEffects:
         """Finish what a crash cut short, and drop claims on time long past; how much was done."""
         now = self._clock.now()
         waiting = await self._appointments.with_pending_event(
-            now - RECONCILE_AFTER, RECONCILE_BATCH
+            now, written_before=now - RECONCILE_AFTER, limit=RECONCILE_BATCH
         )
         done = 0
         for appointment in waiting:
@@ -153,13 +164,17 @@ class AppointmentEffects:
             if current is None or current.sequence != seen.sequence:
                 return False
             await self.apply(current)
+        except UNAVAILABLE_ERRORS:
+            raise
         except AppError as refusal:
             logger.warning(
                 "a visit that a crash cut short was refused",
                 extra={"appointment_id": str(seen.id), "problem": refusal.slug},
             )
+            await self._stuck.failed(seen)
         except Exception:
             logger.exception("effects of a visit failed", extra={"appointment_id": str(seen.id)})
+            await self._stuck.failed(seen)
             return False
         return True
 
@@ -278,12 +293,17 @@ class AppointmentEffects:
             "visit_changed": self._composer.visit_changed,
             "visit_cancelled": self._composer.visit_cancelled,
         }[purpose]
-        letter = compose(clinic, patient, appointment, self._links.visit_page(appointment.id))
+        manage_url = self._links.visit_page(appointment.id)
+        letter = compose(clinic, patient, appointment, manage_url)
+        file = await self._calendar.for_letter(
+            appointment, patient, _METHODS[purpose], manage_url=manage_url, stamp=event.at
+        )
         await self._outbox.enqueue(
             Draft(
                 patient_id=patient.id,
                 subject=letter.subject,
                 content=letter.content,
+                calendar=file,
                 message_class=MessageClass.VISIT_NOTICE,
                 dedupe_key=f"appointment:{appointment.id}:{purpose}:{appointment.sequence}",
                 campaign_id=appointment.campaign_id,
@@ -297,7 +317,7 @@ class AppointmentEffects:
     async def _remove(self, appointment: Appointment, event: AppointmentEvent) -> None:
         """Keep what it was, then remove it. The entry's id is the visit's: it is written once."""
         what_it_was = {**appointment.to_stored(), "status": event.status_before}
-        for machinery in ("_id", "claims", "pending_event"):
+        for machinery in ("_id", "claims", "pending_event", "reminder_plan"):
             what_it_was.pop(machinery, None)
         entry = AuditEntry(
             id=appointment.id,

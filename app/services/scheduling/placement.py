@@ -135,7 +135,13 @@ class Placement:
         return next((one for one in holders if one.id == placing.appointment_id), None)
 
     async def _refuse(self, clinic: Clinic, placing: Placing, *, patient_busy: bool) -> NoReturn:
-        free = await self._availability.nearest(clinic, placing.question(), placing.starts_at)
+        held = await self._appointments.get(placing.appointment_id)
+        free = await self._availability.nearest(
+            clinic,
+            placing.question(),
+            placing.starts_at,
+            other_than=held.appointment_date if held else None,
+        )
         refuse = patient_has_visit if patient_busy else slot_taken
         raise refuse(placing.starts_at, clinic, free)
 

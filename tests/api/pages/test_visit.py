@@ -17,6 +17,7 @@ from tests.api.pages.conftest import Snapshot
 from tests.api.pages.test_book import HOSTILE, only_visit
 from tests.api.test_public import BOOK, booking_form, known_patient
 from tests.fakes import FrozenClock
+from tests.services.scheduling.rfc5545 import hold_to_the_rules
 
 pytestmark = pytest.mark.mongo
 
@@ -297,6 +298,83 @@ class TestMove:
         assert answer.status_code == 200
         assert "Which day suits you?" in answer.text
         assert await stored(furnished) == BOOKED_AT_NINE
+
+
+class TestNotice:
+    """The practice takes changes here until two hours before the visit, at 11:00 UTC."""
+
+    @pytest.mark.parametrize(
+        ("language", "sentence"),
+        [
+            ("en", "Until Thursday, August 20, 2026, 7:00 AM EDT this visit could be moved or"),
+            ("es", "cancelar aquí hasta: jueves, 20 de agosto de 2026, 07:00 EDT."),
+        ],
+    )
+    async def test_then_the_phone_stands_in_place_of_the_buttons(
+        self, browser: Browser, link: str, clock: FrozenClock, language: str, sentence: str
+    ) -> None:
+        clock.set(datetime(2026, 8, 20, 11, 1, tzinfo=UTC))
+
+        for step in STEPS[:-1]:
+            await browser.open(f"{link}{step}", language=language)
+            assert "tel:+12125550100" in browser.document.hrefs
+            for dead in ("/cancel", "/move"):
+                assert not [href for href in browser.document.hrefs if href.endswith(dead)]
+        await browser.open(link, language=language)
+        assert sentence in browser.text
+        assert [button.text for button in browser.form.buttons] == [
+            {"en": "Yes, I am coming", "es": "Sí, voy a ir"}[language]
+        ]
+
+    @pytest.mark.parametrize("step", ["cancel", "move"])
+    async def test_a_form_that_was_open_is_refused_with_a_sentence(
+        self,
+        app_client: httpx.AsyncClient,
+        link: str,
+        furnished: Services,
+        clock: FrozenClock,
+        step: str,
+    ) -> None:
+        clock.set(datetime(2026, 8, 20, 11, 1, tzinfo=UTC))
+
+        answer = await app_client.post(f"{link}/{step}", data={"at": "2026-08-21T14:00:00Z"})
+
+        assert answer.status_code == 409
+        assert "This visit is too near to be changed here. Please call us." in answer.text
+        assert await stored(furnished) == BOOKED_AT_NINE
+
+    async def test_confirming_is_still_possible(
+        self, browser: Browser, link: str, furnished: Services, clock: FrozenClock
+    ) -> None:
+        clock.set(datetime(2026, 8, 20, 12, 59, tzinfo=UTC))
+        await browser.open(link)
+
+        await browser.press("Yes, I am coming")
+
+        assert "Thank you. We expect you." in browser.text
+        assert (await stored(furnished))[0] == AppointmentStatus.CONFIRMED
+
+
+class TestCalendar:
+    async def test_the_visit_can_be_put_into_a_calendar(self, browser: Browser, link: str) -> None:
+        for step in ("", "/booked"):
+            await browser.open(f"{link}{step}?lang=es")
+            (href,) = [href for href, text in browser.document.links if "calendario" in text]
+
+            answer = await browser.client.get(str(browser.answer.url.join(href)))
+
+            assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+            hold_to_the_rules(answer.content)
+
+    async def test_and_taken_out_again(self, browser: Browser, link: str) -> None:
+        await browser.open(f"{link}/cancel")
+        await browser.press("Yes, cancel it")
+        (href,) = [href for href, text in browser.document.links if "calendar" in text]
+
+        answer = await browser.client.get(str(browser.answer.url.join(href)))
+
+        assert "Remove this visit from your calendar" in browser.text
+        assert "METHOD:CANCEL" in answer.text
 
 
 class TestBegunVisit:

@@ -93,5 +93,5 @@ class TestLookUp:
     async def test_knows_what_left(self, transport: FileTransport) -> None:
         sent = await transport.send(MAIL)
 
-        assert await transport.look_up(MAIL.key) == sent
-        assert await transport.look_up("another") is None
+        assert await transport.look_up(MAIL.key, MAIL.date) == sent
+        assert await transport.look_up("another", MAIL.date) is None

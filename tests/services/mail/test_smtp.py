@@ -207,4 +207,4 @@ class TestSend:
 class TestLookUp:
     async def test_smtp_cannot_tell(self, transport: SmtpTransport) -> None:
         with pytest.raises(UnknownOutcomeError):
-            await transport.look_up(MAIL.key)
+            await transport.look_up(MAIL.key, MAIL.date)

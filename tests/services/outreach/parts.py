@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.clock import Clock
 from app.core.config import Settings
 from app.db.repositories import Repositories
+from app.models.appointment import Appointment
 from app.models.campaign import Campaign
 from app.models.interaction import Interaction, MessageClass
 from app.models.patient import Patient
@@ -29,7 +30,7 @@ from app.services.outreach.sender import OutboxSender
 from app.services.outreach.sweep import SweepService
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
-from tests.factories import SECRET, make_campaign, make_patient
+from tests.factories import SECRET, make_appointment, make_campaign, make_patient
 
 
 class RecordingTransport:
@@ -53,7 +54,7 @@ class RecordingTransport:
         self.sent.append(mail)
         return SentMail(f"<{mail.key}@example.com>", mail.thread_id)
 
-    async def look_up(self, key: str) -> SentMail | None:
+    async def look_up(self, key: str, since: datetime) -> SentMail | None:
         """See `Transport`."""
         if self.look_up_failure:
             raise self.look_up_failure
@@ -171,6 +172,12 @@ class Parts:
         campaign = make_campaign(patient_id=patient.id, **given)
         return await self.repositories.campaigns.insert(campaign)
 
+    async def visit(self, patient: Patient, **given: Any) -> Appointment:
+        """A stored visit of theirs in two days."""
+        fields = {"appointment_date": self.clock.now() + timedelta(days=2), **given}
+        visit = make_appointment(patient_id=patient.id, **fields)
+        return await self.repositories.appointments.insert(visit)
+
     async def message(
         self,
         patient: Patient,
@@ -181,7 +188,8 @@ class Parts:
         attempt: int | None = None,
         not_before: datetime | None = None,
     ) -> Interaction:
-        """A message in the outbox."""
+        """A message in the outbox; a reminder is about a visit in two days."""
+        visit = await self.visit(patient) if message_class is MessageClass.REMINDER else None
         draft = Draft(
             patient_id=patient.id,
             campaign_id=campaign.id if campaign else None,
@@ -191,6 +199,8 @@ class Parts:
             dedupe_key=key,
             attempt=attempt,
             not_before=not_before,
+            appointment_id=visit.id if visit else None,
+            visit_starts_at=visit.appointment_date if visit else None,
         )
         stored, _ = await self.outbox.enqueue(draft)
         return stored

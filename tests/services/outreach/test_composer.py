@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.models.appointment import Appointment, CreatedFrom
+from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
 from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignType, FollowUpDetails
 from app.models.patient import Patient, Treatment
@@ -101,6 +101,7 @@ def every_letter(language: str) -> Iterator[Letter]:
     yield COMPOSER.visit_booked(CLINIC, patient, visit(), MANAGE_URL)
     yield COMPOSER.visit_changed(CLINIC, patient, visit(), MANAGE_URL)
     yield COMPOSER.visit_cancelled(CLINIC, patient, visit(), MANAGE_URL)
+    yield COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL)
     yield waitlist_offer(patient)
     yield COMPOSER.waitlist_closed(CLINIC, patient, PAGE_URL)
 
@@ -249,6 +250,33 @@ class TestVisits:
         instant = datetime(2026, 8, 20, 3, 5, tzinfo=UTC)
 
         assert local_time(instant, ZoneInfo(zone), "en") == text
+
+
+class TestReminder:
+    @pytest.mark.parametrize(
+        ("language", "when", "asks", "says_it_is"),
+        [
+            ("en", "Thursday, August 20, 2026, 2:30 PM EDT", "Please confirm", "have confirmed"),
+            ("es", "jueves, 20 de agosto de 2026, 14:30 EDT", "Confirme", "Ya ha confirmado"),
+        ],
+    )
+    def test_asks_to_confirm_what_is_not_confirmed(
+        self, language: str, when: str, asks: str, says_it_is: str
+    ) -> None:
+        confirmed = visit().model_copy(update={"status": AppointmentStatus.CONFIRMED})
+        patient = patient_of(language)
+
+        open_one = COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL).content
+        sure_one = COMPOSER.visit_reminder(CLINIC, patient, confirmed, MANAGE_URL).content
+
+        for content in (open_one, sure_one):
+            assert when in content
+            assert MANAGE_URL in content
+            assert '"stop"' in content
+        assert asks in open_one
+        assert says_it_is not in open_one
+        assert asks not in sure_one
+        assert says_it_is in sure_one
 
 
 class TestEmergency:

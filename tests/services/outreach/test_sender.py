@@ -353,6 +353,37 @@ class TestFailures:
 
         assert await parts.repositories.suppressions.for_address(patient.email or "") is None
 
+    async def test_a_pause_the_other_side_asked_for_is_no_try(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        wait = timedelta(minutes=2)
+        transport.failures = [TransientMailError("busy", retry_after=wait) for _ in range(20)]
+        message = await parts.message(await parts.patient(), M.VISIT_NOTICE)
+
+        for _ in range(20):
+            await parts.drain()
+            state = await delivery(parts, message)
+            assert (state.attempts, state.error) == (0, "busy")
+            assert state.not_before == clock.now() + wait
+            clock.advance(minutes=2)
+        await parts.drain()
+
+        assert [mail.key for mail in transport.sent] == [str(message.id)]
+
+    async def test_a_second_try_says_since_when_there_may_have_been_a_first(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        seen: list[datetime | None] = []
+        transport.before_send = lambda mail: seen.append(mail.tried_since)
+        transport.failures = [TransientMailError("broke")]
+        await parts.message(await parts.patient(), M.VISIT_NOTICE)
+
+        await parts.drain()
+        clock.advance(minutes=1)
+        await parts.drain()
+
+        assert seen == [None, NOON]
+
     async def test_an_unknown_outcome_is_a_persons_and_keeps_the_slot(
         self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
     ) -> None:
@@ -439,6 +470,20 @@ class TestAfterACrash:
         assert await parts.sender._claim(message)
         clock.advance(seconds=90)
         return await parts.reread(message)
+
+    async def test_a_transport_that_cannot_tell_just_now_is_asked_again(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        message = await self._abandoned(parts, clock)
+        transport.look_up_failure = TransientMailError("away")
+        await parts.drain()
+        assert (await delivery(parts, message)).status == DeliveryStatus.SENDING
+
+        transport.look_up_failure = None
+        clock.advance(seconds=90)
+        await parts.drain()
+
+        assert [mail.key for mail in transport.sent] == [str(message.id)]
 
     async def test_what_left_is_noted_and_not_sent_again(
         self, parts: Parts, clock: FrozenClock, transport: RecordingTransport

@@ -27,6 +27,7 @@ from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.self_service import VisitSelfService
+from app.services.scheduling.visit_calendar import VisitCalendar
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
 from tests.factories import SECRET, make_campaign, make_patient
@@ -173,6 +174,7 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
     availability = AvailabilityService(reader, clinic, clock)
     placement = Placement(repositories, reader, availability, clock)
     newcomers = Newcomers(repositories, directory)
+    calendar = VisitCalendar(repositories, clinic, links, settings.mail_from)
     effects = AppointmentEffects(
         repositories=repositories,
         lifecycle=lifecycle,
@@ -180,6 +182,7 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
         newcomers=newcomers,
         composer=Composer(links),
         links=links,
+        calendar=calendar,
         outbox=Outbox(repositories.interactions, clock, WakeSignal()),
         waitlist=WakeSignal(),
         clock=clock,
@@ -215,7 +218,14 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
         effects=effects,
         appointments=appointments,
         booking=booking,
-        self_service=VisitSelfService(repositories, clinic, appointments, tokens, clock),
+        self_service=VisitSelfService(
+            repositories=repositories,
+            clinic=clinic,
+            appointments=appointments,
+            calendar=calendar,
+            tokens=tokens,
+            clock=clock,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from app.models.patient import Patient, PatientType
 from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.effects import months_later
 from tests.services.scheduling.practice import STAFF, Practice, become, form, moment
+from tests.services.scheduling.rfc5545 import Component, hold_to_the_rules
 
 pytestmark = pytest.mark.mongo
 
@@ -491,3 +492,60 @@ class _BrokenOutbox:
         """Fails."""
         message = "disk full"
         raise OSError(message)
+
+
+class TestCalendar:
+    """What happens to a visit happens to its entry in the patient's calendar."""
+
+    async def test_each_letter_brings_a_newer_version_of_one_entry(
+        self, practice: Practice
+    ) -> None:
+        patient, _, visit = await booked(practice)
+        await practice.appointments.confirm(visit.id, by=STAFF)
+        change = VisitChange(starts_at=moment("2026-08-21T10:30"))
+        await practice.appointments.change(visit.id, change, by=STAFF, staff=True)
+        await practice.appointments.cancel(visit.id, by=STAFF)
+
+        files = await calendars(practice)
+
+        assert [method for method, _ in files] == ["REQUEST", "REQUEST", "CANCEL"]
+        events = [event for _, event in files]
+        assert len({event.one("UID").value for event in events}) == 1
+        assert [int(event.one("SEQUENCE").value) for event in events] == [0, 2, 3]
+        assert [event.one("DTSTART").value for event in events] == [
+            "20260820T090000",
+            "20260821T103000",
+            "20260821T103000",
+        ]
+        for event in events:
+            assert event.one("ATTENDEE").value == f"mailto:{patient.email}"
+            assert event.one("ORGANIZER").value == "mailto:frontdesk@example.com"
+
+    async def test_a_deleted_visit_is_taken_out(self, practice: Practice) -> None:
+        _, _, visit = await booked(practice)
+
+        await practice.appointments.delete(visit.id, by=STAFF)
+
+        assert [method for method, _ in await calendars(practice)] == ["REQUEST", "CANCEL"]
+
+    async def test_speaks_the_patients_language(self, practice: Practice) -> None:
+        patient = await practice.add_patient(language="es")
+        await practice.book(patient, NINE)
+
+        ((_, event),) = await calendars(practice)
+
+        assert event.text("SUMMARY").startswith("Cita en ")
+
+
+async def calendars(practice: Practice) -> list[tuple[str, Component]]:
+    """The method and the visit of every queued letter's file, in the order they were written."""
+    page = await practice.repositories.interactions.deliveries_page(None, page=1, limit=100)
+    found = []
+    for letter in sorted(page.items, key=lambda one: one.id):
+        assert letter.calendar is not None
+        calendar = hold_to_the_rules(letter.calendar.content.encode())
+        method = calendar.one("METHOD").value
+        assert method == letter.calendar.method
+        (event,) = [one for one in calendar.inner if one.name == "VEVENT"]
+        found.append((method, event))
+    return found

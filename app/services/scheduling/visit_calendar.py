@@ -1,0 +1,89 @@
+"""The calendar file of a visit: for the letter about a change, and to download."""
+
+from datetime import datetime
+
+from app.db.repositories import Repositories
+from app.models.appointment import Appointment, AppointmentStatus
+from app.models.interaction import CalendarMethod, CalendarPart
+from app.models.patient import Patient
+from app.services.clinic import ClinicService
+from app.services.outreach.letters import language_of
+from app.services.outreach.links import Links
+from app.services.scheduling.calendar_file import calendar_file
+
+
+class VisitCalendar:
+    """Makes calendar files with the practice as their organizer."""
+
+    def __init__(
+        self, repositories: Repositories, clinic: ClinicService, links: Links, organizer: str
+    ) -> None:
+        """`organizer` is the practice's mail address."""
+        self._patients = repositories.patients
+        self._providers = repositories.providers
+        self._clinic = clinic
+        self._links = links
+        self._organizer = organizer
+
+    async def for_letter(
+        self,
+        visit: Appointment,
+        patient: Patient,
+        method: CalendarMethod,
+        *,
+        manage_url: str,
+        stamp: datetime,
+    ) -> CalendarPart:
+        """What goes with the letter to `patient` that says what happened at `stamp`."""
+        content = await self._file(
+            visit,
+            method,
+            attendee=patient.email,
+            manage_url=manage_url,
+            stamp=stamp,
+            language=language_of(patient.language),
+        )
+        return CalendarPart(method=method, content=content.decode())
+
+    def link(self, token: str) -> str:
+        """Where `download` can be had by whoever holds `token`, which must have been read."""
+        return self._links.calendar_file_with(token)
+
+    async def download(self, visit: Appointment, token: str, stamp: datetime) -> bytes:
+        """The visit as it stands, for any calendar program. Names nobody but the practice.
+
+        The link in it is that of `token`, and so ends when that does.
+        """
+        is_cancelled = visit.status is AppointmentStatus.CANCELLED
+        patient = await self._patients.get(visit.patient_id)
+        return await self._file(
+            visit,
+            CalendarMethod.CANCEL if is_cancelled else CalendarMethod.PUBLISH,
+            attendee=None,
+            manage_url=self._links.visit_page_with(token),
+            stamp=stamp,
+            language=language_of(patient.language if patient else ""),
+        )
+
+    async def _file(
+        self,
+        visit: Appointment,
+        method: CalendarMethod,
+        *,
+        attendee: str | None,
+        manage_url: str,
+        stamp: datetime,
+        language: str,
+    ) -> bytes:
+        provider = await self._providers.get(visit.provider_id)
+        return calendar_file(
+            visit,
+            await self._clinic.current(),
+            provider.name if provider else None,
+            method=method,
+            organizer=self._organizer,
+            attendee=attendee,
+            manage_url=manage_url,
+            stamp=stamp,
+            language=language,
+        )
