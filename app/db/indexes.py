@@ -111,6 +111,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("appointment_patient", ("patient_id", UP), ("status", UP), ("appointment_date", UP)),
         _index("appointment_campaign", ("campaign_id", UP), ("status", UP)),
         _index("appointment_status_date", ("status", UP), ("appointment_date", UP)),
+        _index("appointment_reminder", ("status", UP), ("reminder_plan.next_at", UP)),
         _index("appointment_completed", ("completed_at", UP)),
         _index(
             "appointment_pending_event",

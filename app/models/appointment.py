@@ -1,7 +1,11 @@
 """A visit. The document carries its own claims on time: see `app.services.scheduling.claims`."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Self
+
+from pydantic import Field
 
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
 from app.models.patient import Patient
@@ -106,6 +110,16 @@ class ReminderPlan(StoredModel):
     next_at: UtcDatetime | None = None
     """When the next one leaves; without it none is left."""
 
+    @classmethod
+    def to_be_made(cls) -> Self:
+        """Of a visit that is new, or has a new start: due at once."""
+        return cls(rules="", next_at=datetime.fromtimestamp(0, UTC))
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything was planned yet."""
+        return bool(self.rules)
+
 
 class ImportedVisit(StoredModel):
     """What the practice's own system said last about a visit, and the import that said so.
@@ -153,4 +167,4 @@ class Appointment(Document):
     asked_about_at: UtcDatetime | None = None
     start_set_at: UtcDatetime | None = None
     """When it was moved to its present start; unset where it was booked there."""
-    reminder_plan: ReminderPlan | None = None
+    reminder_plan: ReminderPlan = Field(default_factory=ReminderPlan.to_be_made)

@@ -168,7 +168,7 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         start = appointment.appointment_date
         if fields.get("appointment_date", start) != start:
             update["$set"]["start_set_at"] = self._clock.now()
-            unset["reminder_plan"] = ""
+            update["$set"]["reminder_plan"] = ReminderPlan.to_be_made().to_stored()
         if unset:
             update["$unset"] = unset
         guard = {
@@ -257,19 +257,24 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         }
         return await self._update(guard, {"$set": fields})
 
-    async def to_remind(
-        self, now: datetime, before: datetime, rules: str, limit: int
-    ) -> list[Appointment]:
-        """Live visits in (now, before) with a reminder due, or planned by other `rules` or not at
-        all; the nearest first.
+    async def to_remind(self, now: datetime, limit: int) -> list[Appointment]:
+        """Live visits ahead with a reminder due or to be planned, the longest due first."""
+        query = {
+            "status": {"$in": sorted(LIVE_STATUSES)},
+            "reminder_plan.next_at": {"$lte": now},
+            "appointment_date": {"$gt": now},
+        }
+        return await self._find_readable(query, sort=[("reminder_plan.next_at", 1)], limit=limit)
+
+    async def planned_otherwise(self, now: datetime, rules: str, limit: int) -> list[Appointment]:
+        """Live visits ahead whose reminders were planned by other `rules`; the nearest first.
+
+        It walks over the whole book ahead.
         """
         query = {
             "status": {"$in": sorted(LIVE_STATUSES)},
-            "appointment_date": {"$gt": now, "$lt": before},
-            "$or": [
-                {"reminder_plan.rules": {"$ne": rules}},
-                {"reminder_plan.next_at": {"$lte": now}},
-            ],
+            "appointment_date": {"$gt": now},
+            "reminder_plan.rules": {"$ne": rules},
         }
         return await self._find_readable(query, sort=[("appointment_date", 1)], limit=limit)
 

@@ -29,10 +29,8 @@ EVENING = time(20, 45)
 """The last quarter of the reminder hours: what would leave at night leaves then, before it."""
 LEAST_GAP = timedelta(hours=3)
 """Of two reminders nearer to each other than this only the one nearer to the visit leaves."""
-LONGEST_SHIFT = timedelta(hours=12)
-"""No night outside the reminder hours is longer, whatever the clock does in it."""
 ON_TIME = timedelta(minutes=15)
-BATCH = 500
+BATCH = 200
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def next_reminder(planned: Sequence[Reminder], now: datetime) -> Reminder | None
 def _is_outstanding(reminder: Reminder, visit: Appointment, now: datetime) -> bool:
     """Whether nothing was decided about it yet: a plan says from when on."""
     plan = visit.reminder_plan
-    if plan is None:
+    if not plan.is_made:
         return reminder.leaves_at > (visit.start_set_at or visit.created_at)
     return reminder.leaves_at >= (plan.next_at or now)
 
@@ -116,27 +114,38 @@ class VisitReminders:
         outbox: Outbox,
         clock: Clock,
     ) -> None:
-        self._repositories = repositories
+        self._appointments = repositories.appointments
+        self._patients = repositories.patients
         self._clinic = clinic
         self._composer = composer
         self._links = links
         self._outbox = outbox
         self._clock = clock
+        self._planned_by: str | None = None
 
     async def queue_due(self) -> int:
         """Queue what is due; how many reminders are new.
 
-        One query over the visits from now until the furthest reminder time, which answers only
-        those with something to decide: every visit keeps when its next reminder leaves.
+        One query on an index that answers only visits with something to decide: each keeps when
+        its next reminder leaves, and a new or moved one is to be planned at once.
         """
         now, clinic = self._clock.now(), await self._clinic.current()
-        if not clinic.reminder_minutes_before:
-            return 0
-        furthest = timedelta(minutes=max(clinic.reminder_minutes_before))
-        visits = await self._repositories.appointments.to_remind(
-            now, now + furthest + LONGEST_SHIFT, _rules(clinic), BATCH
-        )
-        return sum([await self._remind_or_log(visit, clinic, now) for visit in visits])
+        visits = {one.id: one for one in await self._appointments.to_remind(now, BATCH)}
+        for one in await self._planned_otherwise(now, _rules(clinic)):
+            visits.setdefault(one.id, one)
+        return sum([await self._remind_or_log(one, clinic, now) for one in visits.values()])
+
+    async def _planned_otherwise(self, now: datetime, rules: str) -> list[Appointment]:
+        """What has to be planned anew: looked for at the start and when the clinic's times change.
+
+        What escapes is found when its old plan falls due.
+        """
+        if self._planned_by == rules:
+            return []
+        found = await self._appointments.planned_otherwise(now, rules, BATCH)
+        if len(found) < BATCH:
+            self._planned_by = rules
+        return found
 
     async def _remind_or_log(self, visit: Appointment, clinic: Clinic, now: datetime) -> bool:
         try:
@@ -161,11 +170,11 @@ class VisitReminders:
         is_new = due is not None and await self._enqueue(visit, clinic, due)
         next_at = following.leaves_at if following else None
         plan = ReminderPlan(rules=_rules(clinic), next_at=next_at)
-        await self._repositories.appointments.set_reminder_plan(visit, plan)
+        await self._appointments.set_reminder_plan(visit, plan)
         return is_new
 
     async def _enqueue(self, visit: Appointment, clinic: Clinic, reminder: Reminder) -> bool:
-        patient = await self._repositories.patients.get(visit.patient_id)
+        patient = await self._patients.get(visit.patient_id)
         if patient is None or patient.email is None:
             return False
         page = self._links.visit_page(visit.id)

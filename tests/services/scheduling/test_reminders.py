@@ -144,7 +144,8 @@ class TestQueueDue:
     ) -> None:
         clock.set(visit.appointment_date - timedelta(days=7))
         assert await reminders.queue_due() == 1
-        await repositories.appointments.update_fields(visit.id, {}, unset=["reminder_plan"])
+        due = {"reminder_plan.next_at": clock.now()}
+        await repositories.appointments.update_fields(visit.id, due)
 
         assert await reminders.queue_due() == 0
         assert len(await queued(repositories)) == 1
@@ -282,6 +283,19 @@ class TestQueueDue:
         await reminders.queue_due()
 
         assert await minutes_queued(repositories) == [("21 14:00", "10080"), ("28 10:00", "240")]
+
+    async def test_a_visit_of_an_older_version_is_planned_too(
+        self,
+        reminders: VisitReminders,
+        practice: Practice,
+        repositories: Repositories,
+        visit: Appointment,
+    ) -> None:
+        await repositories.appointments.update_fields(visit.id, {}, unset=["reminder_plan"])
+
+        await reminders.queue_due()
+
+        assert (await practice.visit(visit)).reminder_plan.next_at == local("2026-08-21T14:00")
 
     async def test_none_where_the_clinic_wants_none(
         self,

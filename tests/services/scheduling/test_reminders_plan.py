@@ -12,7 +12,6 @@ from app.models.appointment import Appointment, ReminderPlan
 from app.services.outreach.gate import REMINDER_HOURS
 from app.services.scheduling.reminders import (
     LEAST_GAP,
-    LONGEST_SHIFT,
     Reminder,
     due_reminder,
     leaving_time,
@@ -30,6 +29,8 @@ ZONES = [
     ZoneInfo("America/Havana"),
     ZoneInfo("Pacific/Apia"),
 ]
+LONGEST_SHIFT = timedelta(hours=12)
+"""No night outside the reminder hours is longer."""
 WEEK, TWO_DAYS, TWO_HOURS = 10_080, 2_880, 120
 DEFAULT = [WEEK, TWO_DAYS, TWO_HOURS]
 
