@@ -351,6 +351,7 @@ class Conversations:
             campaign_id=campaign.id,
             subject=letter.subject,
             content=letter.content,
+            html=letter.html,
             message_class=MessageClass.STAFF,
             dedupe_key=_dedupe_key(campaign.id, occasion),
             by=staff_actor(by),

@@ -91,6 +91,7 @@ class ReplyMail:
             campaign_id=interaction.campaign_id,
             subject=letter.subject,
             content=letter.content,
+            html=letter.html,
             message_class=message_class,
             dedupe_key=reply_key(interaction.id, purpose),
             channel=interaction.channel,

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.services.outreach.letter_html import LetterPage
+
 LANGUAGES = ("en", "es")
 DEFAULT_LANGUAGE = "en"
 QUOTE_LENGTH = 140
@@ -40,16 +42,21 @@ MONTHS = {
 
 @dataclass(frozen=True)
 class Letter:
-    """A message as the patient reads it. Plain text."""
+    """A message as the patient reads it: plain text, and the same as HTML."""
 
     subject: str
     content: str
+    html: str
 
 
 class LetterTemplates:
-    """Renders `templates/<language>/<name>.txt`; each has a `subject` block and a layout."""
+    """Renders `templates/<language>/<name>.txt`; each has a `subject` block and a layout.
+
+    They are the only source of a letter's words: its HTML is made from the text.
+    """
 
     def __init__(self) -> None:
+        self._page = LetterPage()
         self._environment = Environment(
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=False,  # noqa: S701 - plain text, never HTML
@@ -63,9 +70,10 @@ class LetterTemplates:
         """The letter called `name`. The subject is one line whatever the values hold."""
         template = self._environment.get_template(f"{language}/{name}.txt")
         context = template.new_context(values)
-        subject = "".join(template.blocks["subject"](context))
+        subject = one_line("".join(template.blocks["subject"](context)))
         content = re.sub(r"\n{3,}", "\n\n", template.render(values)).strip()
-        return Letter(subject=one_line(subject), content=f"{content}\n")
+        html = self._page.render(language, subject, content, values)
+        return Letter(subject=subject, content=f"{content}\n", html=html)
 
 
 def one_line(text: str) -> str:

@@ -166,6 +166,7 @@ class ProactivePath:
                 campaign_id=campaign.id,
                 subject=letter.subject,
                 content=letter.content,
+                html=letter.html,
                 message_class=MessageClass.OUTREACH,
                 dedupe_key=attempt_key(campaign.id, attempt),
                 attempt=attempt,

@@ -303,6 +303,7 @@ class AppointmentEffects:
                 patient_id=patient.id,
                 subject=letter.subject,
                 content=letter.content,
+                html=letter.html,
                 calendar=file,
                 message_class=MessageClass.VISIT_NOTICE,
                 dedupe_key=f"appointment:{appointment.id}:{purpose}:{appointment.sequence}",

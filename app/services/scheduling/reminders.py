@@ -183,6 +183,7 @@ class VisitReminders:
             patient_id=patient.id,
             subject=letter.subject,
             content=letter.content,
+            html=letter.html,
             message_class=MessageClass.REMINDER,
             dedupe_key=_dedupe_key(visit, reminder),
             campaign_id=visit.campaign_id,

@@ -67,6 +67,7 @@ class WaitlistLetters:
                 waitlist_id=entry.id,
                 subject=letter.subject,
                 content=letter.content,
+                html=letter.html,
                 message_class=message_class,
                 dedupe_key=dedupe_key,
                 by="waitlist",

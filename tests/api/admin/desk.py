@@ -145,6 +145,13 @@ def letter(services: Services, message: Interaction) -> EmailMessage:
     return mail
 
 
+def text_of(mail: EmailMessage) -> str:
+    """What a mail says, without its HTML."""
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
 async def move(repositories: Repositories, campaign: Campaign, status: CampaignStatus) -> None:
     """Put a campaign into a status, whatever the life cycle says."""
     await repositories.campaigns.update_fields(campaign.id, {"status": status})

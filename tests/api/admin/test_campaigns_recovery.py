@@ -23,6 +23,7 @@ from tests.api.admin.desk import (
     problem,
     send_all,
     stored_campaign,
+    text_of,
 )
 from tests.conftest import HeadersFor
 from tests.factories import make_patient
@@ -67,7 +68,7 @@ class TestStartRecovery:
         (message,) = await messages(repositories, campaign)
         assert (message.attempt, message.dedupe_key) == (1, f"campaign:{campaign.id}:attempt:1")
         await send_all(services)
-        assert "teeth whitening in September" in letter(services, message).get_content()
+        assert "teeth whitening in September" in text_of(letter(services, message))
 
     async def test_does_not_count_against_the_new_campaigns_of_the_day(
         self,

@@ -32,6 +32,7 @@ from tests.api.admin.desk import (
     reload,
     send_all,
     stored_campaign,
+    text_of,
 )
 from tests.conftest import HeadersFor
 from tests.factories import make_patient
@@ -76,7 +77,7 @@ class TestRespond:
         (message,) = await messages(repositories, campaign)
         assert str(message.id) == body["interaction_id"]
         await send_all(services)
-        assert "Tuesday?" in letter(services, message).get_content()
+        assert "Tuesday?" in text_of(letter(services, message))
 
     async def test_silences_the_agent_and_outreach_that_wait(
         self,
