@@ -40,7 +40,7 @@ from app.services.scheduling.availability import AvailabilityService, FreeTime
 from app.services.scheduling.claims import bucket_floor
 from app.services.scheduling.localtime import day_bounds, local_day
 from app.services.scheduling.schedule_reader import Question, ScheduleReader
-from app.services.scheduling.waitlist_ranking import seen_times, suits
+from app.services.scheduling.waitlist_ranking import LocalStart, seen_times, suits
 
 SHOWN_NOW = 12
 """How many of the times that are free already are answered."""
@@ -201,7 +201,8 @@ class Waitlist:
         question = Question(service=service, provider_id=entry.provider_id)
         today = local_day(self._clock.now(), clinic.zone)
         free = await self._availability.answering(question, max(first, today), last)
-        suiting = [one for one in free if suits(entry, one.local_time, service.duration_minutes)]
+        minutes = service.duration_minutes
+        suiting = [one for one in free if suits(entry, LocalStart.of(one.local_time), minutes)]
         entry.known = seen_times(bucket_floor(one.starts_at) for one in suiting)
         return suiting
 

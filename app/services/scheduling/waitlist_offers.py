@@ -19,6 +19,7 @@ The others are told once none of the times they were offered can be had any more
 left, their offer stands, and its page shows which. An offer nobody answered lapses silently.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ from app.services.scheduling.schedule_reader import Question, ScheduleReader
 from app.services.scheduling.waitlist_letters import WaitlistLetters
 from app.services.scheduling.waitlist_people import WaitingPeople
 from app.services.scheduling.waitlist_ranking import (
+    LocalStart,
     Promises,
     buckets_of,
     pick,
@@ -78,8 +80,8 @@ class _Group:
     """What is free for one service and provider."""
 
     service: Service
-    free: Mapping[int, tuple[datetime, str]]
-    """By bucket: the start and its local time."""
+    free: Mapping[int, tuple[datetime, LocalStart]]
+    """By bucket: the start as an instant and on the clinic's clock."""
 
     @property
     def lasting(self) -> timedelta:
@@ -153,7 +155,8 @@ class WaitlistOffers:
         return run.done + await self._entries.expire(now)
 
     async def _one(self, step: _Step, entry: WaitlistEntry, run: _Run) -> None:
-        """One entry's fault must not keep the others waiting."""
+        """One entry's fault must not keep the others waiting, nor a long list the requests."""
+        await asyncio.sleep(0)
         try:
             await step(entry, run)
         except UNAVAILABLE_ERRORS:
@@ -192,7 +195,10 @@ class WaitlistOffers:
             times = await self._availability.answering(question, today, last)
         except (UnknownServiceError, UnknownProviderError):
             return None
-        free = {bucket_floor(one.starts_at): (one.starts_at, one.local_time) for one in times}
+        free = {
+            bucket_floor(one.starts_at): (one.starts_at, LocalStart.of(one.local_time))
+            for one in times
+        }
         return _Group(service, free)
 
     # What was offered before
@@ -263,8 +269,8 @@ class WaitlistOffers:
             return
         suiting = {
             bucket: start
-            for bucket, (start, local_time) in group.free.items()
-            if suits(entry, local_time, group.service.duration_minutes)
+            for bucket, (start, local) in group.free.items()
+            if suits(entry, local, group.service.duration_minutes)
         }
         known = buckets_of(entry.known)
         kept = still_known(known, suiting, bucket_floor(run.now))

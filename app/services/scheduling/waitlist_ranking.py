@@ -13,7 +13,7 @@ Rules:
 
 from collections.abc import Container, Iterable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.models.base import PyObjectId
 from app.models.schedule import Weekday, minute_of_day
@@ -34,15 +34,27 @@ def ranked(entries: Iterable[WaitlistEntry]) -> list[WaitlistEntry]:
     return sorted(entries, key=lambda entry: (entry.created_at, entry.id))
 
 
-def suits(entry: WaitlistEntry, local_time: str, minutes: int) -> bool:
-    """Whether a visit of `minutes` from `local_time` ("2026-08-20T09:00") on is wished for."""
-    day, _, clock = local_time.partition("T")
-    if not entry.first_day <= day <= entry.last_day:
+class LocalStart(NamedTuple):
+    """A start on the clinic's clock, read once for everybody who waits."""
+
+    day: str
+    weekday: Weekday
+    minute: int
+
+    @classmethod
+    def of(cls, local_time: str) -> "LocalStart":
+        """From "2026-08-20T09:00"."""
+        day, _, clock = local_time.partition("T")
+        return cls(day, Weekday.of(date.fromisoformat(day)), minute_of_day(clock))
+
+
+def suits(entry: WaitlistEntry, start: LocalStart, minutes: int) -> bool:
+    """Whether a visit of `minutes` from `start` on is wished for."""
+    if not entry.first_day <= start.day <= entry.last_day:
         return False
-    if entry.weekdays and Weekday.of(date.fromisoformat(day)) not in entry.weekdays:
+    if entry.weekdays and start.weekday not in entry.weekdays:
         return False
-    start = minute_of_day(clock)
-    return not entry.times or any(_within(wish, start, minutes) for wish in entry.times)
+    return not entry.times or any(_within(wish, start.minute, minutes) for wish in entry.times)
 
 
 def _within(wish: PartOfDay | tuple[str, str], start: int, minutes: int) -> bool:
