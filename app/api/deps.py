@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from app.core.errors import ForbiddenError, UnauthenticatedError
@@ -27,6 +27,7 @@ from app.services.recovery import RecoveryStarter
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.booking import BookingService
+from app.services.scheduling.day_view import DayViews
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
@@ -99,6 +100,19 @@ def page_query(
 
 
 PageDep = Annotated[PageQuery, Depends(page_query)]
+
+DryRun = Annotated[bool, Query(description="Answer the same and change nothing.", examples=[True])]
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Makes a retry safe: the same key and body get the same answer.",
+        examples=["5f0c1d8e-7a52-4a3e-9d1c-0c8d3a6b2f41"],
+    ),
+]
 
 
 def conversations(parts: ServicesDep) -> Conversations:
@@ -186,12 +200,18 @@ def schedule_settings(parts: ServicesDep) -> ScheduleSettings:
     return parts.scheduling.settings
 
 
+def day_views(parts: ServicesDep) -> DayViews:
+    """The book by the day."""
+    return parts.scheduling.days
+
+
 ClinicDep = Annotated[ClinicService, Depends(clinic)]
 ScheduleReaderDep = Annotated[ScheduleReader, Depends(schedule_reader)]
 AvailabilityDep = Annotated[AvailabilityService, Depends(availability)]
 BookingDep = Annotated[BookingService, Depends(booking)]
 AppointmentsDep = Annotated[AppointmentService, Depends(appointments)]
 VisitSelfServiceDep = Annotated[VisitSelfService, Depends(visit_self_service)]
+DayViewsDep = Annotated[DayViews, Depends(day_views)]
 ScheduleSettingsDep = Annotated[ScheduleSettings, Depends(schedule_settings)]
 
 

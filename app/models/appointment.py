@@ -70,6 +70,8 @@ class AppointmentEventKind(StrEnum):
     BOOKED = "booked"
     CONFIRMED = "confirmed"
     MOVED = "moved"
+    REASSIGNED = "reassigned"
+    """At the same time with another provider, or of another length."""
     CANCELLED = "cancelled"
     NO_SHOW = "no_show"
     COMPLETED = "completed"

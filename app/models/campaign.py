@@ -83,6 +83,9 @@ ACTIVE_STATUSES = frozenset(status for status, following in TRANSITIONS.items() 
 
 ENDED_STATUSES = frozenset(CampaignStatus) - ACTIVE_STATUSES
 
+BOOKED_STATUSES = frozenset({S.BOOKING_INITIATED, S.BOOKING_COMPLETED})
+"""A visit has led the campaign here, and what becomes of that visit alone leads it on."""
+
 FOLLOWED_UP_STATUSES = frozenset({S.ATTEMPTING_RECOVERY, S.RE_ENGAGED})
 """Only here may the machine write first. Handed-off and booked campaigns belong to people."""
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from app.core.addresses import EmailAddress
 from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
@@ -18,28 +18,27 @@ from app.schemas.times import ClientTime, DayOrTime
 Channels = Annotated[list[Channel], Field(min_length=1, max_length=3)]
 
 
+APPOINTMENT_EXAMPLE: dict[str, JsonValue] = {
+    "appointment_id": EXAMPLE_ID,
+    "patient_id": EXAMPLE_OTHER_ID,
+    "patient_name": "Maria Lopez",
+    "campaign_id": None,
+    "provider_id": EXAMPLE_OTHER_ID,
+    "chair_id": EXAMPLE_OTHER_ID,
+    "service_id": "teeth_whitening",
+    "service_name": "Teeth Whitening",
+    "appointment_date": "2026-08-20T13:00:00Z",
+    "duration_minutes": 60,
+    "status": "booked",
+    "created_from": "MANUAL_ADMIN",
+    "notes": None,
+}
+
+
 class AppointmentRead(OutputSchema):
     """A visit."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "appointment_id": EXAMPLE_ID,
-                "patient_id": EXAMPLE_OTHER_ID,
-                "patient_name": "Maria Lopez",
-                "campaign_id": None,
-                "provider_id": EXAMPLE_OTHER_ID,
-                "chair_id": EXAMPLE_OTHER_ID,
-                "service_id": "teeth_whitening",
-                "service_name": "Teeth Whitening",
-                "appointment_date": "2026-08-20T13:00:00Z",
-                "duration_minutes": 60,
-                "status": "booked",
-                "created_from": "MANUAL_ADMIN",
-                "notes": None,
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": {**APPOINTMENT_EXAMPLE}})
 
     appointment_id: PyObjectId
     patient_id: PyObjectId
@@ -143,6 +142,14 @@ class AppointmentUpdate(InputSchema):
     chair_id: PyObjectId | None = None
     duration_minutes: DurationMinutes | None = None
     notes: Notes | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        moves = (self.appointment_date, self.provider_id, self.chair_id, self.duration_minutes)
+        if "notes" not in self.model_fields_set and not any(moves):
+            message = "nothing to change"
+            raise ValueError(message)
+        return self
 
 
 class AppointmentCompletion(InputSchema):

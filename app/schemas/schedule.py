@@ -19,6 +19,7 @@ from app.models.schedule import (
 )
 from app.schemas.base import EXAMPLE_ID, InputSchema, OutputSchema
 from app.schemas.paging import Pagination
+from app.schemas.stranded import Changed
 from app.schemas.text import LongText, ShortText
 from app.schemas.times import ClientTime
 
@@ -96,6 +97,10 @@ class ProviderRead(OutputSchema):
     effective_until: LocalDate | None
 
 
+class ProviderChanged(ProviderRead, Changed):
+    """A provider, and the visits ahead that it no longer suits."""
+
+
 class ProviderList(OutputSchema):
     """One page of providers, by name."""
 
@@ -133,6 +138,10 @@ class ChairRead(OutputSchema):
     name: str = Field(examples=["Room 1"])
     service_ids: list[str] | None = Field(description="`null`: it serves all services.")
     active: bool
+
+
+class ChairChanged(ChairRead, Changed):
+    """A chair, and the visits ahead that it no longer suits."""
 
 
 class ChairList(OutputSchema):
@@ -207,6 +216,10 @@ class ServiceRead(OutputSchema):
     active: bool
 
 
+class ServiceChanged(ServiceRead, Changed):
+    """A service, and the visits ahead that it no longer suits."""
+
+
 class ServiceList(OutputSchema):
     """One page of services, by name."""
 
@@ -251,14 +264,25 @@ class TimeOffUpdate(_Update):
     reason: Reason | None = None
 
 
-class TimeOffRead(OutputSchema):
-    """A span without visits."""
-
-    time_off_id: PyObjectId = Field(validation_alias="id")
+class _TimeOffSpan(OutputSchema):
     provider_id: PyObjectId | None = Field(description="`null`: the whole clinic.")
     starts_at: UtcDatetime
     ends_at: UtcDatetime
     reason: str | None
+
+
+class TimeOffRead(_TimeOffSpan):
+    """A span without visits."""
+
+    time_off_id: PyObjectId = Field(validation_alias="id")
+
+
+class TimeOffChanged(TimeOffRead, Changed):
+    """A span without visits, and those that lie in it all the same."""
+
+
+class TimeOffPreview(_TimeOffSpan, Changed):
+    """A span that is not stored, and the visits it would leave behind."""
 
 
 class TimeOffList(OutputSchema):
@@ -306,6 +330,10 @@ class ClinicSettings(OutputSchema):
     )
     reminder_minutes_before: ReminderTimes
     holidays: list[HolidayEntry]
+
+
+class ClinicChanged(ClinicSettings, Changed):
+    """The practice and its booking rules, and the visits ahead that they no longer suit."""
 
 
 class ClinicUpdate(_Update):

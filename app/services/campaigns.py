@@ -15,6 +15,7 @@ from app.db.errors import DuplicateValueError
 from app.db.repositories.campaigns import CampaignRepository
 from app.models.base import PyObjectId
 from app.models.campaign import (
+    BOOKED_STATUSES,
     ENDED_STATUSES,
     FOLLOWED_UP_STATUSES,
     TRANSITIONS,
@@ -29,6 +30,9 @@ from app.models.decision import Urgency
 RACE_ATTEMPTS = 5
 """How often a move is tried again after another write came first. Each loser sees a newer status,
 and a status path is shorter than this, so running out means a bug and not bad luck."""
+
+
+_VISIT_DECIDES = " Cancel its visit or note a no-show, and the campaign follows."
 
 
 class CampaignTransitionError(ConflictError):
@@ -104,10 +108,18 @@ class CampaignLifecycle:
         by: str,
         fields: Mapping[str, Any] | None = None,
     ) -> MoveResult:
-        """`move`, where a refusal is the caller's error. Raises `CampaignTransitionError`."""
-        result = await self.move(campaign, to, by=by, fields=fields)
+        """`move` by staff, where a refusal is their error. Raises `CampaignTransitionError`.
+
+        Out of a booked status only its visit leads: a campaign that a person took out of there
+        would be written to, or closed, while the visit stands.
+        """
+        result = await self.move(
+            campaign, to, by=by, fields=fields, only_from=TRANSITIONS.keys() - BOOKED_STATUSES
+        )
         if result.is_refused:
-            message = f"A campaign in {result.campaign.status} cannot become {to}."
+            status = result.campaign.status
+            reason = _VISIT_DECIDES if status in BOOKED_STATUSES else ""
+            message = f"A campaign in {status} cannot become {to}.{reason}"
             raise CampaignTransitionError(message)
         return result
 

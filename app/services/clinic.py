@@ -43,7 +43,14 @@ class ClinicService:
         return await self._clinics.current() or await self._clinics.create_first(self._defaults())
 
     async def update(self, fields: Mapping[str, Any]) -> Clinic:
-        """Change some of it; the clinic as it is now.
+        """Change some of it; the clinic as it is now. Raises what `preview` raises."""
+        changed = await self.preview(fields)
+        stored = changed.to_stored()
+        await self._clinics.set_fields(changed.id, {name: stored[name] for name in fields})
+        return await self.current()
+
+    async def preview(self, fields: Mapping[str, Any]) -> Clinic:
+        """The clinic as it would be; changes nothing.
 
         Raises `InvalidSettingError`, and `InvalidPhoneError` where nobody could call the number: it
         stands in every letter, as it was typed.
@@ -55,9 +62,7 @@ class ClinicService:
             raise InvalidSettingError.of(error) from error
         if "phone" in fields:
             to_e164(changed.phone, changed.country)
-        stored = changed.to_stored()
-        await self._clinics.set_fields(clinic.id, {name: stored[name] for name in fields})
-        return await self.current()
+        return changed
 
     def _defaults(self) -> Clinic:
         settings = self._settings

@@ -9,6 +9,7 @@ from app.core.errors import ConflictError, NotFoundError, UnprocessableError
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId, new_id
 from app.models.campaign import (
+    BOOKED_STATUSES,
     FOLLOWED_UP_STATUSES,
     STAFF_SETTABLE_STATUSES,
     TRANSITIONS,
@@ -290,7 +291,7 @@ class Conversations:
         target = CampaignStatus.HANDOFF_REQUIRED
         fields = {"handoff_details": details.to_stored()}
         attention = Attention(reason=STAFF_HANDOFF_REASON, summary=STAFF_HANDOFF_SUMMARY, since=now)
-        if target in TRANSITIONS[campaign.status]:
+        if target in TRANSITIONS[campaign.status] and campaign.status not in BOOKED_STATUSES:
             # Before the status: a crash between the two leaves something that staff see.
             await self._repositories.campaigns.open_attention(campaign.id, attention)
         await self._lifecycle.require(campaign, target, by=actor, fields=fields)

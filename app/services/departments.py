@@ -34,6 +34,7 @@ from app.services.recovery import RecoveryStarter
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.booking import BookingService
+from app.services.scheduling.day_view import DayViews
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
@@ -41,6 +42,7 @@ from app.services.scheduling.reminders import VisitReminders
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
+from app.services.scheduling.stranded import StrandedVisits
 from app.services.scheduling.unsettled import UnsettledVisits
 from app.services.scheduling.visit_calendar import VisitCalendar
 from app.services.scheduling.waitlist import Waitlist
@@ -62,6 +64,7 @@ class Scheduling:
     booking: BookingService
     self_service: VisitSelfService
     settings: ScheduleSettings
+    days: DayViews
     unsettled: UnsettledVisits
     reminders: VisitReminders
 
@@ -108,7 +111,10 @@ class Scheduling:
                 tokens=base.tokens,
                 clock=clock,
             ),
-            settings=ScheduleSettings(repositories, clinic, clock),
+            settings=ScheduleSettings(
+                repositories, clinic, StrandedVisits(repositories, clinic, clock), clock
+            ),
+            days=DayViews(repositories, clinic, clock),
             unsettled=UnsettledVisits(repositories, base.lifecycle, clock),
             reminders=VisitReminders(
                 repositories=repositories,

@@ -1,6 +1,7 @@
 """The demo clinic: loaded once, into an empty database, whatever is cut short."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -66,7 +67,14 @@ class CannotBook(BookingService):
 
     def __init__(self) -> None: ...
 
-    async def staff_book(self, request: StaffBooking, *, by: str) -> Appointment:
+    async def staff_book(
+        self,
+        request: StaffBooking,
+        *,
+        by: str,
+        idempotency_key: str | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Appointment:
         """See `BookingService`."""
         raise CrashError
 

@@ -16,6 +16,7 @@ from app.api.v1.endpoints.admin import (
     knowledge,
     patients,
     providers,
+    schedule,
     services,
     sweeps,
     time_off,
@@ -24,6 +25,7 @@ from app.api.v1.endpoints.admin import waitlist as admin_waitlist
 
 admin = APIRouter(prefix="/admin")
 admin.include_router(appointments.router)
+admin.include_router(schedule.router)
 admin.include_router(providers.router)
 admin.include_router(chairs.router)
 admin.include_router(services.router)

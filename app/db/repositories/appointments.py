@@ -13,6 +13,7 @@ from app.models.appointment import (
     LIVE_STATUSES,
     Appointment,
     AppointmentEvent,
+    AppointmentEventKind,
     AppointmentStatus,
     CreatedFrom,
     ReminderPlan,
@@ -39,6 +40,30 @@ class AppointmentFilter:
             "appointment_date": {name: at for name, at in span.items() if at} or None,
         }
         return {name: value for name, value in query.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class LiveFilter:
+    """What a visit still to come may need; the span is [starts_from, starts_before)."""
+
+    provider_id: PyObjectId | None = None
+    chair_id: PyObjectId | None = None
+    service_id: str | None = None
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+
+    def to_query(self, after: datetime) -> dict[str, Any]:
+        """As the database is asked for those from `after` on."""
+        starts: dict[str, Any] = {"$gte": max(after, self.starts_from or after)}
+        if self.starts_before is not None:
+            starts["$lt"] = self.starts_before
+        needed = {
+            "provider_id": self.provider_id,
+            "chair_id": self.chair_id,
+            "service_id": self.service_id,
+        }
+        named = {name: value for name, value in needed.items() if value is not None}
+        return {**named, "appointment_date": starts}
 
 
 SETTLING_TIME = timedelta(days=7)
@@ -85,6 +110,19 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             self._conflicts.find(wanted, shown).to_list(None),
         )
         return [claim for row in (*found, *unplaced) for claim in row["claims"]]
+
+    async def starting_between(self, since: datetime, before: datetime) -> list[Appointment]:
+        """Every visit that starts in [since, before), in any status, by start; without its claims.
+
+        Those that are being deleted are left out.
+        """
+        query = {
+            "appointment_date": {"$gte": since, "$lt": before},
+            "pending_event.kind": {"$ne": AppointmentEventKind.DELETED},
+        }
+        sort = [("appointment_date", 1), ("_id", 1)]
+        cursor = self._collection.find(query, {"claims": 0}, sort=sort)
+        return [self.model.from_stored(one) for one in await cursor.to_list(None)]
 
     async def holding_any(self, claims: Sequence[str]) -> list[Appointment]:
         """The visits that hold any of these claims: who is in the way."""
@@ -200,20 +238,15 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             fields["campaign_id"] = campaign_id
         return await self._update(guard, {"$set": fields})
 
-    async def any_live_ahead(
-        self,
-        after: datetime,
-        *,
-        provider_id: PyObjectId | None = None,
-        chair_id: PyObjectId | None = None,
-        service_id: str | None = None,
-    ) -> bool:
-        """Whether a visit still to come needs this provider, chair or service."""
-        needed = {"provider_id": provider_id, "chair_id": chair_id, "service_id": service_id}
-        query: dict[str, Any] = {name: value for name, value in needed.items() if value is not None}
-        query["appointment_date"] = {"$gte": after}
-        query["status"] = {"$in": sorted(LIVE_STATUSES)}
-        return await self._find_one(query) is not None
+    async def live_ahead(self, after: datetime, wanted: LiveFilter) -> list[Appointment]:
+        """Visits still to come that need what is named, by start; without their claims."""
+        query = {
+            **wanted.to_query(after),
+            "status": {"$in": sorted(LIVE_STATUSES)},
+        }
+        sort = [("appointment_date", 1), ("_id", 1)]
+        cursor = self._collection.find(query, {"claims": 0}, sort=sort)
+        return [self.model.from_stored(one) for one in await cursor.to_list(None)]
 
     async def clear_event(self, appointment: Appointment) -> bool:
         """The event's effects are done. A newer event is left alone."""

@@ -66,6 +66,24 @@ class TimeOffRepository(ListedRepository[TimeOff]):
     model = TimeOff
     order = "starts_at"
 
+    async def page_touching(
+        self,
+        *,
+        provider_id: PyObjectId | None,
+        since: datetime | None,
+        before: datetime | None,
+        page: int,
+        limit: int,
+    ) -> Page[TimeOff]:
+        """One page of a provider's (else everybody's) that touch [since, before), by start."""
+        wanted = {
+            "provider_id": provider_id,
+            "ends_at": {"$gt": since} if since else None,
+            "starts_at": {"$lt": before} if before else None,
+        }
+        query = {name: value for name, value in wanted.items() if value is not None}
+        return await self._page(query, sort=[(self.order, 1), ("_id", 1)], page=page, limit=limit)
+
     async def overlapping(self, since: datetime, before: datetime) -> list[TimeOff]:
         """Every absence and closure that touches [since, before)."""
         return await self._find({"ends_at": {"$gt": since}, "starts_at": {"$lt": before}})

@@ -93,6 +93,12 @@ class Composer:
         """The visit has another time now."""
         return self._visit("visit_changed", clinic, patient, appointment, manage_url)
 
+    def visit_updated(
+        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+    ) -> Letter:
+        """The visit keeps its time; who sees the patient, or how long, is another now."""
+        return self._visit("visit_updated", clinic, patient, appointment, manage_url)
+
     def visit_cancelled(
         self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
     ) -> Letter:

@@ -208,8 +208,10 @@ class AppointmentService:
 
         Its own time counts as free. `staff` stay with the provider unless they name one, and book
         outside lead time, horizon and grid; a patient's visit may go to another provider. A visit
-        that starts at another time is unconfirmed again. Raises `AppointmentTransitionError`
-        unless the visit is still to come, and what `Placement.place` raises.
+        that starts at another time is unconfirmed again; one that gets another provider or length
+        at its time stays confirmed, and the patient is told; of another chair nobody is. Raises
+        `AppointmentTransitionError` unless the visit is still to come, and what `Placement.place`
+        raises.
         """
         if change.concerns_time():
             await self._move(appointment_id, change, by=by, staff=staff)
@@ -261,7 +263,9 @@ class AppointmentService:
     async def _write_move(
         self, current: Appointment, placing: Placing, pair: Pair, claims: list[str], by: str
     ) -> Appointment:
-        """Time, place and claims in one update. A new start is an event and unconfirms it."""
+        """Time, place and claims in one update. Only a new start unconfirms the visit: the patient
+        promised to come at a time. Another chair is nobody's business but the practice's.
+        """
         fields: dict[str, Any] = {
             "appointment_date": placing.starts_at,
             "duration_minutes": placing.service.duration_minutes,
@@ -270,10 +274,10 @@ class AppointmentService:
         }
         if all(getattr(current, name) == value for name, value in fields.items()):
             return current
-        event = None
+        kind = _kind_of_move(current, fields)
+        event = self._event(kind, current, by) if kind else None
         fields["claims"] = claims
-        if placing.starts_at != current.appointment_date:
-            event = self._event(_Kind.MOVED, current, by)
+        if kind is _Kind.MOVED:
             fields["status"] = AppointmentStatus.BOOKED
         if not await self._appointments.change(current, fields, event):
             raise _OvertakenError
@@ -365,6 +369,15 @@ class AppointmentService:
 _OTHER_DATE = (
     "This visit was completed already, with another follow-up date. Change the date on the patient."
 )
+
+
+def _kind_of_move(current: Appointment, wanted: Mapping[str, Any]) -> _Kind | None:
+    """What of it the patient has to know; `None` where only the chair is another."""
+    if wanted["appointment_date"] != current.appointment_date:
+        return _Kind.MOVED
+    told = ("provider_id", "duration_minutes")
+    is_same = all(wanted[name] == getattr(current, name) for name in told)
+    return None if is_same else _Kind.REASSIGNED
 
 
 def _is_live(appointment: Appointment) -> bool:

@@ -4,11 +4,13 @@ The visit is stored first, with its claims and the note of its effects in one wr
 else follows from that note (`AppointmentEffects`), now or after a crash.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from app.core.clock import Clock
-from app.core.errors import ConflictError, UnprocessableError
+from app.core.errors import ConflictError, NotFoundError, UnprocessableError
 from app.db.repositories import Repositories
 from app.models.appointment import (
     Appointment,
@@ -32,6 +34,7 @@ from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.tokens import InvalidLinkError, LinkTokens, TokenPurpose
 
 PUBLIC_ROUTE = "POST /appointments/book"
+STAFF_ROUTE = "POST /admin/appointments"
 BOOKED_MESSAGE = "Appointment booked successfully."
 _NOBODY = "We could not find a patient with this e-mail address or phone number."
 
@@ -189,27 +192,68 @@ class BookingService:
         entry = _Entry(CreatedFrom.AI_AGENT_FORM, "booking", request.notes)
         return await self._finish(await self._enter(clinic, placing, guest, entry))
 
-    async def _finish(self, appointment: Appointment) -> Answer:
+    async def _settled(self, appointment: Appointment) -> Appointment:
+        """With everything done that the visit asks for."""
         settled = await self._newcomers.settle(appointment)
         await self._effects.apply_now(settled)
+        return settled
+
+    async def _finish(self, appointment: Appointment) -> Answer:
+        settled = await self._settled(appointment)
         return {
             "message": BOOKED_MESSAGE,
             "appointment_id": str(settled.id),
             "manage_url": self._links.manage_link(settled.id),
         }
 
-    async def staff_book(self, request: StaffBooking, *, by: str) -> Appointment:
+    async def staff_book(
+        self,
+        request: StaffBooking,
+        *,
+        by: str,
+        idempotency_key: str | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Appointment:
         """Book for a patient by hand, outside lead time, horizon and grid; `by` is `staff:<id>`.
 
-        Raises what `book` raises, and `CampaignMismatchError`.
+        A retry under the same key answers the visit of the first try, as it stands by then. A key
+        is its user's own. Raises what `book` raises, `CampaignMismatchError`, and `NotFoundError`
+        where the key's visit has been deleted since.
         """
+        if idempotency_key is None:
+            return await self._staff_book(request, by, new_id())
+
+        async def make(appointment_id: PyObjectId) -> Answer:
+            return _as_answer(await self._staff_book(request, by, appointment_id))
+
+        answer = await self._once.answer(
+            route=f"{STAFF_ROUTE}:{by}",
+            key=idempotency_key,
+            body=body or {},
+            find=self._made_by_staff,
+            make=make,
+        )
+        made = await self._appointments.get(PyObjectId(answer["appointment_id"]))
+        if made is None:
+            message = "The visit that was booked with this Idempotency-Key has been deleted."
+            raise NotFoundError(message)
+        return made
+
+    async def _made_by_staff(self, appointment_id: PyObjectId) -> Answer | None:
+        """As `_made`; the record keeps the id alone."""
+        made = await self._appointments.get(appointment_id)
+        return None if made is None else _as_answer(await self._settled(made))
+
+    async def _staff_book(
+        self, request: StaffBooking, by: str, appointment_id: PyObjectId
+    ) -> Appointment:
         clinic = await self._clinic.current()
         service = await self._reader.service(request.service_id, request.service_name, online=False)
         if request.duration_minutes is not None:
             service = service.model_copy(update={"duration_minutes": request.duration_minutes})
         guest = await self._guest_of_staff(request)
         placing = Placing(
-            appointment_id=new_id(),
+            appointment_id=appointment_id,
             service=service,
             patient_id=guest.patient_id,
             starts_at=to_instant(request.appointment_date, clinic.zone),
@@ -218,8 +262,7 @@ class BookingService:
             staff=True,
         )
         entry = _Entry(CreatedFrom.MANUAL_ADMIN, by, request.notes)
-        booked = await self._newcomers.settle(await self._enter(clinic, placing, guest, entry))
-        await self._effects.apply_now(booked)
+        booked = await self._settled(await self._enter(clinic, placing, guest, entry))
         return await self._appointments.get(booked.id) or booked
 
     async def _enter(
@@ -332,3 +375,7 @@ class BookingService:
         )
         patient = await self._directory.find(newcomer)
         return await self._known(patient) if patient else _Guest(newcomer.id, newcomer=newcomer)
+
+
+def _as_answer(appointment: Appointment) -> Answer:
+    return {"appointment_id": str(appointment.id)}

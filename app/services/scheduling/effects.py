@@ -21,6 +21,7 @@ from app.models.appointment import (
     CreatedFrom,
 )
 from app.models.campaign import (
+    BOOKED_STATUSES,
     BookingFunnelStatus,
     Campaign,
     CampaignStatus,
@@ -52,23 +53,26 @@ CLAIMS_KEPT = timedelta(days=30)
 
 FREE_CLAIMS_EVERY = timedelta(hours=6)
 
-BOOKED_STATUSES = frozenset({CampaignStatus.BOOKING_INITIATED, CampaignStatus.BOOKING_COMPLETED})
-"""Only from here does a visit that falls away lead a campaign anywhere."""
-
 _NO_SHOW_SUMMARY = "The patient did not come to a visit. Please call and offer a new one."
 
 _Kind = AppointmentEventKind
 _LETTERS = {
     _Kind.BOOKED: "visit_booked",
     _Kind.MOVED: "visit_changed",
+    _Kind.REASSIGNED: "visit_updated",
     _Kind.CANCELLED: "visit_cancelled",
     _Kind.DELETED: "visit_cancelled",
 }
 _METHODS = {
     "visit_booked": CalendarMethod.REQUEST,
     "visit_changed": CalendarMethod.REQUEST,
+    "visit_updated": CalendarMethod.REQUEST,
     "visit_cancelled": CalendarMethod.CANCEL,
 }
+
+
+_LOSSES = frozenset({_Kind.CANCELLED, _Kind.DELETED, _Kind.NO_SHOW})
+"""What may leave a campaign without a visit."""
 
 
 class AppointmentEffects:
@@ -194,7 +198,7 @@ class AppointmentEffects:
             await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event)
         elif event.kind == _Kind.COMPLETED:
             await self._move(campaign, CampaignStatus.RECOVERED, event)
-        elif campaign.status in BOOKED_STATUSES:
+        elif event.kind in _LOSSES and campaign.status in BOOKED_STATUSES:
             await self._campaign_lost_visit(campaign, appointment, event)
 
     async def _campaign_booked(
@@ -291,6 +295,7 @@ class AppointmentEffects:
         compose = {
             "visit_booked": self._composer.visit_booked,
             "visit_changed": self._composer.visit_changed,
+            "visit_updated": self._composer.visit_updated,
             "visit_cancelled": self._composer.visit_cancelled,
         }[purpose]
         manage_url = self._links.visit_page(appointment.id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from app.core.errors import ConflictError, NotFoundError, UnprocessableError
 from app.models.schedule import RASTER_MINUTES, Clinic
@@ -106,11 +107,15 @@ def patient_has_visit(
     return PatientHasVisitError(detail, extra={"alternatives": _alternatives(free, clinic)})
 
 
-def _alternatives(free: Iterable[Slot], clinic: Clinic) -> list[dict[str, str]]:
+def _alternatives(free: Iterable[Slot], clinic: Clinic) -> list[dict[str, Any]]:
+    """Each as an instant, as day and time of the clinic's clock, and as a sentence."""
     return [
         {
             "appointment_date": f"{slot.starts_at:%Y-%m-%dT%H:%M:%SZ}",
+            "date": slot.day,
+            "time": slot.time,
             "local_time": describe(slot.starts_at, clinic.zone),
+            "provider_ids": [str(one) for one in slot.provider_ids],
         }
         for slot in free
     ]

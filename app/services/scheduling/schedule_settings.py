@@ -1,7 +1,7 @@
 """Staff's hands on what the schedule is made of: providers, chairs, services and time off."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Set
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -10,13 +10,16 @@ from app.core.clock import Clock
 from app.core.errors import ConflictError, NotFoundError
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
+from app.db.repositories.appointments import LiveFilter
 from app.db.repositories.base import Page
 from app.db.repositories.schedule import ListedRepository
 from app.models.base import Document, PyObjectId
-from app.models.schedule import Chair, Provider, Service, TimeOff
+from app.models.schedule import Chair, Clinic, Provider, Service, TimeOff
+from app.schemas.stranded import Stranding
 from app.services.clinic import ClinicService, InvalidSettingError
-from app.services.scheduling.localtime import to_instant
+from app.services.scheduling.localtime import day_bounds, to_instant
 from app.services.scheduling.refusals import UnknownProviderError
+from app.services.scheduling.stranded import StrandedVisits, Supposing
 
 ItemT = TypeVar("ItemT", bound=Document)
 
@@ -66,13 +69,24 @@ class _Shelf(Generic[ItemT]):
 
     async def update(self, item_id: PyObjectId, fields: Mapping[str, Any]) -> ItemT:
         """Change what is given; `None` removes what may be absent. Raises `InvalidSettingError`."""
-        stored = await self.get(item_id)
-        # Checked as a whole: what is changed must fit what stays.
-        wanted = self.checked({**stored.to_stored(), **fields}).to_stored()
+        wanted = (await self.preview(item_id, fields)).to_stored()
         changed = {name: wanted[name] for name in fields if name in wanted}
         removed = [name for name in fields if name not in wanted]
         await self.repository.update_fields(item_id, changed, unset=removed)
         return await self.get(item_id)
+
+    async def preview(self, item_id: PyObjectId, fields: Mapping[str, Any]) -> ItemT:
+        """The entry as `update` would leave it; changes nothing. Raises the same."""
+        stored = await self.get(item_id)
+        # Checked as a whole: what is changed must fit what stays.
+        return self.checked({**stored.to_stored(), **fields})
+
+    async def changed(
+        self, item_id: PyObjectId, fields: Mapping[str, Any], *, dry_run: bool
+    ) -> ItemT:
+        """The entry as `update` leaves it, or would."""
+        change = self.preview if dry_run else self.update
+        return await change(item_id, fields)
 
     def checked(self, fields: Mapping[str, Any]) -> ItemT:
         """The fields as the entry they make. Raises `InvalidSettingError`."""
@@ -83,29 +97,61 @@ class _Shelf(Generic[ItemT]):
 
 
 class ScheduleSettings:
-    """Lists, adds, changes and removes. What visits still to come need cannot be removed."""
+    """Lists, adds, changes and removes. What visits still to come need cannot be removed.
 
-    def __init__(self, repositories: Repositories, clinic: ClinicService, clock: Clock) -> None:
+    A change is answered with the visits ahead that it leaves behind: they stay in the book. With
+    `dry_run` nothing is changed, and the answer is the same.
+    """
+
+    def __init__(
+        self,
+        repositories: Repositories,
+        clinic: ClinicService,
+        stranded: StrandedVisits,
+        clock: Clock,
+    ) -> None:
         self.providers = _Shelf(repositories.providers, Provider)
         self.chairs = _Shelf(repositories.chairs, Chair)
         self.time_off = _Shelf(repositories.time_off, TimeOff)
+        self.stranded = stranded
         self._services = _Shelf(repositories.services, Service)
         self._by_service_id = repositories.services
+        self._absences = repositories.time_off
         self._appointments = repositories.appointments
         self._clinic = clinic
         self._clock = clock
 
-    async def delete_provider(self, provider_id: PyObjectId) -> None:
+    # Providers and chairs
+
+    async def update_provider(
+        self, provider_id: PyObjectId, fields: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[Provider, Stranding]:
+        """Raises `SettingNotFoundError`, `InvalidSettingError`."""
+        changed = await self.providers.changed(provider_id, fields, dry_run=dry_run)
+        return changed, await self._left_by(fields, _OF_PROVIDER, Supposing(provider=changed))
+
+    async def delete_provider(self, provider_id: PyObjectId, *, dry_run: bool = False) -> None:
         """Raises `SettingNotFoundError`, `StillNeededError`."""
         await self.providers.get(provider_id)
-        await self._refuse_if_needed(provider_id=provider_id)
-        await self.providers.repository.delete(provider_id)
+        await self._refuse_if_needed(LiveFilter(provider_id=provider_id))
+        if not dry_run:
+            await self.providers.repository.delete(provider_id)
 
-    async def delete_chair(self, chair_id: PyObjectId) -> None:
+    async def update_chair(
+        self, chair_id: PyObjectId, fields: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[Chair, Stranding]:
+        """Raises `SettingNotFoundError`, `InvalidSettingError`."""
+        changed = await self.chairs.changed(chair_id, fields, dry_run=dry_run)
+        return changed, await self._left_by(fields, _OF_CHAIR, Supposing(chair=changed))
+
+    async def delete_chair(self, chair_id: PyObjectId, *, dry_run: bool = False) -> None:
         """Raises `SettingNotFoundError`, `StillNeededError`."""
         await self.chairs.get(chair_id)
-        await self._refuse_if_needed(chair_id=chair_id)
-        await self.chairs.repository.delete(chair_id)
+        await self._refuse_if_needed(LiveFilter(chair_id=chair_id))
+        if not dry_run:
+            await self.chairs.repository.delete(chair_id)
+
+    # Services
 
     async def service_page(self, *, page: int, limit: int) -> Page[Service]:
         """One page, by name."""
@@ -126,34 +172,88 @@ class ScheduleSettings:
             message = "Another service has this service_id."
             raise DuplicateServiceError(message) from error
 
-    async def update_service(self, service_id: str, fields: Mapping[str, Any]) -> Service:
-        """Change what is given. Visits in the book keep the length they were booked with."""
-        stored = await self.service(service_id)
-        return await self._services.update(stored.id, fields)
+    async def update_service(
+        self, service_id: str, fields: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[Service, Stranding]:
+        """Change what is given. Visits in the book keep the length they were booked with.
 
-    async def delete_service(self, service_id: str) -> None:
+        Raises `SettingNotFoundError`, `InvalidSettingError`.
+        """
+        stored = await self.service(service_id)
+        changed = await self._services.changed(stored.id, fields, dry_run=dry_run)
+        return changed, await self._left_by(fields, _OF_SERVICE, Supposing(service=changed))
+
+    async def delete_service(self, service_id: str, *, dry_run: bool = False) -> None:
         """Raises `SettingNotFoundError`, `StillNeededError`."""
         stored = await self.service(service_id)
-        await self._refuse_if_needed(service_id=service_id)
-        await self._services.repository.delete(stored.id)
+        await self._refuse_if_needed(LiveFilter(service_id=service_id))
+        if not dry_run:
+            await self._services.repository.delete(stored.id)
 
-    async def create_time_off(self, fields: Mapping[str, Any]) -> TimeOff:
+    # Time off
+
+    async def time_off_page(
+        self,
+        *,
+        provider_id: PyObjectId | None,
+        start_date: date | None,
+        end_date: date | None,
+        page: int,
+        limit: int,
+    ) -> Page[TimeOff]:
+        """What touches the clinic's local days (both inclusive), by start."""
+        zone = (await self._clinic.current()).zone
+        return await self._absences.page_touching(
+            provider_id=provider_id,
+            since=day_bounds(start_date, zone)[0] if start_date else None,
+            before=day_bounds(end_date, zone)[1] if end_date else None,
+            page=page,
+            limit=limit,
+        )
+
+    async def create_time_off(
+        self, fields: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[TimeOff, Stranding]:
         """Times without an offset are the clinic's. Visits in the span stay: staff move them.
 
         Raises `UnknownProviderError`: nobody would notice that it blocks nothing.
         """
         await self._require_provider(fields.get("provider_id"))
-        return await self.time_off.create(await self._with_instants(fields))
+        wanted = await self._with_instants(fields)
+        off = self.time_off.checked(wanted) if dry_run else await self.time_off.create(wanted)
+        return off, await self.stranded.supposing(Supposing(time_off=off))
 
-    async def update_time_off(self, time_off_id: PyObjectId, fields: Mapping[str, Any]) -> TimeOff:
+    async def update_time_off(
+        self, time_off_id: PyObjectId, fields: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[TimeOff, Stranding]:
         """Change what is given. Raises `SettingNotFoundError`, `UnknownProviderError`."""
         await self._require_provider(fields.get("provider_id"))
-        return await self.time_off.update(time_off_id, await self._with_instants(fields))
+        wanted = await self._with_instants(fields)
+        off = await self.time_off.changed(time_off_id, wanted, dry_run=dry_run)
+        return off, await self.stranded.supposing(Supposing(time_off=off))
 
     async def delete_time_off(self, time_off_id: PyObjectId) -> None:
         """The time can be booked again. Raises `SettingNotFoundError`."""
         await self.time_off.get(time_off_id)
         await self.time_off.repository.delete(time_off_id)
+
+    # The clinic
+
+    async def update_clinic(
+        self, fields: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[Clinic, Stranding]:
+        """Raises what `ClinicService.update` raises."""
+        change = self._clinic.preview if dry_run else self._clinic.update
+        changed = await change(fields)
+        return changed, await self._left_by(fields, _OF_CLINIC, Supposing(clinic=changed))
+
+    async def _left_by(
+        self, fields: Mapping[str, Any], telling: Set[str], setting: Supposing
+    ) -> Stranding:
+        """Only a change that says when or where visits can be leaves any behind."""
+        if telling.isdisjoint(fields):
+            return Stranding()
+        return await self.stranded.supposing(setting)
 
     async def _require_provider(self, provider_id: PyObjectId | None) -> None:
         if provider_id is not None and await self.providers.repository.get(provider_id) is None:
@@ -167,10 +267,29 @@ class ScheduleSettings:
             for name, value in fields.items()
         }
 
-    async def _refuse_if_needed(self, **needs: Any) -> None:  # noqa: ANN401 - named ids
-        if await self._appointments.any_live_ahead(self._clock.now(), **needs):
-            message = "Visits still to come need it. Move them first, or set active to false."
-            raise StillNeededError(message)
+    async def _refuse_if_needed(self, wanted: LiveFilter) -> None:
+        """The refusal names the first visits, so that somebody can move them."""
+        needing = await self._appointments.live_ahead(self._clock.now(), wanted)
+        if not needing:
+            return
+        message = "Visits still to come need it. Move them first, or set active to false."
+        named = [str(one.id) for one in needing[:NAMED]]
+        extra = {"appointment_ids": named, "appointments_total": len(needing)}
+        raise StillNeededError(message, extra=extra)
 
 
+NAMED = 20
+_OF_PROVIDER = frozenset(
+    {
+        "service_ids",
+        "working_hours",
+        "hours_periods",
+        "effective_from",
+        "effective_until",
+        "active",
+    }
+)
+_OF_CHAIR = frozenset({"service_ids", "active"})
+_OF_SERVICE = frozenset({"active"})
+_OF_CLINIC = frozenset({"holidays", "timezone"})
 _NO_ENTRY = "There is no such entry."

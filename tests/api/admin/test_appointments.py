@@ -1,7 +1,9 @@
 """The book, at the front door."""
 
+import asyncio
+import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -44,8 +46,9 @@ class Desk:
         self._headers = headers
 
     async def send(self, method: str, path: str = "", **given: Any) -> httpx.Response:
-        """A request about the book, signed in."""
-        return await self._client.request(method, f"{PATH}{path}", headers=self._headers, **given)
+        """A request about the book, signed in; `extra` are more headers."""
+        headers = {**self._headers, **given.pop("extra", {})}
+        return await self._client.request(method, f"{PATH}{path}", headers=headers, **given)
 
     async def book(self, when: str = "2026-08-20T09:00", **given: Any) -> dict[str, Any]:
         """A visit of somebody new; its row."""
@@ -173,6 +176,68 @@ class TestCreate:
         assert problem(answer) == expected
 
 
+class TestCreateOnce:
+    """`Idempotency-Key` at the desk."""
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "name": "Noa New",
+        "email": "noa@example.com",
+        "service_id": "cleaning",
+        "appointment_date": "2026-08-20T09:00",
+    }
+    KEY: ClassVar[dict[str, str]] = {"Idempotency-Key": "5f0c1d8e-7a52"}
+
+    async def test_ten_at_once_are_one_visit_and_one_answer(
+        self, desk: Desk, furnished: Services
+    ) -> None:
+        answers = await asyncio.gather(
+            *(desk.send("POST", json=self.FORM, extra=self.KEY) for _ in range(10))
+        )
+
+        assert {one.status_code for one in answers} == {201}
+        (row,) = {one.text for one in answers}
+        patient_id = PyObjectId(json.loads(row)["patient_id"])
+        assert len(await furnished.repositories.appointments.all_for_patient(patient_id)) == 1
+
+    async def test_a_key_is_bound_to_its_body_and_its_user(
+        self, desk: Desk, app_client: httpx.AsyncClient, headers_for: HeadersFor
+    ) -> None:
+        colleague = Desk(app_client, await headers_for(StaffRole.FRONT_DESK))
+        first = await desk.send("POST", json=self.FORM, extra=self.KEY)
+        later = {**self.FORM, "appointment_date": "2026-08-20T10:00"}
+
+        other_body = await desk.send("POST", json=later, extra=self.KEY)
+        other_user = await colleague.send("POST", json=later, extra=self.KEY)
+
+        assert first.status_code == 201
+        assert problem(other_body) == (422, "idempotency-key-reused")
+        assert other_user.status_code == 201
+
+    async def test_a_retry_answers_the_visit_as_it_stands_or_that_it_is_gone(
+        self, desk: Desk
+    ) -> None:
+        row = (await desk.send("POST", json=self.FORM, extra=self.KEY)).json()
+        path = f"/{row['appointment_id']}"
+
+        await desk.send("POST", f"{path}/confirm")
+        again = await desk.send("POST", json=self.FORM, extra=self.KEY)
+        await desk.send("DELETE", path)
+        gone = await desk.send("POST", json=self.FORM, extra=self.KEY)
+
+        assert again.json() == {**row, "status": "confirmed"}
+        assert problem(gone) == (404, "not-found")
+
+    async def test_a_refusal_is_replayed(self, desk: Desk) -> None:
+        taken = await desk.book()
+        refused = await desk.send("POST", json=self.FORM, extra=self.KEY)
+        await desk.send("POST", f"/{taken['appointment_id']}/cancel")
+
+        again = await desk.send("POST", json=self.FORM, extra=self.KEY)
+
+        assert problem(refused) == problem(again) == (409, "slot-taken")
+        assert again.json()["alternatives"] == refused.json()["alternatives"]
+
+
 class TestList:
     async def test_clinic_local_days_inclusive_by_start(self, desk: Desk) -> None:
         for when in ("2026-08-21T16:30", "2026-08-20T09:00", "2026-08-24T09:00"):
@@ -249,6 +314,33 @@ class TestChange:
 
         assert problem(answer) == (409, "slot-taken")
         assert len(answer.json()["alternatives"]) == 3
+
+    @pytest.mark.parametrize("nothing", [{}, {"provider_id": None}])
+    async def test_a_change_changes_something(self, desk: Desk, nothing: dict[str, Any]) -> None:
+        row = await desk.book()
+
+        answer = await desk.send("PATCH", f"/{row['appointment_id']}", json=nothing)
+
+        assert problem(answer) == (422, "validation")
+
+    async def test_one_of_the_alternatives_is_free_in_one_click(self, desk: Desk) -> None:
+        row = await desk.book()
+        await desk.book("2026-08-20T10:00")
+        path = f"/{row['appointment_id']}"
+        refused = await desk.send("PATCH", path, json={"appointment_date": "2026-08-20T09:50"})
+        free = refused.json()["alternatives"][0]
+
+        answer = await desk.send(
+            "PATCH",
+            path,
+            json={
+                "appointment_date": f"{free['date']}T{free['time']}",
+                "provider_id": free["provider_ids"][0],
+            },
+        )
+
+        assert answer.status_code == 200
+        assert answer.json()["appointment_date"] == free["appointment_date"]
 
     async def test_status_is_not_for_setting(self, desk: Desk) -> None:
         row = await desk.book()

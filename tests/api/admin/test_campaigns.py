@@ -8,6 +8,7 @@ import pytest
 
 from app.db.repositories import Repositories
 from app.models.campaign import (
+    BOOKED_STATUSES,
     ENDED_STATUSES,
     STAFF_SETTABLE_STATUSES,
     TRANSITIONS,
@@ -24,6 +25,7 @@ from tests.api.admin.desk import (
     make_attention,
     make_message,
     make_reply,
+    messages,
     problem,
     reload,
     stored_campaign,
@@ -249,7 +251,7 @@ class TestSetStatus:
         )
 
         now = await reload(repositories, campaign)
-        if to in TRANSITIONS[leaving]:
+        if to in TRANSITIONS[leaving] and leaving not in BOOKED_STATUSES:
             assert answer.status_code == 200
             assert answer.json()["campaign_details"]["status"] == to == now.status
             (change,) = now.history
@@ -262,6 +264,28 @@ class TestSetStatus:
         else:
             problem(answer, 409, "campaign-transition")
             assert now == campaign
+
+    @pytest.mark.parametrize("to", [S.RE_ENGAGED, S.HANDOFF_REQUIRED])
+    async def test_out_of_a_booked_status_only_the_visit_leads(
+        self,
+        app_client: httpx.AsyncClient,
+        headers: dict[str, str],
+        repositories: Repositories,
+        to: CampaignStatus,
+    ) -> None:
+        campaign = await stored_campaign(repositories, status=S.BOOKING_INITIATED)
+        path = f"{CAMPAIGNS}/{campaign.id}"
+        message = {"message": "We call you.", "new_status": to}
+
+        moved = await app_client.patch(f"{path}/status", headers=headers, json={"status": to})
+        written = await app_client.post(f"{path}/respond", headers=headers, json=message)
+
+        for answer in (moved, written):
+            refusal = problem(answer, 409, "campaign-transition")
+            assert "Cancel its visit" in refusal["detail"]
+        now = await reload(repositories, campaign)
+        assert (now.attention, now.agent_silent_since, now.history) == (None, None, [])
+        assert await messages(repositories, campaign) == []
 
     @pytest.mark.parametrize("status", sorted(set(CampaignStatus) - STAFF_SETTABLE_STATUSES))
     async def test_bookings_and_visits_alone_set_the_others(

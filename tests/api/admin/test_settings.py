@@ -63,10 +63,14 @@ class TestEveryKind:
         path = f"{kind}/{created.json()[id_name]}"
         changed = await office.send("PATCH", path, json=CHANGES[kind])
         listed = (await office.send("GET", kind)).json()
+        read = await office.send("GET", path)
         removed = await office.send("DELETE", path)
 
-        assert changed.json() == {**created.json(), **CHANGES[kind]}
-        assert listed[plural] == [changed.json()]
+        stored = {**created.json(), **CHANGES[kind]}
+        left_behind = {"stranded_total": 0, "stranded_appointments": []}
+        assert changed.json() == {**stored, **left_behind}
+        assert listed[plural] == [read.json()]
+        assert read.json().items() <= stored.items()
         assert listed["pagination"]["total_items"] == 1
         assert (removed.status_code, removed.content) == (204, b"")
         assert (await office.send("GET", kind)).json()[plural] == []
@@ -76,10 +80,11 @@ class TestEveryKind:
 
         patched = await office.send("PATCH", f"{kind}/{unknown}", json=CHANGES[kind])
         deleted = await office.send("DELETE", f"{kind}/{unknown}")
+        read = await office.send("GET", f"{kind}/{unknown}")
         empty = await office.send("PATCH", f"{kind}/{unknown}", json={})
         extra = await office.send("POST", kind, json={**VALID[kind], "_id": UNKNOWN})
 
-        assert problem(patched) == problem(deleted) == (404, "setting-not-found")
+        assert problem(patched) == problem(deleted) == problem(read) == (404, "setting-not-found")
         assert problem(empty) == problem(extra) == (422, "validation")
 
     async def test_only_the_office_changes_everybody_reads(
@@ -163,7 +168,40 @@ class TestRules:
 
         assert problem(added) == (404, "provider-not-found")
         assert problem(changed) == (404, "provider-not-found")
-        assert (await office.send("GET", "time-off")).json()["time_off"] == [closure]
+        (stored,) = (await office.send("GET", "time-off")).json()["time_off"]
+        assert stored.items() <= closure.items()
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ({}, ["June", "closed", "July"]),
+            ({"provider_id": "theirs"}, ["June", "July"]),
+            ({"start_date": "2026-06-30"}, ["closed", "July"]),
+            ({"end_date": "2026-06-20"}, ["June", "closed"]),
+            ({"start_date": "2026-07-01", "end_date": "2026-07-01"}, ["July"]),
+            ({"provider_id": UNKNOWN}, []),
+        ],
+    )
+    async def test_time_off_by_provider_and_days(
+        self, office: Office, query: dict[str, str], expected: list[str]
+    ) -> None:
+        created = await office.send("POST", "providers", json=VALID["providers"])
+        theirs = created.json()["provider_id"]
+        for reason, starts_at, ends_at, whose in (
+            ("July", "2026-07-01T00:00", "2026-07-08T00:00", theirs),
+            # Until the midnight that July the 1st starts with: not a part of that day.
+            ("closed", "2026-06-20T12:00", "2026-07-01T00:00", None),
+            ("June", "2026-06-01T00:00", "2026-06-30T00:00", theirs),
+        ):
+            off = {"reason": reason, "starts_at": starts_at, "ends_at": ends_at}
+            await office.send("POST", "time-off", json={**off, "provider_id": whose})
+        if query.get("provider_id") == "theirs":
+            query = {**query, "provider_id": theirs}
+
+        answer = await office.send("GET", "time-off", params=query)
+
+        assert [one["reason"] for one in answer.json()["time_off"]] == expected
+        assert answer.json()["pagination"]["total_items"] == len(expected)
 
     async def test_null_removes_what_may_be_absent(self, office: Office) -> None:
         limited = {**VALID["chairs"], "service_ids": ["cleaning"]}
@@ -257,6 +295,8 @@ class TestClinic:
             **before.json(),
             "name": "Bright Teeth",
             "timezone": "Europe/Vienna",
+            "stranded_total": 0,
+            "stranded_appointments": [],
         }
         assert public.json()["timezone"] == "Europe/Vienna"
 

@@ -100,6 +100,7 @@ def every_letter(language: str) -> Iterator[Letter]:
     yield COMPOSER.opt_out_receipt(CLINIC, patient)
     yield COMPOSER.visit_booked(CLINIC, patient, visit(), MANAGE_URL)
     yield COMPOSER.visit_changed(CLINIC, patient, visit(), MANAGE_URL)
+    yield COMPOSER.visit_updated(CLINIC, patient, visit(), MANAGE_URL)
     yield COMPOSER.visit_cancelled(CLINIC, patient, visit(), MANAGE_URL)
     yield COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL)
     yield waitlist_offer(patient)

@@ -10,6 +10,7 @@ from app.models.appointment import AppointmentEventKind as Kind
 from app.models.base import new_id
 from app.models.campaign import ACTIVE_STATUSES, ENDED_STATUSES, Campaign, CampaignStatus
 from app.models.patient import Patient, PatientType
+from app.models.schedule import Chair
 from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.effects import months_later
 from tests.services.scheduling.practice import STAFF, Practice, become, form, moment
@@ -225,6 +226,44 @@ class TestLetters:
             f"appointment:{visit.id}:visit_cancelled:3",
             f"appointment:{visit.id}:visit_changed:1",
         ]
+
+    @pytest.mark.parametrize("status", [A.BOOKED, A.CONFIRMED])
+    async def test_another_provider_or_length_at_the_same_time_is_told_and_unconfirms_nothing(
+        self, practice: Practice, status: AppointmentStatus
+    ) -> None:
+        """The patient promised to come at a time, and it is still that time."""
+        _, campaign, visit = await booked(practice)
+        if status == A.CONFIRMED:
+            await practice.appointments.confirm(visit.id, by=STAFF)
+        before = await practice.campaign(campaign)
+        (first,) = await practice.repositories.providers.every()
+        other = await practice.repositories.providers.insert(
+            first.model_copy(update={"id": new_id(), "name": "Dr. Second"})
+        )
+
+        for change in (VisitChange(provider_id=other.id), VisitChange(duration_minutes=45)):
+            moved = await practice.appointments.change(visit.id, change, by=STAFF, staff=True)
+
+            letter = f"appointment:{visit.id}:visit_updated:{moved.sequence}"
+            assert letter in await practice.letters()
+            assert moved.status == status
+            assert moved.pending_event is None
+        assert await practice.campaign(campaign) == before
+
+    async def test_another_chair_is_nobodys_business(self, practice: Practice) -> None:
+        _, campaign, visit = await booked(practice)
+        confirmed = await practice.appointments.confirm(visit.id, by=STAFF)
+        room = await practice.repositories.chairs.insert(Chair(name="Room 2"))
+        letters, before = await practice.letters(), await practice.campaign(campaign)
+
+        moved = await practice.appointments.change(
+            visit.id, VisitChange(chair_id=room.id), by=STAFF, staff=True
+        )
+
+        assert (moved.chair_id, moved.status) == (room.id, A.CONFIRMED)
+        assert moved.sequence == confirmed.sequence + 1
+        assert await practice.letters() == letters
+        assert await practice.campaign(campaign) == before
 
     async def test_a_letter_carries_the_link_to_the_page_and_the_local_time(
         self, practice: Practice

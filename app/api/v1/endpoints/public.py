@@ -2,9 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, status
+from fastapi import APIRouter, Query, status
 
-from app.api.deps import AvailabilityDep, BookingDep, ClinicDep, ScheduleReaderDep
+from app.api.deps import (
+    AvailabilityDep,
+    BookingDep,
+    ClinicDep,
+    IdempotencyKey,
+    ScheduleReaderDep,
+)
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.models.schedule import ServiceSlug
@@ -20,16 +26,6 @@ from app.services.scheduling.booking import PublicBooking
 
 router = APIRouter(tags=["public"])
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Makes a retry safe: the same key and body get the same answer.",
-        examples=["5f0c1d8e-7a52-4a3e-9d1c-0c8d3a6b2f41"],
-    ),
-]
 Edge = Annotated[str, Query(min_length=10, max_length=40)]
 
 

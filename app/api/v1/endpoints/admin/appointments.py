@@ -9,6 +9,7 @@ from app.api.deps import (
     AppointmentsDep,
     BookingDep,
     ClinicDep,
+    IdempotencyKey,
     PageDep,
     ReadAccess,
     WriteAccess,
@@ -74,15 +75,26 @@ async def list_appointments(
     responses=problems(404, 409),
 )
 async def create_appointment(
-    body: AppointmentCreate, user: WriteAccess, booking: BookingDep, visits: AppointmentsDep
+    body: AppointmentCreate,
+    user: WriteAccess,
+    booking: BookingDep,
+    visits: AppointmentsDep,
+    idempotency_key: IdempotencyKey = None,
 ) -> AppointmentRead:
     """Finds the patient by e-mail or creates one, and links their active campaign. Outside lead
     time, horizon and grid, but within working hours; provider and chair are chosen where none is
-    named.
+    named. A 409 names three free times near the one that was taken. An `Idempotency-Key` makes a
+    retry safe.
     """
     fields = body.model_dump(exclude={"preferred_channel"})
     request = StaffBooking(**fields, preferred_channel=body.channels)
-    return await _read(await booking.staff_book(request, by=staff_actor(user)), visits)
+    booked = await booking.staff_book(
+        request,
+        by=staff_actor(user),
+        idempotency_key=idempotency_key,
+        body=body.model_dump(mode="json"),
+    )
+    return await _read(booked, visits)
 
 
 @router.get(
@@ -108,7 +120,8 @@ async def update_appointment(
     appointment_id: PyObjectId, body: AppointmentUpdate, user: WriteAccess, visits: AppointmentsDep
 ) -> AppointmentRead:
     """Onto its own time too. A visit that starts at another time is unconfirmed again, and its
-    patient is told.
+    patient is told. Another provider or length at the same time keeps the confirmation, and the
+    patient is told; another chair is told nobody. A 409 names three free times.
     """
     change = VisitChange(
         starts_at=body.appointment_date,

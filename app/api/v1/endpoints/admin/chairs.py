@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Response, status
 
-from app.api.deps import PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
+from app.api.deps import DryRun, PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.schemas.paging import Pagination
-from app.schemas.schedule import ChairCreate, ChairList, ChairRead, ChairUpdate
+from app.schemas.schedule import ChairChanged, ChairCreate, ChairList, ChairRead, ChairUpdate
 
 router = APIRouter(prefix="/chairs", tags=["schedule settings"])
 
@@ -36,6 +36,19 @@ async def create_chair(
     return ChairRead.model_validate(await settings.chairs.create(body.model_dump()))
 
 
+@router.get(
+    "/{chair_id}",
+    summary="One chair",
+    operation_id="get_chair",
+    responses=problems(404),
+)
+async def get_chair(
+    chair_id: PyObjectId, _user: ReadAccess, settings: ScheduleSettingsDep
+) -> ChairRead:
+    """As it is stored."""
+    return ChairRead.model_validate(await settings.chairs.get(chair_id))
+
+
 @router.patch(
     "/{chair_id}",
     summary="Change a chair",
@@ -43,11 +56,19 @@ async def create_chair(
     responses=problems(404),
 )
 async def update_chair(
-    chair_id: PyObjectId, body: ChairUpdate, _user: SettingsAccess, settings: ScheduleSettingsDep
-) -> ChairRead:
-    """What is left out stays; `null` removes what may be absent."""
+    chair_id: PyObjectId,
+    body: ChairUpdate,
+    _user: SettingsAccess,
+    settings: ScheduleSettingsDep,
+    *,
+    dry_run: DryRun = False,
+) -> ChairChanged:
+    """What is left out stays; `null` removes what may be absent. Visits ahead that it no longer
+    suits stay in the book and are listed.
+    """
     fields = body.model_dump(exclude_unset=True)
-    return ChairRead.model_validate(await settings.chairs.update(chair_id, fields))
+    changed = await settings.update_chair(chair_id, fields, dry_run=dry_run)
+    return ChairChanged.of(*changed)
 
 
 @router.delete(
@@ -58,8 +79,14 @@ async def update_chair(
     responses=problems(404, 409),
 )
 async def delete_chair(
-    chair_id: PyObjectId, _user: SettingsAccess, settings: ScheduleSettingsDep
+    chair_id: PyObjectId,
+    _user: SettingsAccess,
+    settings: ScheduleSettingsDep,
+    *,
+    dry_run: DryRun = False,
 ) -> Response:
-    """One that visits still to come need stays (409): set `active` to false instead."""
-    await settings.delete_chair(chair_id)
+    """One that visits still to come need stays: the 409 names the first of them
+    (`appointment_ids`). Move them, or set `active` to false.
+    """
+    await settings.delete_chair(chair_id, dry_run=dry_run)
     return Response(status_code=status.HTTP_204_NO_CONTENT)

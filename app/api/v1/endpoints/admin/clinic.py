@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.api.deps import ClinicDep, ReadAccess, SettingsAccess
-from app.schemas.schedule import ClinicSettings, ClinicUpdate
+from app.api.deps import ClinicDep, DryRun, ReadAccess, ScheduleSettingsDep, SettingsAccess
+from app.schemas.schedule import ClinicChanged, ClinicSettings, ClinicUpdate
 
 router = APIRouter(prefix="/clinic", tags=["schedule settings"])
 
@@ -16,8 +16,14 @@ async def get_clinic_settings(_user: ReadAccess, clinic: ClinicDep) -> ClinicSet
 
 @router.patch("", summary="Change the clinic's settings", operation_id="update_clinic_settings")
 async def update_clinic_settings(
-    body: ClinicUpdate, _user: SettingsAccess, clinic: ClinicDep
-) -> ClinicSettings:
-    """What is left out stays."""
+    body: ClinicUpdate,
+    _user: SettingsAccess,
+    settings: ScheduleSettingsDep,
+    *,
+    dry_run: DryRun = False,
+) -> ClinicChanged:
+    """What is left out stays. Visits ahead that holidays or time zone no longer suit stay in the
+    book and are listed.
+    """
     fields = body.model_dump(exclude_unset=True)
-    return ClinicSettings.model_validate(await clinic.update(fields))
+    return ClinicChanged.of(*await settings.update_clinic(fields, dry_run=dry_run))

@@ -2,11 +2,17 @@
 
 from fastapi import APIRouter, Response, status
 
-from app.api.deps import PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
+from app.api.deps import DryRun, PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.schemas.paging import Pagination
-from app.schemas.schedule import ProviderCreate, ProviderList, ProviderRead, ProviderUpdate
+from app.schemas.schedule import (
+    ProviderChanged,
+    ProviderCreate,
+    ProviderList,
+    ProviderRead,
+    ProviderUpdate,
+)
 
 router = APIRouter(prefix="/providers", tags=["schedule settings"])
 
@@ -36,6 +42,19 @@ async def create_provider(
     return ProviderRead.model_validate(await settings.providers.create(body.model_dump()))
 
 
+@router.get(
+    "/{provider_id}",
+    summary="One provider",
+    operation_id="get_provider",
+    responses=problems(404),
+)
+async def get_provider(
+    provider_id: PyObjectId, _user: ReadAccess, settings: ScheduleSettingsDep
+) -> ProviderRead:
+    """As it is stored."""
+    return ProviderRead.model_validate(await settings.providers.get(provider_id))
+
+
 @router.patch(
     "/{provider_id}",
     summary="Change a provider",
@@ -47,10 +66,15 @@ async def update_provider(
     body: ProviderUpdate,
     _user: SettingsAccess,
     settings: ScheduleSettingsDep,
-) -> ProviderRead:
-    """What is left out stays; `null` removes what may be absent."""
+    *,
+    dry_run: DryRun = False,
+) -> ProviderChanged:
+    """What is left out stays; `null` removes what may be absent. Visits ahead that it no longer
+    suits stay in the book and are listed.
+    """
     fields = body.model_dump(exclude_unset=True)
-    return ProviderRead.model_validate(await settings.providers.update(provider_id, fields))
+    changed = await settings.update_provider(provider_id, fields, dry_run=dry_run)
+    return ProviderChanged.of(*changed)
 
 
 @router.delete(
@@ -61,8 +85,14 @@ async def update_provider(
     responses=problems(404, 409),
 )
 async def delete_provider(
-    provider_id: PyObjectId, _user: SettingsAccess, settings: ScheduleSettingsDep
+    provider_id: PyObjectId,
+    _user: SettingsAccess,
+    settings: ScheduleSettingsDep,
+    *,
+    dry_run: DryRun = False,
 ) -> Response:
-    """One that visits still to come need stays (409): set `active` to false instead."""
-    await settings.delete_provider(provider_id)
+    """One that visits still to come need stays: the 409 names the first of them
+    (`appointment_ids`). Move them, or set `active` to false.
+    """
+    await settings.delete_provider(provider_id, dry_run=dry_run)
     return Response(status_code=status.HTTP_204_NO_CONTENT)

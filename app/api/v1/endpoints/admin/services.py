@@ -2,11 +2,17 @@
 
 from fastapi import APIRouter, Response, status
 
-from app.api.deps import PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
+from app.api.deps import DryRun, PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
 from app.api.openapi import problems
 from app.models.schedule import ServiceSlug
 from app.schemas.paging import Pagination
-from app.schemas.schedule import ServiceCreate, ServiceList, ServiceRead, ServiceUpdate
+from app.schemas.schedule import (
+    ServiceChanged,
+    ServiceCreate,
+    ServiceList,
+    ServiceRead,
+    ServiceUpdate,
+)
 
 router = APIRouter(prefix="/services", tags=["schedule settings"])
 
@@ -37,6 +43,19 @@ async def create_service(
     return ServiceRead.model_validate(await settings.create_service(body.model_dump()))
 
 
+@router.get(
+    "/{service_id}",
+    summary="One service",
+    operation_id="get_service",
+    responses=problems(404),
+)
+async def get_service(
+    service_id: ServiceSlug, _user: ReadAccess, settings: ScheduleSettingsDep
+) -> ServiceRead:
+    """As it is stored."""
+    return ServiceRead.model_validate(await settings.service(service_id))
+
+
 @router.patch(
     "/{service_id}",
     summary="Change a service",
@@ -48,10 +67,15 @@ async def update_service(
     body: ServiceUpdate,
     _user: SettingsAccess,
     settings: ScheduleSettingsDep,
-) -> ServiceRead:
-    """What is left out stays; `null` removes what may be absent."""
+    *,
+    dry_run: DryRun = False,
+) -> ServiceChanged:
+    """What is left out stays; `null` removes what may be absent. Visits ahead that it no longer
+    suits stay in the book and are listed.
+    """
     fields = body.model_dump(exclude_unset=True)
-    return ServiceRead.model_validate(await settings.update_service(service_id, fields))
+    changed = await settings.update_service(service_id, fields, dry_run=dry_run)
+    return ServiceChanged.of(*changed)
 
 
 @router.delete(
@@ -62,8 +86,14 @@ async def update_service(
     responses=problems(404, 409),
 )
 async def delete_service(
-    service_id: ServiceSlug, _user: SettingsAccess, settings: ScheduleSettingsDep
+    service_id: ServiceSlug,
+    _user: SettingsAccess,
+    settings: ScheduleSettingsDep,
+    *,
+    dry_run: DryRun = False,
 ) -> Response:
-    """One that visits still to come need stays (409): set `active` to false instead."""
-    await settings.delete_service(service_id)
+    """One that visits still to come need stays: the 409 names the first of them
+    (`appointment_ids`). Move them, or set `active` to false.
+    """
+    await settings.delete_service(service_id, dry_run=dry_run)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
