@@ -12,7 +12,6 @@ from pymongo import IndexModel
 
 from app.db.database import Database, within
 from app.models.campaign import ACTIVE_STATUSES, CampaignType
-from app.models.interaction import DeliveryStatus
 from app.models.records import InboundState
 from app.models.waitlist import WaitlistStatus
 
@@ -43,11 +42,21 @@ def _unique_where(name: str, where: dict[str, Any], *fields: tuple[str, int]) ->
     return _index(name, *fields, unique=True, partialFilterExpression=where)
 
 
+def _unique_if_there(name: str, field: str) -> IndexModel:
+    """Unique among the documents that have the field.
+
+    Sparse, not partial: look-ups by the field use it on every server (the embedded one answers no
+    query from a partial index).
+    """
+    return _index(name, (field, UP), unique=True, sparse=True)
+
+
 INDEXES: dict[str, list[IndexModel]] = {
     "patients": [
         _unique_where(
             PATIENT_EMAIL_NAME, {"email": {"$type": "string"}}, ("email", UP), ("name_key", UP)
         ),
+        _index("patient_email", ("email", UP)),
         _index("patient_phone", ("phone", UP)),
         _index("patient_name", ("name_key", UP), ("_id", UP)),
         _index("patient_due", ("next_follow_up_date", UP), ("patient_type", UP)),
@@ -65,7 +74,7 @@ INDEXES: dict[str, list[IndexModel]] = {
             ("patient_id", UP),
             ("due_date", UP),
         ),
-        _unique_where(CAMPAIGN_QUOTA, {"quota_key": {"$exists": True}}, ("quota_key", UP)),
+        _unique_if_there(CAMPAIGN_QUOTA, "quota_key"),
         _index("campaign_patient_recent", ("patient_id", UP), ("created_at", DOWN)),
         _index("campaign_status_recent", ("status", UP), ("updated_at", DOWN), ("_id", DOWN)),
         _index("campaign_recent", ("updated_at", DOWN), ("_id", DOWN)),
@@ -75,49 +84,27 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("campaign_attention", ("attention.resolved_at", UP), ("attention.since", UP)),
     ],
     "interactions": [
-        _unique_where(
-            INTERACTION_PROVIDER_ID, {"provider_id": {"$exists": True}}, ("provider_id", UP)
-        ),
-        _unique_where(
-            INTERACTION_DEDUPE_KEY, {"dedupe_key": {"$exists": True}}, ("dedupe_key", UP)
-        ),
-        _unique_where(
-            INTERACTION_DAY_SLOT,
-            {"delivery.day_slot": {"$exists": True}},
-            ("delivery.day_slot", UP),
-        ),
+        _unique_if_there(INTERACTION_PROVIDER_ID, "provider_id"),
+        _unique_if_there(INTERACTION_DEDUPE_KEY, "dedupe_key"),
+        _unique_if_there(INTERACTION_DAY_SLOT, "delivery.day_slot"),
         _index("interaction_campaign", ("campaign_id", UP), ("timestamp", UP), ("_id", UP)),
         _index("interaction_patient", ("patient_id", UP), ("timestamp", UP)),
         _index("interaction_thread", ("thread_id", UP)),
-        _index(
-            "interaction_outbox",
-            ("delivery.status", UP),
-            ("delivery.not_before", UP),
-            partialFilterExpression={
-                "delivery.status": {
-                    "$in": [DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value]
-                }
-            },
-        ),
+        _index("interaction_outbox", ("delivery.status", UP), ("delivery.not_before", UP)),
         _index("interaction_delivery", ("delivery.status", UP), ("timestamp", DOWN)),
         _index("interaction_unmatched", ("unmatched", UP), ("timestamp", DOWN)),
     ],
     "appointments": [
         _unique_where(APPOINTMENT_CLAIMS, {"claims": {"$exists": True}}, ("claims", UP)),
-        _unique_where(
-            APPOINTMENT_EXTERNAL_ID, {"external_id": {"$exists": True}}, ("external_id", UP)
-        ),
+        _unique_if_there(APPOINTMENT_EXTERNAL_ID, "external_id"),
+        _index("appointment_created", ("created_at", UP)),
         _index("appointment_date", ("appointment_date", UP), ("_id", UP)),
         _index("appointment_patient", ("patient_id", UP), ("status", UP), ("appointment_date", UP)),
         _index("appointment_campaign", ("campaign_id", UP), ("status", UP)),
         _index("appointment_status_date", ("status", UP), ("appointment_date", UP)),
         _index("appointment_reminder", ("status", UP), ("reminder_plan.next_at", UP)),
         _index("appointment_completed", ("completed_at", UP)),
-        _index(
-            "appointment_pending_event",
-            ("pending_event.at", UP),
-            partialFilterExpression={"pending_event": {"$exists": True}},
-        ),
+        _index("appointment_pending_event", ("pending_event.at", UP), sparse=True),
     ],
     "role": [_index(STAFF_EMAIL, ("email", UP), unique=True)],
     "services": [_index(SERVICE_ID, ("service_id", UP), unique=True)],
@@ -145,16 +132,15 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         _index("waitlist_queue", ("status", UP), ("created_at", UP), ("_id", UP)),
         _index("waitlist_end", ("status", UP), ("expires_at", UP)),
-        _index(
-            "waitlist_open_offer",
-            ("open_until", UP),
-            partialFilterExpression={"open_until": {"$exists": True}},
-        ),
+        _index("waitlist_open_offer", ("open_until", UP), sparse=True),
         _index("waitlist_patient_day", ("patient_id", UP), ("last_offered_on", UP)),
     ],
     "knowledge": [_index("knowledge_recent", ("updated_at", DOWN))],
     "unanswered_questions": [_index("unanswered_recent", ("at", DOWN))],
-    "sweeps": [_index("sweep_recent", ("started_at", DOWN))],
+    "sweeps": [
+        _index("sweep_recent", ("started_at", DOWN)),
+        _index("sweep_status", ("status", UP), ("started_at", DOWN)),
+    ],
     "audit_log": [_index("audit_subject", ("subject_id", UP), ("at", DOWN))],
     "imports": [
         _index("import_recent", ("created_at", DOWN), ("_id", DOWN)),
@@ -169,11 +155,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "import_rows": [
         _index("import_row", ("import_id", UP), ("number", UP)),
         _index("import_row_outcome", ("import_id", UP), ("outcome", UP), ("number", UP)),
-        _index(
-            "import_row_claims",
-            ("claims", UP),
-            partialFilterExpression={"claims": {"$exists": True}},
-        ),
+        _index("import_row_claims", ("claims", UP), sparse=True),
         _index("import_row_keep", ("created_at", UP), expireAfterSeconds=IMPORT_ROWS_KEEP_SECONDS),
     ],
     "schedule_conflicts": [

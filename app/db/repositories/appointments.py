@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.core.clock import Clock
@@ -20,6 +20,7 @@ from app.models.appointment import (
 )
 from app.models.base import PyObjectId
 from app.models.imports import ConflictState
+from app.models.schedule import RASTER_MINUTES
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class LiveFilter:
         return {**named, "appointment_date": starts}
 
 
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+BUCKET = timedelta(minutes=RASTER_MINUTES)
+LONGEST_HOLD = timedelta(days=1)
+"""More than a visit of 8 hours with buffers of 4 on each side occupies."""
 SETTLING_TIME = timedelta(days=7)
 """So long a visit that nobody marked as completed or missed still counts as booked: whoever was
 seen yesterday must not be asked today why they did not come."""
@@ -125,8 +130,20 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         return [self.model.from_stored(one) for one in await cursor.to_list(None)]
 
     async def holding_any(self, claims: Sequence[str]) -> list[Appointment]:
-        """The visits that hold any of these claims: who is in the way."""
-        return await self._find({"claims": {"$in": list(claims)}})
+        """The visits that hold any of these claims: who is in the way.
+
+        Asked for by date as well, which every server has an index to answer from: no visit with
+        its buffers reaches further than `LONGEST_HOLD` from where it starts.
+        """
+        if not claims:
+            return []
+        buckets = [int(claim.rpartition("@")[2]) for claim in claims]
+        first, last = (EVER + number * BUCKET for number in (min(buckets), max(buckets)))
+        query = {
+            "appointment_date": {"$gte": first - LONGEST_HOLD, "$lt": last + LONGEST_HOLD},
+            "claims": {"$in": list(claims)},
+        }
+        return await self._find(query)
 
     async def patients_with_live_visit(
         self, patient_ids: Iterable[PyObjectId], after: datetime
@@ -263,8 +280,7 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         Those that failed and are to be tried later than `now` are left out.
         """
         query = {
-            "pending_event": {"$exists": True},
-            "pending_event.at": {"$lt": written_before},
+            "pending_event.at": {"$gt": EVER, "$lt": written_before},
             "$or": [
                 {"pending_event.not_before": {"$exists": False}},
                 {"pending_event.not_before": {"$lte": now}},
@@ -325,10 +341,13 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         }
         return await self._find(query, sort=[("appointment_date", 1)], limit=limit)
 
-    async def free_claims_before(self, before: datetime) -> int:
-        """Drop the claims of visits that started before `before`; how many held some."""
+    async def free_claims_between(self, since: datetime, before: datetime) -> int:
+        """Drop the claims of visits that started in [since, before); how many held some."""
         result = await self._collection.update_many(
-            {"appointment_date": {"$lt": before}, "claims": {"$exists": True}},
+            {
+                "appointment_date": {"$gte": since, "$lt": before},
+                "claims": {"$exists": True},
+            },
             {"$unset": {"claims": ""}},
         )
         return result.modified_count

@@ -199,11 +199,6 @@ class CampaignRepository(DocumentRepository[Campaign]):
         }
         return await self._find(query, limit=limit)
 
-    async def count_created_by_sweep(self, since: datetime) -> int:
-        """How many campaigns sweeps created at or after `since`."""
-        query = {"origin": CampaignOrigin.SWEEP, "created_at": {"$gte": since}}
-        return await self._collection.count_documents(query)
-
     async def set_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:
         """Ask for a person, replacing an attention that was resolved or is less urgent.
 

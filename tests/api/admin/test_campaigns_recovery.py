@@ -79,7 +79,6 @@ class TestStartRecovery:
     ) -> None:
         await app_client.post(RECOVERY, headers=headers, json=LEAD)
 
-        assert await repositories.campaigns.count_created_by_sweep(clock.now() - DAY) == 0
         assert await repositories.campaigns.quota_keys_between("", "z") == set()
 
     async def test_takes_the_patient_on_that_address_and_refers_to_what_they_ask_for_now(
