@@ -183,8 +183,11 @@ class TestHostileWords:
 
         hold_as_text(COMPOSER.visit_changed(CLINIC, patient_of(), named, MANAGE_URL))
 
-    def test_an_address_that_staff_typed_is_text(self) -> None:
-        letter = staff_letter("See\nhttps://evil.example/x\nand javascript:alert(1)")
+    @pytest.mark.parametrize(
+        "words", ["https://evil.example/x", "See\nhttps://evil.example/x\nand javascript:alert(1)"]
+    )
+    def test_an_address_that_staff_typed_is_text(self, words: str) -> None:
+        letter = staff_letter(words)
 
         assert Page(letter.html).hrefs == ["tel:+12125550100"]
 
