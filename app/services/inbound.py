@@ -18,7 +18,6 @@ from app.services.agent.handoff import handoff_summary
 from app.services.agent.policy import Reason
 from app.services.agent.reactive import ReactivePath
 from app.services.agent.replies import Alerts, sender_address
-from app.services.agent.reply_text import new_text
 from app.services.campaigns import CampaignLifecycle
 from app.services.email_processor import (
     GmailNotification,
@@ -26,6 +25,7 @@ from app.services.email_processor import (
     RelayMessage,
     message_of,
 )
+from app.services.mail.reading.new_text import new_text_of
 from app.services.matching import MessageMatcher
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class InboundProcessor:
         """The message as an interaction, stored once under the relay's own ids."""
         message = _relay_message(event)
         match = await self._matcher.match(message.thread_id, message.sender)
-        incoming = _incoming(event, message, new_text(message.content))
+        incoming = _incoming(event, message, new_text_of(message.content).text)
         incoming.patient_id = match.patient.id if match.patient else None
         incoming.campaign_id = match.campaign.id if match.campaign else None
         return await self._repositories.interactions.record_incoming(incoming)

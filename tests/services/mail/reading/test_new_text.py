@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.services.agent.reply_text import ANALYSED_CHARACTERS, new_text
+from app.services.mail.reading.new_text import ANALYSED_CHARACTERS, new_text_of
 
 CUT = [
     pytest.param(
@@ -81,30 +81,30 @@ KEPT = [
 class TestNewText:
     @pytest.mark.parametrize(("raw", "expected"), CUT)
     def test_history_and_signature_are_cut(self, raw: str, expected: str) -> None:
-        assert new_text(raw) == expected
+        assert new_text_of(raw).text == expected
 
     @pytest.mark.parametrize("raw", KEPT)
     def test_a_sentence_that_looks_like_a_sign_off_is_kept(self, raw: str) -> None:
-        assert new_text(raw) == raw
+        assert new_text_of(raw).text == raw
 
     @pytest.mark.parametrize(
         "raw", ["> only a quote\n> of ours", "On Mon, Clinic wrote:\n> Hi", "Sent from my iPhone"]
     )
     def test_where_nothing_would_be_left_the_raw_text_is(self, raw: str) -> None:
-        assert new_text(raw) == raw
+        assert new_text_of(raw).text == raw
 
     def test_nothing_stays_nothing(self) -> None:
-        assert new_text("") == ""
-        assert new_text(" \r\n\t ") == ""
+        assert new_text_of("").text == ""
+        assert new_text_of(" \r\n\t ").text == ""
 
     def test_control_characters_are_dropped(self) -> None:
-        assert new_text("Yes\x00 pl\x1bease\x7f") == "Yes please"
+        assert new_text_of("Yes\x00 pl\x1bease\x7f").text == "Yes please"
 
     def test_only_the_beginning_of_a_huge_text_is_read(self) -> None:
-        assert len(new_text("word " * 100_000)) <= ANALYSED_CHARACTERS
+        assert len(new_text_of("word " * 100_000).text) <= ANALYSED_CHARACTERS
 
     def test_an_abusive_text_still_loses_its_quoted_lines(self) -> None:
-        assert new_text("On Monday. " * 50 + "\n> quoted") == ("On Monday. " * 50).strip()
+        assert new_text_of("On Monday. " * 50 + "\n> quoted").text == ("On Monday. " * 50).strip()
 
     @pytest.mark.parametrize(
         "hostile",
@@ -130,15 +130,15 @@ class TestNewText:
     )
     def test_a_hostile_text_costs_seconds_at_most(self, hostile: str) -> None:
         started = perf_counter()
-        new_text(hostile)
+        new_text_of(hostile)
         assert perf_counter() - started < 5
 
     @given(st.text(max_size=400))
     @settings(deadline=None)
     def test_any_text_gets_an_answer(self, raw: str) -> None:
-        assert isinstance(new_text(raw), str)
+        assert isinstance(new_text_of(raw).text, str)
 
     @given(st.text(alphabet="On wrote:>\n-_FromTSu ab", max_size=300))
     @settings(deadline=None)
     def test_text_made_of_header_words_gets_an_answer(self, raw: str) -> None:
-        assert isinstance(new_text(raw), str)
+        assert isinstance(new_text_of(raw).text, str)
