@@ -41,6 +41,9 @@ _QUOTING = re.compile(
     r"^\W{0,4}(?:quoting|citando a?|zitat von|citation de)\b.{2,200}:\s*$", re.IGNORECASE
 )
 
+_NOTES = re.compile(
+    r"^-{3,8}\s?[^\n]{2,200}\b(?:wrote|escribió|a écrit|schrieb|escreveu):\s?-{3,8}$"
+)
 _DIVIDER = re.compile(
     r"^[\s>]{0,4}[-_*=~]{2,60}\s{0,4}(?:original(?: message| appointment|nachricht)|"
     r"original-nachricht|"
@@ -186,7 +189,7 @@ def _copied_headers(lines: list[str], number: int) -> tuple[int, bool]:
     """A divider, a block of copied header fields, or both."""
     line = lines[number]
     starts_block = bool(_FROM.match(line) or _RULE.match(line) or _FIELD.match(line))
-    is_divider = bool(_DIVIDER.match(line) or _FORWARD.match(line))
+    is_divider = bool(_DIVIDER.match(line) or _NOTES.match(line) or _FORWARD.match(line))
     if not starts_block and not is_divider:
         return 0, False
     length = _block_length(lines, number + is_divider)

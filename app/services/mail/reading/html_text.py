@@ -12,6 +12,7 @@ from app.services.mail.reading.charsets import tidy
 
 _CONFIG = ParserConfig(css=dict(STRICT_CSS_PROFILE))
 _UNSEEN_TAGS = ("script", "style", "head", "title", "meta", "link", "template", "object")
+_DOCUMENT_TAG = re.compile(r"<(?:/?(?:html|body)\b|!doctype)[^<>]{0,4000}>", re.IGNORECASE)
 _HIDDEN = re.compile(
     r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden", re.IGNORECASE
 )
@@ -27,9 +28,11 @@ def text_of_html(html: str) -> str:
 
 def tree_of(html: str) -> HtmlElement | None:
     """`html` parsed as leniently as a browser would; None where there is nothing in it."""
+    # Apple Mail and mailing lists join whole documents; the parser stops at the end of the first.
+    joined = _DOCUMENT_TAG.sub("", html)
     parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
-        tree = document_fromstring(html.encode("utf-8", "replace"), parser=parser)
+        tree = document_fromstring(joined.encode("utf-8", "replace"), parser=parser)
     except (etree.LxmlError, ValueError):
         return None
     for element in list(tree.iter()):

@@ -158,7 +158,7 @@ def _bounded(raw: bytes, limits: Limits) -> tuple[bytes, bool]:
 
 
 def _shortened(raw: bytes) -> bytes:
-    """Without the bulk of long base64: an attachment's content is not wanted, and parsed by line."""
+    """Without the bulk of long base64: what an attachment holds is not wanted."""
     return _BASE64_LINES.sub(_beginning_of_run, raw)
 
 

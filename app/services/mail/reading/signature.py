@@ -15,7 +15,7 @@ _DEVICE = re.compile(
     r"iphone|ipad|android|huawei|xiaomi|t-mobile|at&t|verizon|fairmail|k-9|spark|mailspring|"
     r"workspace|"
     r"icloud|airmail|bluemail|my)\b).{0,70}|get outlook for (?:ios|android|mac)\b.{0,60}|"
-    r"download outlook\b.{0,40}|"
+    r"sent (?:from|via|with) (?-i:[A-Z])[\w.'-]*(?: [\w.'-]+){0,3}\.?|download outlook\b.{0,40}|"
     r"enviado (?:desde|con|a través de|mediante) (?:mi|el|un|una|yahoo|correo|outlook|gmail|"
     r"mail|samsung|"
     r"iphone|ipad|proton)\b.{0,60}|"
