@@ -47,6 +47,7 @@ _FINAL = re.compile(
 )
 _NAMES_OWN_MAIL = 60_000
 _MAX_RECIPIENTS = 20
+_SUCCESSES = frozenset({"delivered", "relayed", "expanded"})
 _ERRORS = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
 
 
@@ -61,18 +62,18 @@ def looks_like_report(header: Callable[[str], str], content_type: str) -> bool:
 
 
 def read_report(message: Message, text: str) -> DeliveryReport | None:
-    """What became of which mail of ours; None where the report is of another kind or of success."""
+    """What became of which mail of ours; None for a report on reading (RFC 8098)."""
     kind = str(message.get_param("report-type", "") or "").casefold()
-    if kind in {"disposition-notification", "feedback-report"}:
+    if kind == "disposition-notification":
         return None
     blocks = _status_blocks(message)
     actions = {_field(block, "action").partition(" ")[0].partition("(")[0] for block in blocks}
-    if actions and actions <= {"delivered", "relayed", "expanded"}:
-        return None
     temporary, permanent = _by_library(message)
     words = text[:_NAMES_OWN_MAIL]
-    fate = _fate(actions, temporary, permanent, words)
-    named = permanent or temporary or _recipients_of(blocks) or _recipients_in(message, words)
+    is_complaint = kind == "feedback-report"
+    fate = Fate.COMPLAINED if is_complaint else _fate(actions, temporary, permanent, words)
+    stated = permanent or temporary or _recipients_of(blocks)
+    named = stated or _complained_of(message) or _recipients_in(message, words)
     message_id, key = _original(message, words)
     return DeliveryReport(
         fate=fate,
@@ -100,6 +101,8 @@ def _fate(actions: set[str], temporary: list[str], permanent: list[str], words: 
         return Fate.FAILED
     if "delayed" in actions:
         return Fate.DELAYED
+    if actions and actions <= _SUCCESSES:
+        return Fate.DELIVERED
     if _DELAYED.search(words) and not _FINAL.search(words):
         return Fate.DELAYED
     return Fate.DELAYED if temporary and not permanent else Fate.FAILED
@@ -131,6 +134,16 @@ def _recipients_of(blocks: list[Message]) -> list[str]:
         for name in ("original-recipient", "final-recipient")
     )
     return [address for value in values for address in _ADDRESS.findall(value)]
+
+
+def _complained_of(message: Message) -> list[str]:
+    fields = (
+        _field(block, "original-rcpt-to")
+        for part in message.walk()
+        if part.get_content_type() == "message/feedback-report"
+        for block in _sub_messages(part)
+    )
+    return [address for value in fields for address in _ADDRESS.findall(value)]
 
 
 def _recipients_in(message: Message, words: str) -> list[str]:

@@ -29,7 +29,7 @@ class MachineKind(StrEnum):
     MAILING_LIST = "mailing_list"
     CALENDAR = "calendar"
     RECEIPT = "receipt"
-    """RFC 8098: the mail was shown or thrown away."""
+    """The mail was delivered, shown or thrown away (RFC 3464, RFC 8098)."""
     COMPLAINT = "complaint"
     """RFC 5965: the reader pressed "spam"."""
     NULL_SENDER = "null_sender"
@@ -75,10 +75,12 @@ _FULL = re.compile(
 _CALENDAR_METHODS = frozenset(
     {"REPLY", "COUNTER", "REQUEST", "CANCEL", "REFRESH", "DECLINECOUNTER"}
 )
-_REPORTS = {
-    "disposition-notification": MachineKind.RECEIPT,
-    "feedback-report": MachineKind.COMPLAINT,
+_KINDS = {
+    Fate.DELAYED: MachineKind.DELAY,
+    Fate.DELIVERED: MachineKind.RECEIPT,
+    Fate.COMPLAINED: MachineKind.COMPLAINT,
 }
+_AUTOREPLY_HEADERS = frozenset({"x-autoreply", "x-autorespond", "x-autoresponder"})
 _SPOKEN = frozenset({"automatic_subject", "away_wording"})
 _READ_WORDS = 20_000
 
@@ -90,8 +92,8 @@ def classify(mail: ReadMail, today: date) -> MachineMail | None:
     """
     if mail.report is not None:
         return _bounce(mail, mail.report)
-    if mail.report_type and mail.report_type.casefold() in _REPORTS:
-        return MachineMail(_REPORTS[mail.report_type.casefold()], "report_type")
+    if (mail.report_type or "").casefold() == "disposition-notification":
+        return MachineMail(MachineKind.RECEIPT, "report_type")
     if mail.calendar_method in _CALENDAR_METHODS:
         return MachineMail(MachineKind.CALENDAR, "calendar_method")
     return _automatic(mail, today)
@@ -110,8 +112,8 @@ def _bounce(mail: ReadMail, report: DeliveryReport) -> MachineMail:
 
 def _bounce_kind(report: DeliveryReport, words: str) -> MachineKind:
     """In doubt a bounce is soft: it counts, and a wrong address will bounce again."""
-    if report.fate is Fate.DELAYED:
-        return MachineKind.DELAY
+    if report.fate in _KINDS:
+        return _KINDS[report.fate]
     status = report.status
     is_precise = status is not None and not status.endswith(".0.0")
     if is_precise and status is not None:
@@ -139,10 +141,12 @@ def _automatic(mail: ReadMail, today: date) -> MachineMail | None:
     spoken = automatic(words, mail.subject, sender).evidence
     if back or spoken in _SPOKEN:
         return MachineMail(MachineKind.OUT_OF_OFFICE, evidence, returns_on=back)
-    return MachineMail(_silent_kind(evidence), evidence)
+    return MachineMail(_silent_kind(evidence, mail), evidence)
 
 
-def _silent_kind(evidence: str) -> MachineKind:
+def _silent_kind(evidence: str, mail: ReadMail) -> MachineKind:
+    if not _AUTOREPLY_HEADERS.isdisjoint(mail.headers):
+        return MachineKind.AUTO_REPLY
     if evidence in {"precedence", "list_unsubscribe"}:
         return MachineKind.MAILING_LIST
     return MachineKind.NULL_SENDER if evidence == "null_return_path" else MachineKind.AUTO_REPLY

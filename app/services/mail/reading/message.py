@@ -12,6 +12,8 @@ class Limits:
 
     total_bytes: int = 32_000_000
     """Gmail takes 25 MB of attachments, base64 adds a third."""
+    parsed_bytes: int = 8_000_000
+    """What is left of it without the bulk of base64."""
     lines: int = 100_000
     """Counted without the bulk of base64, which is cut out beforehand."""
     boundary_lines: int = 4_000
@@ -52,6 +54,9 @@ class Fate(StrEnum):
 
     FAILED = "failed"
     DELAYED = "delayed"
+    DELIVERED = "delivered"
+    COMPLAINED = "complained"
+    """RFC 5965: the reader called it spam."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ T = TypeVar("T")
 _HEADER_CHARACTERS = 8_192
 _REPORT_BYTES = 262_144
 _HEADER_SECTION_BYTES = 262_144
-_KEPT_BASE64_BYTES = 1_000_000
+_KEPT_BASE64_BYTES = 400_000
 _BASE64_LINES = re.compile(rb"(?:^[A-Za-z0-9+/]{40,998}+\r?\n)++", re.MULTILINE)
 _LINE_END = re.compile(rb"[\r\n]")
 _BOUNDARY_LINE = re.compile(rb"[\r\n]--")
@@ -149,7 +149,7 @@ def _assembled(
 def _bounded(raw: bytes, limits: Limits) -> tuple[bytes, bool]:
     """What of `raw` the standard parser reads in seconds, and whether its end was cut off."""
     whole = _shortened(raw[: limits.total_bytes])
-    cut = _with_short_headers(whole)
+    cut = _with_short_headers(whole[: limits.parsed_bytes])
     if cut.count(b"\n") + cut.count(b"\r") > limits.lines:
         cut = _before_match(cut, _LINE_END, 2 * limits.lines)
     cut = _before_match(cut, _BOUNDARY_LINE, limits.boundary_lines)
