@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from app.db.database import Database
 from app.db.indexes import INDEXES
 from app.db.repositories import Repositories
 from app.models.role import StaffRole
+from app.services.imports.table import UnreadableFileError
 from tests.factories import SECRET, make_patient, make_settings
 
 T = TypeVar("T")
@@ -180,6 +182,53 @@ class TestCheck:
 
         assert result.exit_code == 1
         assert "MAIL_TRANSPORT=gmail needs GMAIL_MAILBOX" in result.stdout
+
+
+SCHEDULE = (
+    "external_id,name,email,provider,chair,start,minutes\n"
+    "A-1,Maria Lopez,maria@example.com,Dr. Rivera,Room 1,{start},30\n"
+    "A-2,Jo Park,jo@example.com,Dr. Rivera,Room 1,soon,30\n"
+)
+
+
+class TestImports:
+    def test_of_a_schedule_tells_how_far_it_is_and_what_became_of_it(
+        self, line: CommandLine, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "schedule.csv"
+        start = (SystemClock().now() + timedelta(days=30)).isoformat(timespec="minutes")
+        file.write_text(SCHEDULE.format(start=start))
+
+        told = line.run("import-appointments", str(file), "--dry-run", "--create-missing")
+        done = line.run("import-appointments", str(file), "--create-missing")
+
+        assert (told.exit_code, done.exit_code) == (0, 0), told.output + done.output
+        assert "2 of 2 rows" in done.stderr
+        refused, summary = (json.loads(row) for row in done.stdout.splitlines())
+        assert (refused["number"], refused["reason"]) == (3, "invalid_start")
+        assert summary["counts"] == {"created": 1, "refused": 1}
+        assert len(line.look(lambda stored: stored.appointments._find({}))) == 1
+
+    def test_of_patients(self, line: CommandLine, tmp_path: Path) -> None:
+        file = tmp_path / "patients.csv"
+        file.write_text("name,email\nMaria Lopez,maria@example.com\n")
+
+        done = line.run("import-patients", str(file))
+
+        assert done.exit_code == 0, done.output
+        found = line.look(lambda stored: stored.patients.with_email("maria@example.com"))
+        assert [one.name for one in found] == ["Maria Lopez"]
+
+    def test_of_a_file_that_cannot_be_read_is_a_sentence(
+        self, line: CommandLine, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "patients.csv"
+        file.write_text("nothing\n")
+
+        done = line.run("import-patients", str(file))
+
+        assert isinstance(done.exception, UnreadableFileError)
+        assert "missing: name or last_name" in str(done.exception)
 
 
 class TestDemo:

@@ -155,7 +155,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "import_rows": [
         _index("import_row", ("import_id", UP), ("number", UP)),
         _index("import_row_outcome", ("import_id", UP), ("outcome", UP), ("number", UP)),
-        _index("import_row_claims", ("claims", UP), sparse=True),
+        _index("import_row_planned", ("import_id", UP), ("starts_at", UP)),
         _index("import_row_keep", ("created_at", UP), expireAfterSeconds=IMPORT_ROWS_KEEP_SECONDS),
     ],
     "schedule_conflicts": [

@@ -147,6 +147,8 @@ class ImportRow(StoredModel):
     collides_with: list[Collision] = Field(default_factory=list)
     claims: list[str] | None = None
     """What a dry run would have claimed: the rows after it must not get it too."""
+    starts_at: UtcDatetime | None = None
+    """When that begins."""
     created_at: UtcDatetime
 
 

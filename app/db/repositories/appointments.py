@@ -145,6 +145,11 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         }
         return await self._find(query)
 
+    async def claiming_between(self, since: datetime, before: datetime) -> list[Appointment]:
+        """The visits that start in [since, before) and hold time."""
+        span = {"$gte": since, "$lt": before}
+        return await self._find({"appointment_date": span, "claims": {"$exists": True}})
+
     async def patients_with_live_visit(
         self, patient_ids: Iterable[PyObjectId], after: datetime
     ) -> set[PyObjectId]:

@@ -149,11 +149,13 @@ class ImportRowRepository(Repository[ImportRow]):
             if codes != {_DUPLICATE_KEY}:
                 raise
 
-    async def planned(self, import_id: PyObjectId, claims: Sequence[str]) -> set[str]:
-        """Those of `claims` that a row of this dry run would have got before."""
-        query = {"import_id": import_id, "claims": {"$in": list(claims)}}
+    async def planned_between(
+        self, import_id: PyObjectId, since: datetime, before: datetime
+    ) -> list[str]:
+        """What rows of this dry run would have claimed that start in [since, before)."""
+        query = {"import_id": import_id, "starts_at": {"$gte": since, "$lt": before}}
         found = await self._find(query)
-        return {claim for row in found for claim in row.claims or ()} & set(claims)
+        return [claim for row in found for claim in row.claims or ()]
 
     async def external_ids(self, import_id: PyObjectId) -> set[str]:
         """What the file calls its visits, whatever became of them; missing ones are not in it."""

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.models.appointment import Appointment
 from app.models.base import PyObjectId
 from app.models.imports import Collision
 from app.services.scheduling.claims import chair_key, claims_for, patient_key, provider_key
+
+LONGEST_BUFFER = timedelta(hours=4, minutes=5)
+LONGEST_VISIT = timedelta(hours=8) + LONGEST_BUFFER
+"""With the buffer after it, and the five minutes that claims round up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,12 @@ class Wanted:
             duration_minutes=self.duration_minutes,
         )
 
+    def reach(self) -> tuple[datetime, datetime]:
+        """When a visit starts that can be in its way: from (inclusive) and until (exclusive)."""
+        return self.starts_at - LONGEST_VISIT, self.starts_at + timedelta(
+            minutes=self.duration_minutes
+        ) + LONGEST_BUFFER
+
     def all_claims(self) -> list[str]:
         """What it could claim in any of its chairs."""
         return sorted({claim for chair in self.chair_ids for claim in self.claims(chair)})
@@ -48,9 +58,9 @@ class Wanted:
 class Holdings:
     """Claims and who has them. `planned` are those that a dry run has given away."""
 
-    def __init__(self, holders: Iterable[Appointment], planned: Iterable[str] = ()) -> None:
+    def __init__(self, holders: Iterable[Appointment]) -> None:
         self._by_claim: dict[str, Appointment] = {}
-        self._planned = set(planned)
+        self._planned: set[str] = set()
         self.add(holders)
 
     def add(self, holders: Iterable[Appointment]) -> None:
@@ -108,6 +118,20 @@ class Holdings:
                 resources.setdefault(holder.id, set()).add(names[_resource(claim)])
         ordered = sorted(visits.values(), key=lambda one: (one.appointment_date, one.id))
         return [_collision(one, sorted(resources[one.id])) for one in ordered]
+
+
+def spans_of(places: Iterable[Wanted]) -> list[tuple[datetime, datetime]]:
+    """The stretches of time that decide about these places, as few as there are.
+
+    Asked by time and not by claim: a list of claims is what an index serves slowest.
+    """
+    spans: list[tuple[datetime, datetime]] = []
+    for since, before in sorted(place.reach() for place in places):
+        if spans and since <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(before, spans[-1][1]))
+        else:
+            spans.append((since, before))
+    return spans
 
 
 def _resource(claim: str) -> str:

@@ -246,7 +246,7 @@ def _note_on(patient: Patient, fields: Mapping[str, Any], opted_out_at: datetime
 
 def _outcome_of_known(batch: _Batch, known: Patient, row: PatientRow) -> RowOutcome:
     """After a crash, whom this very import made is still told as created."""
-    if str(known.id) in batch.unknown or known.created_at < batch.wanted.created_at:
+    if str(known.id) in batch.unknown or known.created_at <= batch.wanted.created_at:
         return RowOutcome.UNCHANGED
     made = new_patient(row.person, batch.now, external_id="")
     return RowOutcome.CREATED if known.id == made.id else RowOutcome.UNCHANGED

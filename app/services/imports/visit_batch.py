@@ -13,7 +13,7 @@ from app.models.imports import Import, ImportLine, ScheduleConflict
 from app.models.patient import Patient
 from app.services.clinic import ClinicService
 from app.services.imports.faults import RowFault
-from app.services.imports.holdings import Holdings, Wanted
+from app.services.imports.holdings import Holdings, Wanted, spans_of
 from app.services.imports.merge import Change, compare
 from app.services.imports.people import People, is_same_name, new_patient
 from app.services.imports.visit_rows import Practice, VisitRow, read_row
@@ -141,15 +141,14 @@ class VisitBatchReader:
         batch.holdings = await self._holdings(batch)
 
     async def _holdings(self, batch: VisitBatch) -> Holdings:
+        holdings = Holdings(())
         places = [batch.place(task) for task in batch.tasks if batch.needs_place(task)]
-        claims = sorted({claim for place in places for claim in place.all_claims()})
-        if not claims:
-            return Holdings(())
-        holders = await self._repositories.appointments.holding_any(claims)
-        if not batch.wanted.dry_run:
-            return Holdings(holders)
-        planned = await self._repositories.import_rows.planned(batch.wanted.id, claims)
-        return Holdings(holders, planned)
+        for since, before in spans_of(places):
+            holdings.add(await self._repositories.appointments.claiming_between(since, before))
+            if batch.wanted.dry_run:
+                rows = self._repositories.import_rows
+                holdings.plan(await rows.planned_between(batch.wanted.id, since, before))
+        return holdings
 
 
 def _task(

@@ -117,8 +117,9 @@ class VisitImporter:
             task.visit = await self._appointments.get(task.visit.id) or task.visit
             task.visit_id = task.visit.id
             task.change = compare(task.row, task.visit)
-        claims = batch.place(task).all_claims()
-        batch.holdings.refresh(claims, await self._appointments.holding_any(claims))
+        since, before = batch.place(task).reach()
+        holders = await self._appointments.claiming_between(since, before)
+        batch.holdings.refresh(batch.place(task).all_claims(), holders)
 
     async def _row(self, batch: VisitBatch, task: Task) -> ImportRow:
         if task.visit is None:
@@ -258,6 +259,7 @@ def _result(
         appointment_id=task.visit_id if has_visit else None,
         patient_id=None if task.patient.id in batch.unknown else task.patient.id,
         claims=claims,
+        starts_at=task.row.starts_at if claims else None,
         created_at=batch.now,
     )
 
