@@ -167,7 +167,9 @@ class VisitReminders:
             visit.appointment_date, clinic.zone, clinic.reminder_minutes_before
         )
         due, following = due_reminder(planned, visit, now), next_reminder(planned, now)
-        is_new = due is not None and await self._enqueue(visit, clinic, due)
+        is_new = False
+        if due is not None and visit.wants_reminders:
+            is_new = await self._enqueue(visit, clinic, due)
         next_at = following.leaves_at if following else None
         plan = ReminderPlan(rules=_rules(clinic), next_at=next_at)
         await self._appointments.set_reminder_plan(visit, plan)

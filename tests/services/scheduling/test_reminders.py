@@ -125,6 +125,22 @@ class TestQueueDue:
             assert message.appointment_id == visit.id
             assert message.visit_starts_at == visit.appointment_date
 
+    async def test_an_imported_visit_is_reminded_of_only_where_that_was_asked_for(
+        self,
+        reminders: VisitReminders,
+        repositories: Repositories,
+        clock: FrozenClock,
+        visit: Appointment,
+    ) -> None:
+        await repositories.appointments.update_fields(visit.id, {"wants_reminders": False})
+        clock.set(visit.appointment_date - timedelta(days=7))
+        silent = await reminders.queue_due()
+        await repositories.appointments.update_fields(visit.id, {"wants_reminders": True})
+        clock.set(visit.appointment_date - timedelta(days=2))
+
+        assert (silent, await reminders.queue_due()) == (0, 1)
+        assert [minutes for _, minutes in await minutes_queued(repositories)] == ["2880"]
+
     async def test_of_many_replicas_one_queues_it(
         self, parts: Parts, repositories: Repositories, clock: FrozenClock, visit: Appointment
     ) -> None:
