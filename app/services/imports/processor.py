@@ -18,7 +18,7 @@ from app.models.imports import Import, ImportKind, ImportLine, ImportRow, Import
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 MAX_ATTEMPTS = 10
 BACKOFF = timedelta(seconds=10)
 ABANDONED_AFTER = timedelta(hours=1)
