@@ -153,6 +153,8 @@ class Appointment(Document):
     service_name: str
     appointment_date: UtcDatetime
     duration_minutes: int
+    duration_by_hand: bool = False
+    """Whether somebody set the length: it then stays with whichever provider the visit goes to."""
     buffer_before_minutes: int = 0
     buffer_after_minutes: int = 0
     status: AppointmentStatus = AppointmentStatus.BOOKED

@@ -209,22 +209,7 @@ def _one_at_a_time(periods: list[HoursPeriod]) -> list[HoursPeriod]:
     return ordered
 
 
-HoursPeriods = Annotated[
-    list[HoursPeriod],
-    Field(
-        max_length=50,
-        examples=[
-            [
-                {
-                    "effective_from": "2026-07-01",
-                    "effective_until": "2026-08-31",
-                    "working_hours": {"MON": [["08:00", "13:00"]]},
-                }
-            ]
-        ],
-    ),
-    AfterValidator(_one_at_a_time),
-]
+HoursPeriods = Annotated[list[HoursPeriod], Field(max_length=50), AfterValidator(_one_at_a_time)]
 """Stored by their first day; no day lies in two."""
 
 ServiceDurations = Annotated[

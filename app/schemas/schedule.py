@@ -13,6 +13,7 @@ from app.models.schedule import (
     NoticeMinutes,
     Price,
     ReminderTimes,
+    ServiceDurations,
     ServiceSlug,
     WorkingHours,
     ZoneName,
@@ -48,6 +49,33 @@ class _Update(InputSchema):
 # Providers
 
 
+class HoursPeriodEntry(InputSchema):
+    """Days on which these hours replace the weekly ones; a weekday left out is closed then."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "effective_from": "2026-07-01",
+                "effective_until": "2026-08-31",
+                "working_hours": {"MON": [["08:00", "13:00"]]},
+            }
+        },
+    )
+
+    effective_from: LocalDate
+    effective_until: LocalDate | None = Field(
+        default=None, description="The last day, inclusive; `null`: for good."
+    )
+    working_hours: WorkingHours = Field(default_factory=dict)
+
+
+HoursPeriodEntries = Annotated[
+    list[HoursPeriodEntry], Field(max_length=50, description="No day lies in two of them.")
+]
+
+
 class ProviderCreate(InputSchema):
     """A dentist or hygienist."""
 
@@ -64,7 +92,9 @@ class ProviderCreate(InputSchema):
 
     name: EntryName
     service_ids: ServiceSlugs = Field(default_factory=list)
+    service_durations: ServiceDurations = Field(default_factory=dict)
     working_hours: WorkingHours = Field(default_factory=dict)
+    hours_periods: HoursPeriodEntries = Field(default_factory=list)
     active: bool = True
     effective_from: LocalDate | None = None
     effective_until: LocalDate | None = None
@@ -79,7 +109,9 @@ class ProviderUpdate(_Update):
 
     name: EntryName | None = None
     service_ids: ServiceSlugs | None = None
+    service_durations: ServiceDurations | None = None
     working_hours: WorkingHours | None = None
+    hours_periods: HoursPeriodEntries | None = None
     active: bool | None = None
     effective_from: LocalDate | None = None
     effective_until: LocalDate | None = None
@@ -91,7 +123,11 @@ class ProviderRead(OutputSchema):
     provider_id: PyObjectId = Field(validation_alias="id")
     name: str = Field(examples=["Dr. Rivera"])
     service_ids: list[str] = Field(examples=[["teeth_whitening"]])
+    service_durations: ServiceDurations = Field(
+        description="Minutes this provider takes for a service, where not the service's own."
+    )
     working_hours: WorkingHours
+    hours_periods: list[HoursPeriodEntry]
     active: bool
     effective_from: LocalDate | None
     effective_until: LocalDate | None

@@ -23,9 +23,9 @@ from app.models.appointment import (
     AppointmentStatus,
 )
 from app.models.base import PyObjectId
-from app.models.schedule import Service
 from app.services.clinic import ClinicService
 from app.services.scheduling.availability import FreeTime
+from app.services.scheduling.booked import length_of, service_as_booked
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.engine import Pair
 from app.services.scheduling.localtime import day_bounds, to_instant
@@ -207,7 +207,8 @@ class AppointmentService:
         """Move a visit or change its notes, in one write that also replaces its claims.
 
         Its own time counts as free. `staff` stay with the provider unless they name one, and book
-        outside lead time, horizon and grid; a patient's visit may go to another provider. A visit
+        outside lead time, horizon and grid; a patient's visit may go to another provider. It then
+        lasts as long as that provider takes, unless staff set its length, now or before. A visit
         that starts at another time is unconfirmed again; one that gets another provider or length
         at its time stays confirmed, and the patient is told; of another chair nobody is. Raises
         `AppointmentTransitionError` unless the visit is still to come, and what `Placement.place`
@@ -222,7 +223,7 @@ class AppointmentService:
     async def other_times(self, visit: Appointment, first: date, last: date) -> list[FreeTime]:
         """When else the patient could have this visit, on local days from `first` to `last`."""
         zone = (await self._clinic.current()).zone
-        placing = self._placing(visit, VisitChange(), zone, staff=False)
+        placing = await self._placing(visit, VisitChange(), zone, staff=False)
         return await self._placement.free_times(placing, first, last)
 
     async def _move(
@@ -248,7 +249,7 @@ class AppointmentService:
             message = f"A visit that is {current.status} cannot be moved."
             raise AppointmentTransitionError(message)
         clinic = await self._clinic.current()
-        placing = self._placing(current, change, clinic.zone, staff=staff)
+        placing = await self._placing(current, change, clinic.zone, staff=staff)
 
         async def write(pair: Pair, claims: list[str]) -> Appointment:
             return await self._write_move(current, placing, pair, claims, by)
@@ -268,7 +269,8 @@ class AppointmentService:
         """
         fields: dict[str, Any] = {
             "appointment_date": placing.starts_at,
-            "duration_minutes": placing.service.duration_minutes,
+            "duration_minutes": placing.minutes(pair),
+            "duration_by_hand": placing.length_is_given,
             "provider_id": pair.provider_id,
             "chair_id": pair.chair_id,
         }
@@ -283,29 +285,21 @@ class AppointmentService:
             raise _OvertakenError
         return await self._reload(current)
 
-    def _placing(
+    async def _placing(
         self, current: Appointment, change: VisitChange, zone: ZoneInfo, *, staff: bool
     ) -> Placing:
         starts_at = to_instant(change.starts_at, zone) if change.starts_at else None
+        listed = await self._repositories.services.with_service_id(current.service_id)
         return Placing(
             appointment_id=current.id,
-            service=self._service_of(current, change.duration_minutes),
+            service=service_as_booked(current, listed),
             patient_id=current.patient_id,
             starts_at=starts_at or current.appointment_date,
             provider_id=change.provider_id or (current.provider_id if staff else None),
             chair_id=change.chair_id,
             staff=staff,
-            now_with=Pair(current.provider_id, current.chair_id),
-        )
-
-    def _service_of(self, appointment: Appointment, duration: int | None) -> Service:
-        """The service as this visit knows it: it may be another, or gone, in the list by now."""
-        return Service(
-            service_id=appointment.service_id,
-            name=appointment.service_name,
-            duration_minutes=duration or appointment.duration_minutes,
-            buffer_before_minutes=appointment.buffer_before_minutes,
-            buffer_after_minutes=appointment.buffer_after_minutes,
+            now_with=Pair(current.provider_id, current.chair_id, current.duration_minutes),
+            length=length_of(current, change.duration_minutes),
         )
 
     async def _become(

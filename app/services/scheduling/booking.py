@@ -31,6 +31,7 @@ from app.services.scheduling.localtime import to_instant
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement, Placing
 from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.scheduling.timetable import Length
 from app.services.tokens import InvalidLinkError, LinkTokens, TokenPurpose
 
 PUBLIC_ROUTE = "POST /appointments/book"
@@ -249,8 +250,6 @@ class BookingService:
     ) -> Appointment:
         clinic = await self._clinic.current()
         service = await self._reader.service(request.service_id, request.service_name, online=False)
-        if request.duration_minutes is not None:
-            service = service.model_copy(update={"duration_minutes": request.duration_minutes})
         guest = await self._guest_of_staff(request)
         placing = Placing(
             appointment_id=appointment_id,
@@ -260,6 +259,7 @@ class BookingService:
             provider_id=request.provider_id,
             chair_id=request.chair_id,
             staff=True,
+            length=Length(request.duration_minutes) if request.duration_minutes else None,
         )
         entry = _Entry(CreatedFrom.MANUAL_ADMIN, by, request.notes)
         booked = await self._settled(await self._enter(clinic, placing, guest, entry))
@@ -294,7 +294,8 @@ class BookingService:
             service_id=service.service_id,
             service_name=service.name,
             appointment_date=placing.starts_at,
-            duration_minutes=service.duration_minutes,
+            duration_minutes=placing.minutes(pair),
+            duration_by_hand=placing.length_is_given,
             buffer_before_minutes=service.buffer_before_minutes,
             buffer_after_minutes=service.buffer_after_minutes,
             created_from=entry.created_from,

@@ -255,4 +255,4 @@ def _rooms(window: Window, chairs: list[Chair], bit: int, minutes: int) -> list[
 
 def _turn(provider: Provider, day: date) -> tuple[int, PyObjectId]:
     """Where equal providers come that day: by lot, the same one whoever draws it."""
-    return crc32(f"{day}{provider.id}".encode()), provider.id
+    return crc32(f"{day} {provider.name}".encode()), provider.id

@@ -28,6 +28,7 @@ from app.services.scheduling.engine import Candidates, Pair, candidates_at
 from app.services.scheduling.localtime import local_day
 from app.services.scheduling.refusals import not_bookable, patient_has_visit, slot_taken
 from app.services.scheduling.schedule_reader import Question, ScheduleReader
+from app.services.scheduling.timetable import Length
 
 PRIMARY_KEY = "_id_"
 
@@ -48,6 +49,17 @@ class Placing:
     staff: bool = False
     now_with: Pair | None = None
     """Where a visit that is moved stands: its provider and chair are tried first."""
+    length: Length | None = None
+    """How long it takes, where that is not its provider's time for the service."""
+
+    @property
+    def length_is_given(self) -> bool:
+        """Whether somebody set the length by hand, whoever the provider is."""
+        return self.length is not None and self.length.only_with is None
+
+    def minutes(self, pair: Pair) -> int:
+        """How long it lasts with this pair."""
+        return pair.duration_minutes or self.service.duration_minutes
 
     def question(self) -> Question:
         """Which times suit it."""
@@ -57,6 +69,7 @@ class Placing:
             chair_id=self.chair_id,
             patient_id=self.patient_id,
             moving=self.appointment_id if self.now_with else None,
+            length=self.length,
         )
 
     def claims(self, pair: Pair) -> list[str]:
@@ -66,7 +79,7 @@ class Placing:
             pair.chair_id,
             self.patient_id,
             self.starts_at,
-            duration_minutes=self.service.duration_minutes,
+            duration_minutes=self.minutes(pair),
             buffer_before=self.service.buffer_before_minutes,
             buffer_after=self.service.buffer_after_minutes,
         )

@@ -14,7 +14,7 @@ from app.services.scheduling.refusals import (
     UnknownProviderError,
     UnknownServiceError,
 )
-from app.services.scheduling.timetable import Timetable
+from app.services.scheduling.timetable import Length, Timetable
 
 _MARGIN = timedelta(days=1)
 """Longer than any visit with its buffers (8 hours and twice 4): one that starts the day before may
@@ -35,6 +35,8 @@ class Question:
     patient_id: PyObjectId | None = None
     moving: PyObjectId | None = None
     """A visit whose own time counts as free."""
+    length: Length | None = None
+    """How long the visit takes, where that is not its provider's time for the service."""
 
 
 class ScheduleReader:
@@ -103,6 +105,7 @@ class ScheduleReader:
             time_off=time_off,
             busy=busy_from_claims(claims),
             patient_id=question.patient_id,
+            length=question.length,
         )
 
     async def _providers(self, question: Question) -> list[Provider]:

@@ -96,6 +96,19 @@ class _Shelf(Generic[ItemT]):
             raise InvalidSettingError.of(error) from error
 
 
+class _Providers(_Shelf[Provider]):
+    """Checks what two changes at once could leave behind, and what is harmless when stored."""
+
+    def checked(self, fields: Mapping[str, Any]) -> Provider:
+        """Also that times are set for services they perform. Raises `InvalidSettingError`."""
+        provider = super().checked(fields)
+        idle = sorted(provider.service_durations.keys() - set(provider.service_ids))
+        if idle:
+            message = f"service_durations: {idle[0]} is not a service this provider performs."
+            raise InvalidSettingError(message)
+        return provider
+
+
 class ScheduleSettings:
     """Lists, adds, changes and removes. What visits still to come need cannot be removed.
 
@@ -110,7 +123,7 @@ class ScheduleSettings:
         stranded: StrandedVisits,
         clock: Clock,
     ) -> None:
-        self.providers = _Shelf(repositories.providers, Provider)
+        self.providers = _Providers(repositories.providers, Provider)
         self.chairs = _Shelf(repositories.chairs, Chair)
         self.time_off = _Shelf(repositories.time_off, TimeOff)
         self.stranded = stranded

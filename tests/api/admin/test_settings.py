@@ -14,6 +14,7 @@ pytestmark = pytest.mark.mongo
 
 ADMIN = "/api/v1/admin"
 UNKNOWN = "66f2a1b4c3d2e1f0a9b8c7d6"
+DAY = "2026-12-31"
 HOURS = {"MON": [["09:00", "12:00"], ["13:00", "17:00"]]}
 VALID: dict[str, dict[str, Any]] = {
     "providers": {"name": "Dr. Stern", "service_ids": ["cleaning"], "working_hours": HOURS},
@@ -111,6 +112,13 @@ class TestRules:
             ("providers", {"working_hours": {"MON": [["09:00", "12:00"], ["11:00", "13:00"]]}}),
             ("providers", {"working_hours": {"MON": [["09:02", "12:00"]]}}),
             ("providers", {"working_hours": {"Monday": []}}),
+            ("providers", {"hours_periods": [{"working_hours": HOURS}]}),
+            ("providers", {"hours_periods": [{"effective_from": "2026-02-30"}]}),
+            ("providers", {"hours_periods": [{"effective_from": "2026-02-01", "x": 1}]}),
+            ("providers", {"hours_periods": [{"effective_from": "2026-02-01"}] * 51}),
+            ("providers", {"service_durations": {"cleaning": 7}}),
+            ("providers", {"service_durations": {"No slug": 30}}),
+            ("providers", {"service_durations": {f"s{one}": 30 for one in range(201)}}),
             ("services", {"duration_minutes": 7}),
             ("services", {"service_id": "With Blanks"}),
             ("services", {"price_from": 1.005}),
@@ -137,6 +145,14 @@ class TestRules:
                 {"effective_from": "2027-01-01"},
             ),
             ("providers", {}, {"name": None}),
+            ("providers", {}, {"service_durations": {"implant": 60}}),
+            ("providers", {"service_durations": {"cleaning": 45}}, {"service_ids": []}),
+            ("providers", {}, {"hours_periods": [{"effective_from": "2026-12-01"}] * 2}),
+            (
+                "providers",
+                {},
+                {"hours_periods": [{"effective_from": "2027-01-01", "effective_until": DAY}]},
+            ),
             ("time-off", {}, {"ends_at": "2026-12-23T00:00"}),
         ],
     )
@@ -267,6 +283,36 @@ class TestEffect:
 
         assert list(free) == ["2026-08-24", "2026-08-31"]
         assert booked.status_code == 201
+
+    async def test_own_times_and_planned_hours_decide(
+        self, office: Office, app_client: httpx.AsyncClient, services: Services
+    ) -> None:
+        await office.send("POST", "services", json=VALID["services"])
+        await office.send("POST", "chairs", json=VALID["chairs"])
+        later = {
+            "effective_from": "2026-08-25",
+            "effective_until": None,
+            "working_hours": {"TUE": [["09:00", "12:00"]]},
+        }
+        own = {
+            "service_ids": ["implant"],
+            "service_durations": {"implant": 150},
+            "hours_periods": [later],
+        }
+        made = await office.send("POST", "providers", json={**VALID["providers"], **own})
+        query: dict[str, Any] = {"year": 2026, "month": 8, "service_id": "implant"}
+
+        free = (await app_client.get("/api/v1/availability", params=query)).json()
+        path = f"providers/{made.json()['provider_id']}"
+        cleared: dict[str, Any] = {"service_durations": {}, "hours_periods": []}
+        changed = await office.send("PATCH", path, json=cleared)
+        after = (await app_client.get("/api/v1/availability", params=query)).json()
+
+        assert {name: made.json()[name] for name in own} == own
+        assert {name: changed.json()[name] for name in cleared} == cleared
+        assert list(free) == ["2026-08-24", "2026-08-25"]
+        assert free["2026-08-25"] == ["09:00", "09:15", "09:30"]
+        assert list(after) == ["2026-08-24", "2026-08-31"]
 
     async def test_a_closure_empties_its_days(
         self, office: Office, app_client: httpx.AsyncClient, furnished: Services

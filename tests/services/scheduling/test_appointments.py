@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,24 @@ async def in_status(practice: Practice, status: AppointmentStatus) -> Appointmen
     """A visit that stands there."""
     visit = await practice.book(await practice.add_patient(), NINE)
     return visit if status == A.BOOKED else await become(practice, visit, status)
+
+
+async def add_slow_provider(practice: Practice, **given: Any) -> Provider:
+    """Takes fifty minutes for a cleaning, in a room of their own."""
+    fields: dict[str, Any] = {
+        "name": "Dr. Stern",
+        "service_ids": ["cleaning"],
+        "service_durations": {"cleaning": 50},
+        "working_hours": dict.fromkeys(list(Weekday)[:5], OPEN_DAY),
+    }
+    await practice.repositories.chairs.insert(Chair(name="Room 2"))
+    return await practice.repositories.providers.insert(Provider(**(fields | given)))
+
+
+def claimed_minutes(visit: Appointment, provider: Provider) -> int:
+    """How long the stored visit keeps its provider."""
+    own = [one for one in visit.claims or () if one.startswith(f"p:{provider.id}@")]
+    return 5 * len(own)
 
 
 class TestTransitions:
@@ -188,6 +207,70 @@ class TestChange:
         moved = await practice.appointments.change(visit.id, change, by="patient", staff=False)
 
         assert moved.provider_id == other.id
+
+    async def test_with_another_provider_it_takes_that_providers_time(
+        self, practice: Practice
+    ) -> None:
+        visit = await in_status(practice, A.BOOKED)
+        slow = await add_slow_provider(practice)
+        await practice.staff_book(
+            await practice.add_patient(), "2026-08-20T10:00", provider_id=visit.provider_id
+        )
+        ten = VisitChange(starts_at=moment("2026-08-20T10:00"))
+
+        moved = await practice.appointments.change(visit.id, ten, by="patient", staff=False)
+
+        assert (moved.provider_id, moved.duration_minutes) == (slow.id, 50)
+        assert claimed_minutes(moved, slow) == 50
+        back = VisitChange(provider_id=visit.provider_id, starts_at=moment(NINE))
+        again = await practice.appointments.change(visit.id, back, by=STAFF, staff=True)
+        assert (again.provider_id, again.duration_minutes) == (visit.provider_id, 30)
+
+    async def test_with_its_own_provider_it_keeps_the_length_it_was_booked_with(
+        self, practice: Practice
+    ) -> None:
+        visit = await in_status(practice, A.BOOKED)
+        providers = practice.repositories.providers
+        await providers.update_fields(visit.provider_id, {"service_durations": {"cleaning": 90}})
+        change = VisitChange(starts_at=moment("2026-08-20T10:00"))
+
+        moved = await practice.appointments.change(visit.id, change, by="patient", staff=False)
+
+        assert (moved.provider_id, moved.duration_minutes) == (visit.provider_id, 30)
+
+    @pytest.mark.parametrize("when", ["in_the_move", "before", "booked_so"])
+    async def test_a_length_that_staff_set_stays_with_another_provider(
+        self, practice: Practice, when: str
+    ) -> None:
+        slow = await add_slow_provider(practice)
+        first = (await practice.repositories.providers.every())[0]
+        length = 40 if when == "booked_so" else None
+        visit = await practice.staff_book(
+            await practice.add_patient(), NINE, provider_id=first.id, duration_minutes=length
+        )
+        change = VisitChange(provider_id=slow.id)
+        if when == "before":
+            longer = VisitChange(duration_minutes=40)
+            await practice.appointments.change(visit.id, longer, by=STAFF, staff=True)
+        if when == "in_the_move":
+            change = VisitChange(provider_id=slow.id, duration_minutes=40)
+
+        moved = await practice.appointments.change(visit.id, change, by=STAFF, staff=True)
+
+        assert (moved.provider_id, moved.duration_minutes) == (slow.id, 40)
+        assert claimed_minutes(moved, slow) == 40
+
+    async def test_a_service_that_left_the_list_keeps_the_visits_length(
+        self, practice: Practice
+    ) -> None:
+        visit = await in_status(practice, A.BOOKED)
+        other = await add_slow_provider(practice, service_durations={})
+        await practice.repositories.services.delete((await practice.reader.service("cleaning")).id)
+        change = VisitChange(provider_id=other.id)
+
+        moved = await practice.appointments.change(visit.id, change, by=STAFF, staff=True)
+
+        assert (moved.provider_id, moved.duration_minutes) == (other.id, 30)
 
     async def test_a_longer_visit_needs_the_longer_time_and_stays_confirmed(
         self, practice: Practice

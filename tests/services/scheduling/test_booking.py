@@ -64,6 +64,12 @@ async def second_team(practice: Practice) -> None:
     await practice.repositories.chairs.insert(Chair(name="Room 2"))
 
 
+async def set_minutes(practice: Practice, provider: Provider, minutes: int) -> None:
+    """How long this provider takes for a cleaning."""
+    fields = {"service_durations": {"cleaning": minutes}}
+    await practice.repositories.providers.update_fields(provider.id, fields)
+
+
 class TestBook:
     """A patient books on the booking site."""
 
@@ -609,6 +615,79 @@ class TestIdempotency:
         assert [one.id for one in await practice.every_visit()] == [visit_id]
 
 
+class TestOwnTimes:
+    """Providers who take longer or shorter than the service usually does."""
+
+    async def test_the_visit_lasts_as_long_as_its_provider_takes(self, practice: Practice) -> None:
+        await second_team(practice)
+        slow, quick = await practice.repositories.providers.every()
+        await set_minutes(practice, slow, 50)
+        await set_minutes(practice, quick, 20)
+        patient = await practice.add_patient()
+
+        first = await practice.book(patient, NINE, provider_id=slow.id)
+        second = await practice.staff_book(
+            await practice.add_patient(), "2026-08-20T09:45", provider_id=quick.id
+        )
+
+        assert (first.duration_minutes, second.duration_minutes) == (50, 20)
+        assert not first.duration_by_hand
+        assert len(first.claims or ()) == 3 * 50 // 5
+        with pytest.raises(SlotTakenError):
+            await practice.book(
+                await practice.add_patient(), "2026-08-20T09:45", provider_id=slow.id
+            )
+        with pytest.raises(PatientHasVisitError):
+            await practice.book(patient, "2026-08-20T09:45", provider_id=quick.id)
+
+    async def test_a_time_is_had_with_whoever_is_quick_enough_for_it(
+        self, practice: Practice
+    ) -> None:
+        await second_team(practice)
+        slow, quick = await practice.repositories.providers.every()
+        await set_minutes(practice, slow, 50)
+
+        free = await practice.availability.between("2026-08-20", "2026-08-20", "cleaning")
+        by_time = {one.local_time[11:]: {who.id for who in one.providers} for one in free}
+        assert by_time["11:00"] == {slow.id, quick.id}
+        assert by_time["11:15"] == by_time["11:30"] == {quick.id}
+        with pytest.raises(NotBookableError):
+            await practice.book(
+                await practice.add_patient(), "2026-08-20T11:30", provider_id=slow.id
+            )
+        visit = await practice.book(await practice.add_patient(), "2026-08-20T11:30")
+
+        assert (visit.provider_id, visit.duration_minutes) == (quick.id, 30)
+
+    async def test_the_length_staff_name_wins(self, practice: Practice) -> None:
+        provider = (await practice.repositories.providers.every())[0]
+        await set_minutes(practice, provider, 50)
+
+        visit = await practice.staff_book(await practice.add_patient(), NINE, duration_minutes=25)
+
+        assert (visit.duration_minutes, visit.duration_by_hand) == (25, True)
+        assert len(visit.claims or ()) == 3 * 25 // 5
+
+
+class TestHolidays:
+    """A holiday closes the local day to everybody."""
+
+    async def test_nobody_books_on_one(self, practice: Practice) -> None:
+        holiday = {"name": "Feast", "day": "2024-08-20", "every_year": True}
+        await practice.change_clinic(holidays=[holiday])
+        patient = await practice.add_patient()
+
+        with pytest.raises(NotBookableError, match="The practice is closed that day: Thu") as told:
+            await practice.book(patient, NINE)
+        with pytest.raises(NotBookableError):
+            await practice.staff_book(patient, NINE)
+
+        assert told.value.extra["reason"] == "closed"
+        month = await practice.availability.month(2026, 8, "cleaning")
+        assert "2026-08-20" not in month
+        assert {"2026-08-19", "2026-08-21"} <= month.keys()
+
+
 class TestStaffBook:
     """The front desk books by hand."""
 
@@ -771,6 +850,8 @@ class TestLateConflicts:
     ) -> None:
         await second_team(practice)
         first, second = await practice.repositories.providers.every()
+        afternoon = "2026-08-20T15:00"
+        await practice.staff_book(await practice.add_patient(), afternoon, provider_id=second.id)
 
         tried = await self._place(practice, await self._rival(practice, p=first.id))
 
