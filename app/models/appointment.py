@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Self
+from typing import NamedTuple, Self
 
 from pydantic import Field
 
@@ -140,6 +140,18 @@ class ImportedVisit(StoredModel):
     service_id: str
     service_name: str
     status: AppointmentStatus
+
+
+class HeldTime(NamedTuple):
+    """What of a visit says whose time it takes, and which: its claims are made of the same."""
+
+    provider_id: PyObjectId
+    chair_id: PyObjectId
+    patient_id: PyObjectId
+    starts_at: datetime
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
 
 
 class Appointment(Document):

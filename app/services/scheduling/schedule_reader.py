@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.schedule import Chair, Clinic, Provider, Service
-from app.services.scheduling.claims import busy_from_claims
+from app.services.scheduling.claims import busy_from_visits
 from app.services.scheduling.localtime import day_bounds
 from app.services.scheduling.refusals import (
     UnknownChairError,
@@ -84,18 +84,19 @@ class ScheduleReader:
     async def timetable(
         self, clinic: Clinic, question: Question, first_day: date, last_day: date
     ) -> Timetable:
-        """Everything that decides about these local days: four queries at once, one for all visits.
+        """Everything that decides about these local days: five queries at once, one for all visits.
 
         Raises the error of a provider or chair asked for that is not in use.
         """
         since = day_bounds(first_day, clinic.zone)[0] - _MARGIN
         before = day_bounds(last_day, clinic.zone)[1] + _MARGIN
         repositories = self._repositories
-        providers, chairs, time_off, claims = await asyncio.gather(
+        providers, chairs, time_off, visits, unplaced = await asyncio.gather(
             self._providers(question),
             self._chairs(question),
             repositories.time_off.overlapping(since, before),
-            repositories.appointments.claims_between(since, before, except_for=question.moving),
+            repositories.appointments.held_between(since, before, except_for=question.moving),
+            repositories.appointments.unplaced_claims_between(since, before),
         )
         return Timetable(
             clinic=clinic,
@@ -103,7 +104,7 @@ class ScheduleReader:
             providers=providers,
             chairs=chairs,
             time_off=time_off,
-            busy=busy_from_claims(claims),
+            busy=busy_from_visits(visits, question.patient_id, unplaced),
             patient_id=question.patient_id,
             length=question.length,
         )

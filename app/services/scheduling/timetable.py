@@ -24,7 +24,7 @@ class Timetable:
     """All that decides when a service can be had. Holds for every question about that service.
 
     Providers and chairs may be all of the clinic's, or only those asked for: who does not perform
-    or serve the service is left out here. `busy` is what `busy_from_claims` answers; to move a
+    or serve the service is left out here. `busy` is what `busy_from_visits` answers; to move a
     visit, leave its own claims out of it. With a `patient_id`, times at which that patient has
     another visit are not free either. A visit lasts as long as its provider takes for the service,
     unless `length` says otherwise.

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from app.models.base import PyObjectId
 from app.models.schedule import RASTER_MINUTES, Chair, Provider
 from app.services.scheduling.claims import (
     BUCKET_SECONDS,
@@ -63,6 +64,7 @@ class Window:
         self._full = (1 << self.size) - 1
         self._stretches = self._cut(timetable.clinic.zone)
         self._closed = self._holidays()
+        self._attended: dict[PyObjectId, int] = {}
 
     def _cut(self, zone: ZoneInfo) -> list[_Stretch]:
         start = self.base * BUCKET_SECONDS
@@ -142,9 +144,13 @@ class Window:
 
     def attends(self, provider: Provider) -> int:
         """Starts at which the provider works and neither time off nor a holiday is touched."""
-        away = self._absent(provider) | self._closed
-        minutes = self.timetable.minutes_with(provider)
-        return self.within_hours(provider) & self._clear_of(away, minutes)
+        known = self._attended.get(provider.id)
+        if known is None:
+            away = self._absent(provider) | self._closed
+            minutes = self.timetable.minutes_with(provider)
+            known = self.within_hours(provider) & self._clear_of(away, minutes)
+            self._attended[provider.id] = known
+        return known
 
     def provider_fits(self, provider: Provider) -> int:
         """Starts at which the provider attends and is free."""

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from app.models.base import PyObjectId, new_id
 from app.models.schedule import Chair, Clinic, Provider, Service, TimeOff, Weekday
-from app.services.scheduling.claims import busy_from_claims, claims_for
+from app.services.scheduling.claims import BucketSpan, claims_for
 from app.services.scheduling.localtime import resolve_local
 from app.services.scheduling.timetable import Timetable
 
@@ -90,6 +90,15 @@ def timetable(
         time_off=tuple(time_off),
         busy=busy_from_claims(claims),
     )
+
+
+def busy_from_claims(claims: Iterable[str]) -> dict[str, list[BucketSpan]]:
+    """What stored claims take, read bucket by bucket."""
+    busy: dict[str, list[BucketSpan]] = {}
+    for claim in claims:
+        resource, _, bucket = claim.rpartition("@")
+        busy.setdefault(resource, []).append((int(bucket), int(bucket) + 1))
+    return busy
 
 
 def local(clock: str, day: date = DAY, zone: str = "America/New_York") -> datetime:

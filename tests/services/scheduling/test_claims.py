@@ -1,18 +1,19 @@
 """Claims: what a visit occupies, written and read back."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.models.appointment import HeldTime
+from app.models.base import new_id
 from app.services.scheduling.claims import (
     bucket_ceil,
     bucket_floor,
     bucket_start,
     buckets_between,
-    busy_from_claims,
+    busy_from_visits,
     claims_for,
 )
 
@@ -59,11 +60,11 @@ class TestClaimsFor:
             buffer_after=4,
         )
 
-        assert busy_from_claims(claims) == {
-            "p:dr": [(BUCKET - 1, BUCKET + 3)],
-            "c:1": [(BUCKET - 1, BUCKET + 3)],
-            "u:pat": [(BUCKET, BUCKET + 2)],
-        }
+        assert claims == [
+            *(f"p:dr@{BUCKET + step}" for step in (-1, 0, 1, 2)),
+            *(f"c:1@{BUCKET + step}" for step in (-1, 0, 1, 2)),
+            *(f"u:pat@{BUCKET + step}" for step in (0, 1)),
+        ]
 
     def test_visits_that_touch_share_no_claim(self) -> None:
         first = claims_for("dr", "1", "pat", NINE, duration_minutes=60)
@@ -109,37 +110,75 @@ class TestClaimsFor:
             assert set(one) & set(two)
 
 
-class TestBusyFromClaims:
-    def test_merges_what_touches_and_keeps_gaps(self) -> None:
-        claims = [f"p:dr@{bucket}" for bucket in (7, 3, 2, 9, 1, 8)]
+class TestBusyFromVisits:
+    """What is free is computed from the fields the claims are made of, and must be the same."""
 
-        assert busy_from_claims(claims) == {"p:dr": [(1, 4), (7, 10)]}
+    def test_names_provider_chair_and_the_patient_who_asks(self) -> None:
+        provider, chair, ann, bob = (new_id() for _ in range(4))
+        visits = [
+            HeldTime(provider, chair, ann, NINE, 10, 5, 10),
+            HeldTime(provider, chair, bob, NINE + minutes(60), 5, 0, 0),
+        ]
 
-    def test_nothing_claimed_is_nothing_busy(self) -> None:
-        assert busy_from_claims([]) == {}
+        with_buffers, later = (BUCKET - 1, BUCKET + 4), (BUCKET + 12, BUCKET + 13)
+        both = {f"p:{provider}": [with_buffers, later], f"c:{chair}": [with_buffers, later]}
+        assert busy_from_visits(visits) == both
+        assert busy_from_visits(visits, ann) == {**both, f"u:{ann}": [(BUCKET, BUCKET + 2)]}
+        assert busy_from_visits(visits, new_id())
+
+    def test_what_has_no_place_yet_takes_its_claims(self) -> None:
+        provider, chair, ann = (new_id() for _ in range(3))
+        visits = [HeldTime(provider, chair, ann, NINE, 5, 0, 0)]
+
+        busy = busy_from_visits(visits, None, [f"p:{provider}@7", "c:other@8"])
+
+        own = (BUCKET, BUCKET + 1)
+        assert busy == {
+            f"p:{provider}": [own, (7, 8)],
+            f"c:{chair}": [own],
+            "c:other": [(8, 9)],
+        }
 
     @pytest.mark.parametrize("claim", ["p:dr", "p:dr@", "p:dr@noon"])
     def test_refuses_what_is_no_claim(self, claim: str) -> None:
         with pytest.raises(ValueError, match="invalid literal"):
-            busy_from_claims([claim])
+            busy_from_visits([], None, [claim])
 
-    @given(st.sets(st.tuples(st.sampled_from(["p:a", "c:b"]), st.integers(0, 60))))
-    def test_loses_and_invents_nothing(self, taken: set[tuple[str, int]]) -> None:
-        busy = busy_from_claims(f"{resource}@{bucket}" for resource, bucket in taken)
+    def test_nothing_booked_is_nothing_busy(self) -> None:
+        assert busy_from_visits([]) == {}
+
+    @given(
+        st.datetimes(datetime(1931, 1, 1), datetime(2080, 1, 1)),  # noqa: DTZ001
+        st.integers(1, 480),
+        st.integers(0, 240),
+        st.integers(0, 240),
+    )
+    def test_takes_exactly_the_buckets_of_the_claims(
+        self, start: datetime, duration: int, before: int, after: int
+    ) -> None:
+        provider, chair, patient = (new_id() for _ in range(3))
+        start = start.replace(tzinfo=UTC)
+        claims = claims_for(
+            provider,
+            chair,
+            patient,
+            start,
+            duration_minutes=duration,
+            buffer_before=before,
+            buffer_after=after,
+        )
+
+        visit = HeldTime(provider, chair, patient, start, duration, before, after)
+        busy = busy_from_visits([visit], patient)
 
         assert {
-            (resource, bucket)
+            f"{resource}@{bucket}"
             for resource, spans in busy.items()
             for span in spans
             for bucket in range(*span)
-        } == taken
-        for spans in busy.values():
-            assert all(end < start for (_, end), (start, _) in pairwise(spans))
-
-    @given(st.datetimes(datetime(1999, 1, 1), datetime(2080, 1, 1)), st.integers(1, 480))  # noqa: DTZ001
-    def test_reads_back_the_visit(self, start: datetime, duration: int) -> None:
-        start = start.replace(tzinfo=UTC)
-        claims = claims_for("a", "b", "c", start, duration_minutes=duration)
-
-        span = buckets_between(start, start + minutes(duration))
-        assert busy_from_claims(claims) == {"p:a": [span], "c:b": [span], "u:c": [span]}
+        } == set(claims)
+        end = start + minutes(duration)
+        assert busy[f"u:{patient}"] == [buckets_between(start, end)]
+        assert busy[f"p:{provider}"] == [
+            buckets_between(start - minutes(before), end + minutes(after))
+        ]
