@@ -1,6 +1,6 @@
 """A visit in the book as the engine is asked about it when it moves."""
 
-from app.models.appointment import Appointment
+from app.models.appointment import Appointment, CreatedFrom
 from app.models.schedule import Service
 from app.services.scheduling.timetable import Length
 
@@ -20,7 +20,11 @@ def service_as_booked(visit: Appointment, listed: Service | None) -> Service:
 
 
 def length_of(visit: Appointment, given: int | None) -> Length:
-    """As staff want it, now or before; else what it is while it stays with its provider."""
-    if given is not None or visit.duration_by_hand:
+    """As staff want it, now or before; else what it is while it stays with its provider.
+
+    The length of an imported visit was set by staff too, in the practice's own system.
+    """
+    is_set = visit.duration_by_hand or visit.created_from is CreatedFrom.IMPORT
+    if given is not None or is_set:
         return Length(given or visit.duration_minutes)
     return Length(visit.duration_minutes, only_with=visit.provider_id)

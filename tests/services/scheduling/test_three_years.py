@@ -30,22 +30,8 @@ DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days +
 NOW = datetime(2025, 12, 31, 8, tzinfo=UTC)
 FIVE, HALF_HOUR, DAY_AND_MORE = timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=26)
 
-USUAL = [
-    "08:30",
-    "09:00",
-    "09:30",
-    "10:00",
-    "10:30",
-    "11:00",
-    "13:00",
-    "13:30",
-    "14:00",
-    "14:30",
-    "15:00",
-    "15:30",
-    "16:00",
-    "16:30",
-]
+MORNING = ["08:30", "09:00", "09:30", "10:00", "10:30", "11:00"]
+AFTERNOON = ["13:00", "13:30", "14:00", "14:30", "15:00", "15:30", "16:00", "16:30"]
 SUMMER = ["07:00", "07:30", "08:00", "08:30", "09:00"]
 
 
