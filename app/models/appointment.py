@@ -148,7 +148,7 @@ class HeldTime(NamedTuple):
     provider_id: PyObjectId
     chair_id: PyObjectId
     patient_id: PyObjectId
-    starts_at: datetime
+    appointment_date: datetime
     duration_minutes: int
     buffer_before_minutes: int
     buffer_after_minutes: int

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from app.core.clock import Clock
@@ -77,16 +78,7 @@ SETTLING_TIME = timedelta(days=7)
 seen yesterday must not be asked today why they did not come."""
 
 
-_HELD = {
-    "_id": 0,
-    "provider_id": 1,
-    "chair_id": 1,
-    "patient_id": 1,
-    "appointment_date": 1,
-    "duration_minutes": 1,
-    "buffer_before_minutes": 1,
-    "buffer_after_minutes": 1,
-}
+_held_of = itemgetter(*HeldTime._fields)
 
 
 class AppointmentRepository(DocumentRepository[Appointment]):
@@ -113,9 +105,8 @@ class AppointmentRepository(DocumentRepository[Appointment]):
     ) -> list[HeldTime]:
         """The time held by every visit that starts in [since, before), but for one that is moved.
 
-        One query on the date's index that carries nothing else over the wire. A visit holds time
-        while it has claims; what they say is read from the few fields they were made of, since the
-        claims of a full practice's month are megabytes.
+        One query on the date's index. A visit holds time while it has claims; what they say is read
+        from the few fields they were made of: a full practice's month has megabytes of claims.
         """
         query: dict[str, Any] = {
             "appointment_date": {"$gte": since, "$lt": before},
@@ -123,29 +114,17 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         }
         if except_for is not None:
             query["_id"] = {"$ne": except_for}
-        found = await self._collection.find(query, _HELD).to_list(None)
-        return [
-            HeldTime(
-                row["provider_id"],
-                row["chair_id"],
-                row["patient_id"],
-                row["appointment_date"],
-                row["duration_minutes"],
-                row.get("buffer_before_minutes", 0),
-                row.get("buffer_after_minutes", 0),
-            )
-            for row in found
-        ]
+        shown = {"_id": 0, **dict.fromkeys(HeldTime._fields, 1)}
+        found = await self._collection.find(query, shown).to_list(None)
+        return [HeldTime(*_held_of(row)) for row in found]
 
     async def unplaced_claims_between(self, since: datetime, before: datetime) -> list[str]:
         """What open conflicts about visits that start in [since, before) claim.
 
         Their time counts as taken: somebody is coming then, though the book has no place for them.
         """
-        wanted = {
-            "state": ConflictState.OPEN,
-            "appointment_date": {"$gte": since, "$lt": before},
-        }
+        span = {"$gte": since, "$lt": before}
+        wanted = {"state": ConflictState.OPEN, "appointment_date": span}
         found = await self._conflicts.find(wanted, {"claims": 1, "_id": 0}).to_list(None)
         return [claim for row in found for claim in row["claims"]]
 
