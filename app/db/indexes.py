@@ -17,6 +17,7 @@ from app.models.waitlist import WaitlistStatus
 
 IDEMPOTENCY_KEEP_SECONDS = 7 * 24 * 3600
 INBOUND_KEEP_SECONDS = 90 * 24 * 3600
+WAITLIST_KEEP_SECONDS = 365 * 24 * 3600
 IMPORT_ROWS_KEEP_SECONDS = 30 * 24 * 3600
 
 PATIENT_EMAIL_NAME = "patient_email_name"
@@ -134,6 +135,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("waitlist_end", ("status", UP), ("expires_at", UP)),
         _index("waitlist_open_offer", ("open_until", UP), sparse=True),
         _index("waitlist_patient_day", ("patient_id", UP), ("last_offered_on", UP)),
+        _index("waitlist_keep", ("closed_at", UP), expireAfterSeconds=WAITLIST_KEEP_SECONDS),
     ],
     "knowledge": [_index("knowledge_recent", ("updated_at", DOWN))],
     "unanswered_questions": [_index("unanswered_recent", ("at", DOWN))],

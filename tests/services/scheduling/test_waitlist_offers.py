@@ -205,6 +205,7 @@ class TestWhatSuits:
         )
         await waiting.services.repositories.time_off.delete(waiting.closure.id)
         await book(waiting.services, patient, NINE, service_id="whitening", provider_id=other.id)
+        await waiting.frees()
         await waiting.look()
 
         assert NINE not in (await waiting.offer(entry)).starts
