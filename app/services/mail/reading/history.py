@@ -35,7 +35,7 @@ _RUNNING_ON = re.compile(
     r"(?:wrote|escribi[oó]|a écrit|schrieb|escreveu)\s?:",
     re.IGNORECASE,
 )
-_WHOSE = re.compile(r"[\w.+-]@[\w-]|\d{1,2}[:.hH]\d{2}|\d{4}")
+_WHOSE = re.compile(r"[\w.+-]@[\w-]|\d{4}|\d{1,2}[/.]\d{1,2}[/.]\d{2}")
 _EVIDENCE = re.compile(r"[\w.+-]@[\w-]|\d")
 _QUOTING = re.compile(
     r"^\W{0,4}(?:quoting|citando a?|zitat von|citation de)\b.{2,200}:\s*$", re.IGNORECASE

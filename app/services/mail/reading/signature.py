@@ -86,6 +86,70 @@ _CLOSING = re.compile(
     r"(?:um )?(?:forte )?abraços?|att|cordialmente|grat[oa])\W{0,3}$",
     re.IGNORECASE,
 )
+_ANSWERS = frozenset(
+    [
+        "yes",
+        "no",
+        "ok",
+        "okay",
+        "sure",
+        "stop",
+        "never",
+        "nope",
+        "si",
+        "sí",
+        "no",
+        "claro",
+        "vale",
+        "oui",
+        "non",
+        "ja",
+        "nein",
+        "doch",
+        "sim",
+        "não",
+        "nao",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "lunes",
+        "martes",
+        "miércoles",
+        "jueves",
+        "viernes",
+        "sábado",
+        "domingo",
+        "lundi",
+        "mardi",
+        "mercredi",
+        "jeudi",
+        "vendredi",
+        "samedi",
+        "montag",
+        "dienstag",
+        "mittwoch",
+        "donnerstag",
+        "freitag",
+        "samstag",
+        "segunda",
+        "terça",
+        "quarta",
+        "quinta",
+        "sexta",
+        "call",
+        "call:",
+        "not",
+        "please",
+        "unsubscribe",
+        "cancel",
+    ]
+)
+"""Words that answer: below "Thanks," they are no name."""
+_MORE_WORDS = re.compile(r"[.!?;,]\s+\w")
 _CONTACT = re.compile(
     r"@|https?:|www\.|\+?\d[\d ().\-/]{6,}|^\W*(?:tel|phone|mobile|cell|fax|móvil|tfno|portable|"
     r"mobil|"
@@ -159,6 +223,8 @@ def _delimiter_start(lines: list[str]) -> int | None:
     for number, line in enumerate(lines):
         if _DELIMITER.match(line):
             below = lines[number + 1 :]
+            if any("?" in each for each in below):
+                return None
             is_signature = len(below) <= _MAX_DELIMITED_LINES and not any(
                 map(_POSTSCRIPT.match, below)
             )
@@ -169,9 +235,15 @@ def _delimiter_start(lines: list[str]) -> int | None:
 def _device_lines(lines: list[str]) -> list[str]:
     """Lines that an app adds, wherever they stand: people write below them on a phone."""
     short = [line for line in lines if len(line) <= _LONGEST_DEVICE_LINE]
+    short = [line for line in short if not _says_more(line)]
     found = [line for line in short if _DEVICE.match(line) or _ADVERTISEMENT.match(line)]
     lines[:] = [line for line in lines if line not in found]
     return found
+
+
+def _says_more(line: str) -> bool:
+    """Whether a person wrote on behind the app's words; Yahoo's own slogan has commas."""
+    return bool(_MORE_WORDS.search(line)) and not line.casefold().startswith(("yahoo", "virus"))
 
 
 def _closing_start(lines: list[str]) -> int | None:
@@ -195,6 +267,8 @@ def _is_signature(below: list[str]) -> bool:
 
 
 def _is_name(line: str) -> bool:
+    if line.strip(" *-,.!").partition(" ")[0].casefold() in _ANSWERS:
+        return False
     words = line.strip(" *-\u2013\u2014,.").split()
     return 0 < len(words) <= _MAX_NAME_WORDS and all(
         _NAME_PART.match(word) and (word[:1].isupper() or word.casefold() in _SMALL_NAME_PARTS)

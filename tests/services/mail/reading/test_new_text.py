@@ -75,6 +75,15 @@ KEPT = [
     "I can do\n- Tuesday\n- Wednesday",
     "Thanks,\nAna\nPS please stop emailing me",
     "Thanks, see you on Tuesday then",
+    "Hi,\nThanks!\nYes",
+    "Hola\nGracias\nS\u00ed",
+    "Sent from my phone, can't talk. Yes to Tuesday",
+    "Enviado desde mi oficina, no puedo hablar. S\u00ed al martes",
+    "Tuesday works.\n--\nCan my son come too?",
+    "On 12/3 at 10:00 my boss wrote:\nyou cannot leave\n\nSo another day please",
+    "On Tuesday I can come. You wrote: 9 or 10?\n\n10 is good",
+    "From: Monday\nto: Wednesday\nI am away",
+    "El martes me escribi\u00f3 la doctora: no venga.\nEntonces otro d\u00eda",
 ]
 
 
