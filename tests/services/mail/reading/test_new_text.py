@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.services.mail.reading.new_text import ANALYSED_CHARACTERS, new_text_of
+from app.services.mail.reading.new_text import ANALYSED_CHARACTERS, new_text, new_text_of
+from app.services.mail.reading.parse import read_mail
 
 CUT = [
     pytest.param(
@@ -85,6 +86,22 @@ KEPT = [
     "From: Monday\nto: Wednesday\nI am away",
     "El martes me escribi\u00f3 la doctora: no venga.\nEntonces otro d\u00eda",
 ]
+
+
+class TestHtml:
+    def test_answers_between_gmails_quotes_are_kept_without_a_text_part(self) -> None:
+        html = (
+            b'<div>Hi</div><div class="gmail_quote"><div class="gmail_attr">Clinic:</div>'
+            b'<blockquote class="gmail_quote">Tuesday?</blockquote><div>Thursday</div></div>'
+        )
+        mail = read_mail(b"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n" + html)
+        assert new_text(mail).text == "Hi\n\nThursday"
+
+
+class TestBrokenQuote:
+    def test_the_end_of_a_quoted_line_that_a_gateway_broke_off_is_quoted(self) -> None:
+        long = "> " + "we have free times in the morning and " * 2
+        assert new_text_of(f"Yes\n\n{long}\nafternoon\n> of that day").text == "Yes"
 
 
 class TestNewText:
