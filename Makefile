@@ -6,10 +6,10 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format lint types layers unit evaluate train footprint clean
+.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint clean
 
 help: ## What can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("This project runs on Python 3.11 to 3.13, and %s is %d.%d. Say which to use: make PYTHON=python3.11" % (sys.executable, *v))'
@@ -28,6 +28,9 @@ run: $(STAMPS)/run ## Serve on http://127.0.0.1:8000 with an embedded database a
 
 demo: $(STAMPS)/run ## Walk the whole loop over HTTP against a fresh service, printing each step
 	@exec $(PY) -m app demo
+
+demo-gmail: $(STAMPS)/run ## The same walk with all mail through a Gmail of our own
+	@exec $(PY) -m app demo --gmail
 
 evaluate: $(STAMPS)/run ## Measure the agent on its evaluation set
 	@exec $(PY) -m app evaluate

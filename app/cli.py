@@ -1,4 +1,4 @@
-"""The command line: serve, worker, sweep, imports, create-admin, demo, evaluate, train, check."""
+"""The command line: serve, worker, sweep, imports, create-admin, demo, train, check and so on."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from app.core.logging import configure_logging
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.embedded import DataDirectoryInUseError, EmbeddedDatabaseStartError
 from app.demo.process import ServiceNotReadyError
-from app.demo.walkthrough import WalkFailedError, run_demo
+from app.demo.walkthrough import WalkFailedError, run_demo, run_gmail_demo
 from app.main import background_work, create_app
 from app.models.imports import Import, ImportKind, ImportOptions, ImportState, MissingVisits
 from app.models.patient import normalise_email
@@ -29,6 +29,8 @@ from app.services.checks import Checks
 from app.services.container import Services, running_services
 from app.services.imports.intake import ImportRequest
 from app.services.mail import MailConfigurationError
+from app.services.mail.gmail.authorize import authorize
+from app.services.mail.gmail.errors import GmailError
 from app.services.metrics import Metrics
 from app.serving import run_server
 
@@ -40,6 +42,7 @@ EXPECTED_FAILURES = (
     AppError,
     DataDirectoryInUseError,
     EmbeddedDatabaseStartError,
+    GmailError,
     MailConfigurationError,
     ServiceNotReadyError,
     WalkFailedError,
@@ -236,15 +239,20 @@ def demo(
     data_dir: Annotated[
         Path | None, typer.Option(help="An empty folder to keep; a temporary one without.")
     ] = None,
+    *,
+    gmail: Annotated[
+        bool, typer.Option("--gmail", help="All mail through a Gmail in memory, no account needed.")
+    ] = False,
 ) -> None:
     """Start the service on an empty folder and walk the whole loop over HTTP."""
+    walk = run_gmail_demo if gmail else run_demo
     if data_dir is None:
         with tempfile.TemporaryDirectory(prefix="dental-demo-") as folder:
-            _run(run_demo(Path(folder), typer.echo))
+            _run(walk(Path(folder), typer.echo))
         return
     if data_dir.exists() and any(data_dir.iterdir()):
         _fail(f"{data_dir} is not empty; the demo needs a folder of its own.")
-    _run(run_demo(data_dir, typer.echo))
+    _run(walk(data_dir, typer.echo))
 
 
 @commands.command()
@@ -262,6 +270,17 @@ def train() -> None:
     from app.services.agent.measuring import train_and_report  # noqa: PLC0415
 
     typer.echo(train_and_report())
+
+
+@commands.command("gmail-authorize")
+def gmail_authorize() -> None:
+    """Allow the Gmail mailbox once in a browser, and print the line for `.env`. Stores nothing."""
+
+    def show(url: str) -> None:
+        typer.echo(f"Open this address and choose the practice's mailbox:\n\n{url}\n")
+
+    refresh_token = asyncio.run(authorize(Settings(), show))
+    typer.echo(f"Put this line into .env (it is a secret):\n\nGMAIL_REFRESH_TOKEN={refresh_token}")
 
 
 @commands.command()

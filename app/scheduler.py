@@ -13,6 +13,9 @@ CATCH_UP_SECONDS = 30
 RECONCILE_SECONDS = 15
 ALERT_SECONDS = 60
 REMIND_SECONDS = 60
+WATCH_SECONDS = 900
+"""A renewal that failed is tried again so soon."""
+POLLS_A_PERIOD = 3
 
 
 def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOScheduler:
@@ -37,4 +40,17 @@ def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOSc
         ("visit-reminders", jobs.remind, REMIND_SECONDS),
     ):
         scheduler.add_job(job, IntervalTrigger(seconds=seconds, timezone=clinic.zone), id=name)
+    if services.settings.mail_transport == "gmail":
+        _add_mailbox_jobs(scheduler, jobs, services.settings.gmail_poll_seconds)
     return scheduler
+
+
+def _add_mailbox_jobs(scheduler: AsyncIOScheduler, jobs: Jobs, poll_seconds: float) -> None:
+    """Asked for more often than they are due: each knows when it last did its work."""
+    scheduler.add_job(jobs.start_watch, id="gmail-watch-at-start")
+    often = max(1, round(poll_seconds / POLLS_A_PERIOD))
+    for name, job, seconds in (
+        ("gmail-poll", jobs.poll_mailbox, often),
+        ("gmail-watch", jobs.renew_watch, WATCH_SECONDS),
+    ):
+        scheduler.add_job(job, IntervalTrigger(seconds=seconds), id=name)

@@ -30,6 +30,7 @@ from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.email_processor import RelayMessage
 from app.services.inbound import InboundProcessor
+from app.services.mailbox_mail import MailboxMail
 from app.services.matching import MessageMatcher
 from app.services.metrics import Metrics
 from app.services.outreach.composer import Composer
@@ -136,6 +137,7 @@ class Stage:
         clock: Clock,
         *,
         real_engine: Engine | None = None,
+        mailbox: MailboxMail | None = None,
     ) -> None:
         self.repositories = repositories
         self.clock = clock
@@ -188,6 +190,7 @@ class Stage:
             alerts=self.alerts,
             clock=clock,
             own_address=settings.mail_from,
+            mailbox=mailbox,
             jitter=lambda: 0.0,
         )
 

@@ -3,16 +3,24 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
 
 from app.core.config import Settings
+from app.db.repositories import Repositories
 from app.demo.gmail.faults import Faults
 from app.demo.gmail.google import REFRESH_TOKEN
 from app.demo.gmail.server import FakeGmail
+from app.services.clinic import ClinicService
+from app.services.leases import Leases
 from app.services.mail.gmail import Gmail
+from app.services.mail.gmail.sync import MailboxSync
+from app.services.mail.incoming import Read, read_incoming
 from app.services.mail.transport import OutgoingMail
+from app.services.mailbox_mail import MailboxMail
+from app.services.work import WakeSignal
 from tests.factories import make_settings
 from tests.fakes import NOON, FrozenClock
 
@@ -56,6 +64,34 @@ async def wired(clock: FrozenClock, settings: Settings | None = None) -> AsyncIt
     async with httpx.AsyncClient(transport=transport) as http:
         chosen = settings or make_settings(**GMAIL_SETTINGS)
         yield Wired(fake, Gmail.build(chosen, clock, http), clock)
+
+
+def make_sync(
+    at_gmail: Wired, repositories: Repositories, *, leases: Leases | None = None
+) -> MailboxSync:
+    """What reads the mailbox, as one replica has it."""
+    return MailboxSync(
+        client=at_gmail.gmail.client,
+        address=MAILBOX,
+        repositories=repositories,
+        leases=leases or Leases(repositories.leases),
+        clock=at_gmail.clock,
+        worker=WakeSignal(),
+        poll_after=timedelta(minutes=5),
+    )
+
+
+def make_mailbox_mail(
+    at_gmail: Wired, repositories: Repositories, settings: Settings, read: Read = read_incoming
+) -> MailboxMail:
+    """The mailbox as one replica's inbound worker sees it."""
+    return MailboxMail(
+        client=at_gmail.gmail.client,
+        sync=make_sync(at_gmail, repositories),
+        events=repositories.inbound_events,
+        clinic=ClinicService(repositories, settings),
+        read=read,
+    )
 
 
 def make_mail(**given: Any) -> OutgoingMail:

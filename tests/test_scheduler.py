@@ -11,13 +11,14 @@ from app.scheduler import build_scheduler
 from app.services.container import Services
 from app.services.metrics import Metrics
 from tests.factories import make_settings
+from tests.gmail_parts import GMAIL_SETTINGS
 
 SWEEP_TIME = time(7, 30)
 
 
-def scheduler_in(zone: str) -> AsyncIOScheduler:
+def scheduler_in(zone: str, **given: object) -> AsyncIOScheduler:
     """The alarm clock of a clinic in this zone. Nothing is started, and nothing connected."""
-    settings = make_settings(sweep_time=SWEEP_TIME)
+    settings = make_settings(sweep_time=SWEEP_TIME, **given)
     services = Services.build(settings, SystemClock(), Metrics(), "mongodb://127.0.0.1:1/")
     clinic = Clinic(
         name="Clinic",
@@ -56,6 +57,19 @@ class TestBuildScheduler:
             "staff-alerts": "send_alerts",
             "visit-reminders": "remind",
         }
+
+    def test_with_gmail_the_mailbox_is_watched_and_polled(self) -> None:
+        given = {**GMAIL_SETTINGS, "gmail_poll_seconds": 300}
+        scheduler = scheduler_in("America/New_York", **given)
+
+        jobs = {job.id: job.func.__name__ for job in scheduler.get_jobs() if "gmail" in job.id}
+        assert jobs == {
+            "gmail-watch-at-start": "start_watch",
+            "gmail-watch": "renew_watch",
+            "gmail-poll": "poll_mailbox",
+        }
+        assert scheduler.get_job("gmail-poll").trigger.interval == timedelta(seconds=100)
+        assert scheduler.get_job("gmail-watch").trigger.interval == timedelta(minutes=15)
 
     @pytest.mark.parametrize(
         ("zone", "now", "expected"),

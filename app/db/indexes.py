@@ -92,6 +92,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("interaction_patient", ("patient_id", UP), ("timestamp", UP)),
         _index("interaction_thread", ("thread_id", UP)),
         _index("interaction_outbox", ("delivery.status", UP), ("delivery.not_before", UP)),
+        _index("interaction_sent_id", ("delivery.provider_message_id", UP), sparse=True),
         _index("interaction_delivery", ("delivery.status", UP), ("timestamp", DOWN)),
         _index("interaction_unmatched", ("unmatched", UP), ("timestamp", DOWN)),
     ],
@@ -137,6 +138,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("waitlist_patient_day", ("patient_id", UP), ("last_offered_on", UP)),
         _index("waitlist_keep", ("closed_at", UP), expireAfterSeconds=WAITLIST_KEEP_SECONDS),
     ],
+    "mailboxes": [_index("mailbox_address", ("address", UP), unique=True)],
     "knowledge": [_index("knowledge_recent", ("updated_at", DOWN))],
     "unanswered_questions": [_index("unanswered_recent", ("at", DOWN))],
     "sweeps": [

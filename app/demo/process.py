@@ -32,7 +32,7 @@ async def running_service(
     data_dir: Path, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
     """`python -m app serve` on `data_dir` as a child process; its address once it is ready."""
-    port = free_port()
+    port = int((settings or {}).get("PORT") or free_port())
     environment = {
         **os.environ,  # noqa: TID251 - handed on to the child, not read
         "DATA_DIR": str(data_dir),

@@ -5,17 +5,14 @@ every answer: where one is not what it should be, the walk ends with `WalkFailed
 """
 
 import asyncio
-import base64
-import email
-import email.policy
+import contextlib
 import json
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
@@ -24,7 +21,9 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from app.core.clock import utc_now
-from app.demo.process import running_service
+from app.demo.gmail.process import gmail_settings, running_gmail
+from app.demo.mail import FolderPost, GmailPost, Letter, Post
+from app.demo.process import free_port, running_service
 
 Json = dict[str, Any]
 Echo = Callable[[str], None]
@@ -40,19 +39,6 @@ EMERGENCY_REPLY = "My face is badly swollen since last night and I have a fever.
 
 class WalkFailedError(Exception):
     """An answer was not what the loop promises."""
-
-
-def push_body(message_id: str, content: Mapping[str, str]) -> Json:
-    """A Pub/Sub push whose data is the relay form of a reply."""
-    data = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
-    return {
-        "message": {
-            "data": data,
-            "messageId": message_id,
-            "publishTime": utc_now().isoformat(),
-        },
-        "subscription": "projects/demo/subscriptions/gmail",
-    }
 
 
 @dataclass
@@ -105,9 +91,9 @@ class Conversation:
 class Walkthrough:
     """The steps, in order. Each prints what it did and what came back."""
 
-    def __init__(self, api: Api, data_dir: Path, echo: Echo) -> None:
+    def __init__(self, api: Api, post: Post, echo: Echo) -> None:
         self._api = api
-        self._outbox = data_dir / "outbox"
+        self._post = post
         self._echo = echo
         self._zone = ZoneInfo("UTC")
 
@@ -134,10 +120,10 @@ class Walkthrough:
         _require(created > 0, "The sweep created no campaign.")
         _require(counts["messages_queued"] == created, "Not every campaign got its message.")
         sent = await self._until(self._all_due_sent, "The outbox was not sent.")
-        files = sorted(self._outbox.glob("*.eml"))
-        _require(len(files) == sent, f"{sent} messages sent, {len(files)} files written.")
-        self._echo(f"  {len(files)} .eml files in the outbox. The first reads:\n")
-        self._letter(files[0])
+        left = await self._post.letters()
+        _require(len(left) == sent, f"{sent} messages sent, {len(left)} found.")
+        self._echo(f"  {len(left)} {self._post.kind}. The first reads:\n")
+        self._letter(left[0])
 
     async def _all_due_sent(self) -> int | None:
         now = utc_now()
@@ -183,16 +169,8 @@ class Walkthrough:
 
     async def _reply(self, person: Conversation, what: str, text: str, status: str) -> None:
         self._title(f"A patient {what}: “{text}”")
-        body = {
-            "thread_id": person.thread_id,
-            "message_id": secrets.token_hex(8),
-            "from": person.address,
-            "content": text,
-        }
-        push = push_body(secrets.token_hex(8), body)
-        answer = await self._api.client.post("/api/v1/webhooks/gmail", json=push)
-        _expect(answer, 200)
-        self._echo("  POST /webhooks/gmail → 200")
+        done = await self._post.answer(person.thread_id, person.address, text)
+        self._echo(f"  {done}")
 
         async def settled() -> Json | None:
             detail = await self._api.get(f"/admin/campaigns/{person.campaign_id}")
@@ -206,18 +184,18 @@ class Walkthrough:
         analysis = _incoming(detail)[-1]["ai_analysis"]
         shown = {key: analysis[key] for key in ("intent", "confidence", "engine")}
         self._show("GET /admin/campaigns/{id}", {"status": details["status"], **shown})
-        self._letter(self._file_of(_answers(detail)[-1]))
+        self._letter(await self._letter_of(_answers(detail)[-1]))
 
     async def _book(self, person: Conversation, rival: Conversation) -> Json:
         self._title("Booking: the first patient opens the link")
-        token = self._booking_token(person)
+        token = await self._booking_token(person)
         slot = await self._first_slot()
         booking = self._booking(person, slot, token)
         booked = await self._api.post("/appointments/book", booking, status=201)
         self._show("POST /appointments/book", _without(booked, "manage_url"))
         await self._status(person, "BOOKING_INITIATED")
         self._title("… and somebody else wants the same time")
-        rival_booking = self._booking(rival, slot, self._booking_token(rival))
+        rival_booking = self._booking(rival, slot, await self._booking_token(rival))
         refused = await self._api.post("/appointments/book", rival_booking, status=409)
         _require(len(refused["alternatives"]) == 3, "A 409 names three free times.")  # noqa: PLR2004
         shown = {key: refused[key] for key in ("status", "title", "detail", "alternatives")}
@@ -283,24 +261,23 @@ class Walkthrough:
         _require(found == status, f"The campaign is {found}, not {status}.")
         self._echo(f"  the campaign is {found}")
 
-    def _booking_token(self, person: Conversation) -> str:
+    async def _booking_token(self, person: Conversation) -> str:
         """The token in the newest letter to this patient that has a booking link."""
-        for path in sorted(self._outbox.glob("*.eml"), key=_modified, reverse=True):
-            letter = _read_letter(path)
-            if str(letter["To"]).casefold().find(person.address) < 0:
+        for letter in reversed(await self._post.letters()):
+            if person.address not in letter.to.casefold():
                 continue
-            for link in re.findall(r"https?://\S+", _text_of(letter)):
+            for link in re.findall(r"https?://\S+", letter.text):
                 tokens = parse_qs(urlsplit(link).query).get("booking_token")
                 if tokens:
                     return str(tokens[0])
         message = "No letter to this patient holds a booking link."
         raise WalkFailedError(message)
 
-    def _file_of(self, interaction: Json) -> Path:
-        for path in self._outbox.glob("*.eml"):
-            if _read_letter(path)["X-Outbox-Key"] == interaction["interaction_id"]:
-                return path
-        message = "A message that counts as sent is not in the outbox."
+    async def _letter_of(self, interaction: Json) -> Letter:
+        for letter in await self._post.letters():
+            if letter.key == interaction["interaction_id"]:
+                return letter
+        message = "A message that counts as sent did not leave."
         raise WalkFailedError(message)
 
     async def _until(self, look: Callable[[], Awaitable[T | None]], message: str) -> T:
@@ -318,9 +295,8 @@ class Walkthrough:
         rendered = json.dumps(answer, indent=2, ensure_ascii=False)
         self._echo(f"  {what} →\n{_indented(rendered)}")
 
-    def _letter(self, path: Path) -> None:
-        letter = _read_letter(path)
-        text = f"To: {letter['To']}\nSubject: {letter['Subject']}\n\n{_text_of(letter)}"
+    def _letter(self, letter: Letter) -> None:
+        text = f"To: {letter.to}\nSubject: {letter.subject}\n\n{letter.text}"
         self._echo(_indented(text.rstrip(), "  │ "))
 
 
@@ -350,19 +326,6 @@ def _answers(detail: Json) -> list[Json]:
     return [m for m in said[incoming[-1] + 1 :] if m["direction"] == "outgoing"] if incoming else []
 
 
-def _modified(path: Path) -> float:
-    return path.stat().st_mtime
-
-
-def _read_letter(path: Path) -> EmailMessage:
-    return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-
-
-def _text_of(letter: EmailMessage) -> str:
-    part = letter.get_body(("plain",))
-    return str(part.get_content()) if part else ""
-
-
 DEMO_SETTINGS = {
     "ENVIRONMENT": "development",
     "DEMO_DATA": "true",
@@ -385,14 +348,31 @@ async def run_demo(data_dir: Path, echo: Echo) -> Json:
 
     Answers the last dashboard.
     """
+    async with _signed_in(data_dir, {}, echo) as api:
+        post = FolderPost(data_dir / "outbox", api.client)
+        return await Walkthrough(api, post, echo).walk()
+
+
+async def run_gmail_demo(data_dir: Path, echo: Echo) -> Json:
+    """The same walk with all mail through a Gmail of our own: sent, notified, fetched."""
+    port = free_port()
+    echo("Starting a Gmail without an account …")
+    async with running_gmail(data_dir, port) as gmail:
+        settings = {**gmail_settings(str(gmail.base_url).rstrip("/")), "PORT": str(port)}
+        async with _signed_in(data_dir, settings, echo) as api:
+            return await Walkthrough(api, GmailPost(gmail), echo).walk()
+
+
+@contextlib.asynccontextmanager
+async def _signed_in(data_dir: Path, settings: Mapping[str, str], echo: Echo) -> AsyncIterator[Api]:
     password = secrets.token_urlsafe(18)
-    settings = {**DEMO_SETTINGS, "FIRST_ADMIN_PASSWORD": password}
+    chosen = {**DEMO_SETTINGS, **settings, "FIRST_ADMIN_PASSWORD": password}
     echo(f"Starting the service on {data_dir} …")
     async with (
-        running_service(data_dir, settings) as (url, _process),
+        running_service(data_dir, chosen) as (url, _process),
         httpx.AsyncClient(base_url=url, timeout=30) as client,
     ):
         api = Api(client)
         await api.sign_in(ADMIN_EMAIL, password)
         echo(f"  ready on {url}, signed in")
-        return await Walkthrough(api, data_dir, echo).walk()
+        yield api

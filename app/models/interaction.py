@@ -97,6 +97,23 @@ class CalendarPart(StoredModel):
     content: str
 
 
+class MailFacts(StoredModel):
+    """What a received mail's headers and structure tell; a relay hands none of it over.
+
+    `machine` is the kind of machine that wrote it (`MachineKind`), none for a person; `is_forged`:
+    the sender's own policy disowns it (DMARC); `returns_on`: the ISO date an out-of-office names;
+    `bounced`: the addresses a bounce speaks of; `is_cut`: not all of it was read.
+    """
+
+    message_id: str | None = None
+    machine: str | None = None
+    evidence: str | None = None
+    is_forged: bool = False
+    is_cut: bool = False
+    returns_on: str | None = None
+    bounced: list[str] = Field(default_factory=list)
+
+
 class Interaction(Document):
     """A stored message, incoming or outgoing, or a note of one made by hand.
 
@@ -115,6 +132,7 @@ class Interaction(Document):
     html: str | None = None
     calendar: CalendarPart | None = None
     raw_content: str | None = None
+    mail: MailFacts | None = None
     sender: str | None = None
     timestamp: UtcDatetime
     ai_analysis: AiAnalysis | None = None

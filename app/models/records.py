@@ -41,6 +41,9 @@ class InboundEvent(StoredModel):
     id: str = Field(alias="_id")
     source: str
     payload: dict[str, Any]
+    raw: bytes | None = None
+    """A fetched mail until it is processed; `is_cut` where its attachments were left out."""
+    is_cut: bool | None = None
     state: InboundState = InboundState.PENDING
     attempts: int = 0
     term: int = 0

@@ -19,3 +19,13 @@ class Health(OutputSchema):
     """All is well; anything else is a problem document."""
 
     status: Literal["ok"] = "ok"
+
+
+class Readiness(Health):
+    """It can do its work; `degraded` names what works less well than it should."""
+
+    degraded: list[str] = Field(
+        default=[],
+        description="What works less well than it should, in sentences; empty as a rule.",
+        examples=[[]],
+    )

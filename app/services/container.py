@@ -18,6 +18,7 @@ from app.services.foundation import Foundation
 from app.services.imports.department import Imports
 from app.services.jobs import Jobs
 from app.services.metrics import Metrics
+from app.services.post import Post
 from app.services.security import SecurityService
 from app.services.tokens import LinkTokens
 
@@ -31,6 +32,7 @@ class Services:
     waiting: Waiting
     outreach: Outreach
     agent: Agent
+    post: Post | None
     desk: Desk
     imports: Imports
     jobs: Jobs
@@ -42,6 +44,7 @@ class Services:
         base = Foundation.build(settings, clock, metrics, uri)
         scheduling = Scheduling.build(base)
         outreach = Outreach.build(base)
+        post = Post.build(base)
         demo = DemoLoader(
             repositories=base.repositories,
             clinic=base.clinic,
@@ -55,7 +58,8 @@ class Services:
             scheduling=scheduling,
             waiting=Waiting.build(base, scheduling),
             outreach=outreach,
-            agent=Agent.build(base, outreach),
+            agent=Agent.build(base, outreach, post),
+            post=post,
             desk=Desk.build(base, scheduling, outreach),
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
             jobs=Jobs(
@@ -64,6 +68,8 @@ class Services:
                 effects=scheduling.effects,
                 unsettled=scheduling.unsettled,
                 alerts=outreach.alerts,
+                mailbox=post.sync if post else None,
+                watch=post.watch if post else None,
                 reminders=scheduling.reminders,
                 clock=clock,
             ),

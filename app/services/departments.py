@@ -29,6 +29,7 @@ from app.services.outreach.sender import OutboxSender
 from app.services.outreach.sweep import SweepService
 from app.services.patient_records import PatientRecords
 from app.services.patients import PatientDirectory
+from app.services.post import Post
 from app.services.push_intake import PushIntake, push_verifier
 from app.services.recovery import RecoveryStarter
 from app.services.scheduling.appointments import AppointmentService
@@ -262,8 +263,8 @@ class Agent:
     agent: AiAgent
 
     @classmethod
-    def build(cls, base: Foundation, outreach: Outreach) -> Self:
-        """On top of the foundation and the outreach."""
+    def build(cls, base: Foundation, outreach: Outreach, post: Post | None) -> Self:
+        """On top of the foundation, the outreach, and with Gmail the mailbox."""
         repositories, clock = base.repositories, base.clock
         engine = LocalEngine()
         knowledge = KnowledgeService(repositories, engine)
@@ -313,6 +314,7 @@ class Agent:
                 alerts=outreach.alerts,
                 clock=clock,
                 own_address=base.settings.mail_from,
+                mailbox=post.mail if post else None,
             ),
             agent=AiAgent(engine=engine, proactive=outreach.proactive, reactive=reactive),
         )

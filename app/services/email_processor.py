@@ -21,6 +21,7 @@ MAX_ADDRESS_CHARACTERS = 320
 MAX_SUBJECT_CHARACTERS = 998
 """RFC 5322, section 2.1.1: the longest line of a header."""
 MAX_CONTENT_CHARACTERS = 262_144
+MAILBOX_FORM = "mailbox"
 
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -74,6 +75,29 @@ class GmailNotification:
 
 
 @dataclass(frozen=True)
+class MailboxMessage:
+    """A message that lies in a mailbox of ours; what it says has to be fetched."""
+
+    mailbox: str
+    message_id: str
+    thread_id: str
+
+    @property
+    def event_id(self) -> str:
+        """Under which it is stored once, however often it is found."""
+        return f"gmail:{self.mailbox}:{self.message_id}"
+
+    def to_payload(self) -> dict[str, Any]:
+        """As it is stored until it is processed."""
+        return {
+            "form": MAILBOX_FORM,
+            "mailbox": self.mailbox,
+            "message_id": self.message_id,
+            "thread_id": self.thread_id,
+        }
+
+
+@dataclass(frozen=True)
 class PushEnvelope:
     """One push: who delivered it under which id, and what it says."""
 
@@ -101,8 +125,17 @@ def parse_push(body: bytes) -> PushEnvelope:
     )
 
 
-def message_of(payload: dict[str, Any]) -> RelayMessage | GmailNotification:
-    """The message a stored payload was made from. Raises `InvalidEnvelopeError`."""
+def message_of(payload: dict[str, Any]) -> RelayMessage | GmailNotification | MailboxMessage:
+    """The message a stored payload was made from. Raises `InvalidEnvelopeError`.
+
+    A push cannot pass itself off as a message of a mailbox: only what we stored is read here.
+    """
+    if payload.get("form") == MAILBOX_FORM:
+        return MailboxMessage(
+            mailbox=_identifier(payload, "mailbox", MAX_ADDRESS_CHARACTERS),
+            message_id=_identifier(payload, "message_id", MAX_ID_CHARACTERS),
+            thread_id=_identifier(payload, "thread_id", MAX_ID_CHARACTERS),
+        )
     return _content_of(payload)
 
 

@@ -11,7 +11,7 @@ from app.core.clock import Clock
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.repositories import Repositories
 from app.models.decision import Urgency
-from app.models.interaction import Direction, Interaction
+from app.models.interaction import Interaction
 from app.models.patient import normalise_email
 from app.models.records import InboundEvent, InboundState
 from app.services.agent.handoff import handoff_summary
@@ -22,11 +22,13 @@ from app.services.campaigns import CampaignLifecycle
 from app.services.email_processor import (
     GmailNotification,
     InvalidEnvelopeError,
+    MailboxMessage,
     RelayMessage,
     message_of,
 )
-from app.services.mail.reading.new_text import new_text_of
-from app.services.matching import MessageMatcher
+from app.services.mailbox_mail import MailboxMail, NotNowError
+from app.services.matching import Match, MessageMatcher
+from app.services.received import Received, from_relay, unread_from_mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,12 @@ THREADS_AT_ONCE = 4
 
 NO_MAILBOX = "no mailbox configured"
 """Noted on a Gmail notification that there is no mailbox to resolve with: it asks for nothing."""
+
+NO_MAILBOX_NOW = "No mailbox is configured to fetch the message from."
+NO_MAILBOX_WAIT = timedelta(minutes=5)
+
+SPAM = "spam that belongs to no patient"
+"""Noted on what Gmail takes for spam. What a patient writes is read, wherever Gmail puts it."""
 
 OWN_MESSAGE = "sent by the practice itself"
 """Noted on a copy of what we sent: a relay may push a mailbox's sent mail too."""
@@ -65,9 +73,12 @@ class InboundProcessor:
         alerts: Alerts,
         clock: Clock,
         own_address: str,
+        mailbox: MailboxMail | None = None,
         jitter: Callable[[], float] = _random_share,
     ) -> None:
-        """`own_address` is the practice's: what comes from it is no reply."""
+        """`own_address` is the practice's: what comes from it is no reply. `mailbox` is where
+        mail lies, with Gmail.
+        """
         self._repositories = repositories
         self._matcher = matcher
         self._reactive = reactive
@@ -75,6 +86,7 @@ class InboundProcessor:
         self._alerts = alerts
         self._clock = clock
         self._own_address = normalise_email(own_address)
+        self._mailbox = mailbox
         self._jitter = jitter
         self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
 
@@ -109,9 +121,11 @@ class InboundProcessor:
             if attempt > MAX_ATTEMPTS:  # its worker died, or lost its lease, every time
                 await self._bury(event, term, "lease lost")
             else:
-                await self._finish(event, term, await self._process(event))
+                await self._finish(event, term, await self._process(event, term))
         except UNAVAILABLE_ERRORS:
             raise
+        except NotNowError as reason:
+            await self._put_back(event, term, reason)
         except Exception as error:
             # The loop must survive one bad message; it is tried again, then put before a person.
             logger.exception(
@@ -120,24 +134,56 @@ class InboundProcessor:
             await self._failed(event, term, attempt, type(error).__name__)
         return 1
 
-    async def _process(self, event: InboundEvent) -> str | None:
-        """Carry one event through; a note where there was nothing to do."""
+    async def _process(self, event: InboundEvent, term: int) -> str | None:
+        """Carry one event through; a note where there was nothing to do. Raises `NotNowError`."""
         message = message_of(event.payload)
         if isinstance(message, GmailNotification):
-            return NO_MAILBOX
-        if sender_address(message.sender) == self._own_address:
+            return await self._mailbox.follow(message) if self._mailbox else NO_MAILBOX
+        received = await self._received(event, message, term)
+        if isinstance(received, str):
+            return received
+        if sender_address(received.sender) == self._own_address:
             return OWN_MESSAGE
-        await self._reactive.run(await self._record(event))
+        match = await self._match(received)
+        if received.is_spam and match.patient is None:
+            return SPAM
+        await self._reactive.run(await self._record(received, match))
         return None
 
-    async def _record(self, event: InboundEvent) -> Interaction:
-        """The message as an interaction, stored once under the relay's own ids."""
-        message = _relay_message(event)
-        match = await self._matcher.match(message.thread_id, message.sender)
-        incoming = _incoming(event, message, new_text_of(message.content).text)
+    async def _received(
+        self, event: InboundEvent, message: RelayMessage | MailboxMessage, term: int
+    ) -> Received | str:
+        """The message itself, or a note where there is none to act on."""
+        if isinstance(message, RelayMessage):
+            return from_relay(event, message)
+        if self._mailbox is None:
+            raise NotNowError(NO_MAILBOX_NOW, NO_MAILBOX_WAIT)
+        return await self._mailbox.fetch(event, message, term)
+
+    async def _match(self, received: Received) -> Match:
+        return await self._matcher.match(
+            received.thread_id,
+            received.sender,
+            answered=received.answered,
+            returned_key=received.returned_key,
+        )
+
+    async def _record(self, received: Received, match: Match) -> Interaction:
+        """The message as an interaction, stored once under its provider's ids."""
+        incoming = received.as_interaction()
         incoming.patient_id = match.patient.id if match.patient else None
         incoming.campaign_id = match.campaign.id if match.campaign else None
         return await self._repositories.interactions.record_incoming(incoming)
+
+    async def _put_back(self, event: InboundEvent, term: int, reason: NotNowError) -> None:
+        """Not its fault: waiting is no attempt."""
+        fields = {
+            "state": InboundState.PENDING,
+            "not_before": self._clock.now() + reason.wait * (1 + self._jitter()),
+            "attempts": event.attempts,
+            "error": str(reason),
+        }
+        await self._repositories.inbound_events.finish(event.id, term, fields)
 
     async def _failed(self, event: InboundEvent, term: int, attempt: int, error: str) -> None:
         if attempt >= MAX_ATTEMPTS:
@@ -153,25 +199,32 @@ class InboundProcessor:
 
     async def _bury(self, event: InboundEvent, term: int, error: str) -> None:
         """Out of retries: a person gets the message before the event is given up."""
-        if _is_relay(event):
-            await self._ask_for_person(await self._record_anyhow(event))
+        message = _message_in(event)
+        if message is not None:
+            await self._ask_for_person(await self._record_anyhow(event, message))
         fields = {"state": InboundState.DEAD, "error": error}
         await self._repositories.inbound_events.finish(event.id, term, fields)
         logger.error("inbound event is dead", extra={"event_id": event.id, "error_type": error})
 
-    async def _record_anyhow(self, event: InboundEvent) -> Interaction:
+    async def _record_anyhow(
+        self, event: InboundEvent, message: RelayMessage | MailboxMessage
+    ) -> Interaction:
         """Record it as usual or, where that is what fails, unread and unmatched."""
         try:
-            return await self._record(event)
+            received = await self._received(event, message, event.term + 1)
+            if isinstance(received, Received):
+                return await self._record(received, await self._match(received))
         except UNAVAILABLE_ERRORS:
             raise
         except Exception:
             # Whatever cannot be read or matched must still reach a person as it came.
             logger.exception("inbound message recorded unread", extra={"event_id": event.id})
-            message = _relay_message(event)
-            return await self._repositories.interactions.record_incoming(
-                _incoming(event, message, message.content)
-            )
+        unread = (
+            from_relay(event, message, unread=True)
+            if isinstance(message, RelayMessage)
+            else unread_from_mailbox(event, message)
+        )
+        return await self._repositories.interactions.record_incoming(unread.as_interaction())
 
     async def _ask_for_person(self, interaction: Interaction) -> None:
         """Urgently: nobody, not even a guard, may have read it."""
@@ -196,41 +249,26 @@ class InboundProcessor:
         fields: dict[str, Any] = {"state": InboundState.DONE, "done_at": self._clock.now()}
         if note:
             fields["note"] = note
-        await self._repositories.inbound_events.finish(event.id, term, fields)
+        await self._repositories.inbound_events.finish(event.id, term, fields, unset=("raw",))
 
 
 def _by_thread(events: Sequence[InboundEvent]) -> list[list[InboundEvent]]:
     threads: dict[str, list[InboundEvent]] = {}
-    for event in sorted(events, key=lambda event: event.created_at):
-        threads.setdefault(str(event.payload.get("thread_id", event.id)), []).append(event)
+    for event in sorted(events, key=lambda event: (event.created_at, event.id)):
+        threads.setdefault(_line_of(event), []).append(event)
     return list(threads.values())
 
 
-def _is_relay(event: InboundEvent) -> bool:
-    """Whether there is a message to show; what another version stored may be unreadable."""
+def _line_of(event: InboundEvent) -> str:
+    """What one event after the other is worked off of: a thread, or a mailbox's notifications."""
+    payload = event.payload
+    return str(payload.get("thread_id") or payload.get("emailAddress") or event.id)
+
+
+def _message_in(event: InboundEvent) -> RelayMessage | MailboxMessage | None:
+    """The message to show; what another version stored may be unreadable."""
     try:
-        return isinstance(message_of(event.payload), RelayMessage)
+        message = message_of(event.payload)
     except InvalidEnvelopeError:
-        return False
-
-
-def _relay_message(event: InboundEvent) -> RelayMessage:
-    message = message_of(event.payload)
-    if not isinstance(message, RelayMessage):
-        sentence = "This event carries no message."
-        raise TypeError(sentence)
-    return message
-
-
-def _incoming(event: InboundEvent, message: RelayMessage, content: str) -> Interaction:
-    """The time is when it was stored: a retry must not make it younger."""
-    return Interaction(
-        direction=Direction.INCOMING,
-        subject=message.subject,
-        content=content,
-        raw_content=message.content,
-        sender=message.sender,
-        timestamp=event.created_at,
-        thread_id=message.thread_id,
-        provider_id=f"relay:{message.thread_id}:{message.message_id}",
-    )
+        return None
+    return None if isinstance(message, GmailNotification) else message

@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable
 from app.core.clock import Clock
 from app.db.database import UNAVAILABLE_ERRORS
 from app.services.leases import LeaseLostError
+from app.services.mail.gmail.errors import GmailError
+from app.services.mail.gmail.sync import MailboxSync
+from app.services.mail.gmail.watch import MailboxWatch
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.sweep import SweepService
@@ -29,7 +32,10 @@ class Jobs:
         alerts: StaffAlerts,
         reminders: VisitReminders,
         clock: Clock,
+        mailbox: MailboxSync | None = None,
+        watch: MailboxWatch | None = None,
     ) -> None:
+        """`mailbox` and `watch` are there with Gmail, the second one where it notifies."""
         self._sweeps = sweeps
         self._proactive = proactive
         self._effects = effects
@@ -37,6 +43,8 @@ class Jobs:
         self._alerts = alerts
         self._reminders = reminders
         self._clock = clock
+        self._mailbox = mailbox
+        self._watch = watch
 
     async def daily_sweep(self) -> None:
         """The sweep of today's date, once across all replicas."""
@@ -60,10 +68,27 @@ class Jobs:
         """Queue the reminders of visits that are due."""
         await self._guarded("visit-reminders", self._reminders.queue_due)
 
+    async def poll_mailbox(self) -> None:
+        """Look for mail that no notification told of."""
+        if self._mailbox is not None:
+            await self._guarded("gmail-poll", self._mailbox.poll)
+
+    async def start_watch(self) -> None:
+        """Have Gmail notify, from the start of this process on."""
+        if self._watch is not None:
+            await self._guarded("gmail-watch-at-start", self._watch.renew)
+
+    async def renew_watch(self) -> None:
+        """Have Gmail go on notifying."""
+        if self._watch is not None:
+            await self._guarded("gmail-watch", self._watch.renew_if_due)
+
     async def _guarded(self, name: str, job: Callable[[], Awaitable[object]]) -> None:
         try:
             await job()
         except (LeaseLostError, *UNAVAILABLE_ERRORS) as error:
             logger.warning("job put off", extra={"job": name, "error_type": type(error).__name__})
+        except GmailError as error:
+            logger.warning("job put off", extra={"job": name, "error": str(error)})
         except Exception:
             logger.exception("job failed", extra={"job": name})

@@ -1,5 +1,8 @@
-"""Whose message this is: the thread first, then the sender's address, else a person decides."""
+"""Whose message this is: the thread first, then the letter of ours that it answers or returns,
+then the sender's address, else a person decides.
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.repositories import Repositories
@@ -33,14 +36,40 @@ class MessageMatcher:
         self._patients = repositories.patients
         self._interactions = repositories.interactions
 
-    async def match(self, thread_id: str, sender: str) -> Match:
-        """The patient and the campaign; nothing where it would be a guess."""
+    async def match(
+        self,
+        thread_id: str,
+        sender: str,
+        *,
+        answered: Sequence[str] = (),
+        returned_key: str | None = None,
+    ) -> Match:
+        """The patient and the campaign; nothing where it would be a guess.
+
+        `answered`: the Message-IDs it refers to; `returned_key`: of which letter it is the bounce.
+        """
         in_thread = await self._by_campaign_thread(thread_id)
         in_thread = in_thread or await self._by_patient_thread(thread_id)
+        in_thread = in_thread or await self._by_letter(answered, returned_key)
         return in_thread or await self._by_sender(sender)
 
+    async def _by_letter(self, answered: Sequence[str], returned_key: str | None) -> Match | None:
+        """The letter that it answers (RFC 5322, section 3.6.4), or that came back with it."""
+        letter_id = as_object_id(returned_key or "")
+        letter = await self._interactions.get(letter_id) if letter_id else None
+        if letter is None and answered:
+            letter = await self._interactions.sent_as(answered)
+        if letter is None or letter.patient_id is None:
+            return None
+        if letter.campaign_id is not None:
+            return await self._in_campaign(await self._campaigns.get(letter.campaign_id))
+        patient = await self._patients.get(letter.patient_id)
+        return Match(patient, await self._campaign_of(patient)) if patient else None
+
     async def _by_campaign_thread(self, thread_id: str) -> Match | None:
-        campaign = await self._campaigns.with_thread(thread_id)
+        return await self._in_campaign(await self._campaigns.with_thread(thread_id))
+
+    async def _in_campaign(self, campaign: Campaign | None) -> Match | None:
         if campaign is None:
             return None
         patient = await self._patients.get(campaign.patient_id)

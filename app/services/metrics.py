@@ -4,6 +4,7 @@ Labels are few and closed (route templates, states, kinds): no id and no address
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -73,6 +74,17 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._watch_ends = Gauge(
+            "gmail_watch_expires_timestamp_seconds",
+            "When Gmail stops notifying, unless the watch is renewed.",
+            registry=self._registry,
+        )
+        self._synced = Gauge(
+            "gmail_synced_timestamp_seconds",
+            "Until when everything that came into the mailbox is stored.",
+            registry=self._registry,
+        )
+
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. `route` is its template."""
         self._requests.labels(method, route, str(status)).inc()
@@ -105,6 +117,11 @@ class Metrics:
         for state in seen:  # a state that nothing is in any more is not among the depths
             self._queue_depth.labels(name, state).set(depths.get(state, 0))
         self._queue_age.labels(name).set(oldest_age_seconds)
+
+    def mailbox(self, synced_at: datetime, watch_expires_at: datetime | None) -> None:
+        """The mailbox as it stands."""
+        self._synced.set(synced_at.timestamp())
+        self._watch_ends.set(watch_expires_at.timestamp() if watch_expires_at else 0)
 
     def render(self) -> bytes:
         """The text Prometheus reads (`CONTENT_TYPE`)."""

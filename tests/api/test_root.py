@@ -1,8 +1,10 @@
 """The service about itself."""
 
+import re
 import socket
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -11,9 +13,10 @@ from fastapi import FastAPI
 from app import SERVICE_NAME, __version__
 from app.db.database import Database
 from app.db.repositories import Repositories
+from app.models.mailbox import Mailbox
 from app.models.records import InboundEvent
 from app.services.container import Services
-from app.services.health import CHECK_SECONDS, NotReadyError, check_database
+from app.services.health import CHECK_SECONDS, WATCH_ENDING, NotReadyError, check_database
 from tests.fakes import FrozenClock
 
 pytestmark = pytest.mark.mongo
@@ -28,14 +31,16 @@ class TestAbout:
 
 
 class TestHealth:
-    @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+    @pytest.mark.parametrize(
+        ("path", "more"), [("/health/live", {}), ("/health/ready", {"degraded": []})]
+    )
     async def test_is_well_while_the_database_answers(
-        self, app_client: httpx.AsyncClient, path: str
+        self, app_client: httpx.AsyncClient, path: str, more: dict[str, list[str]]
     ) -> None:
         answer = await app_client.get(path)
 
         assert answer.status_code == 200
-        assert answer.json() == {"status": "ok"}
+        assert answer.json() == {"status": "ok", **more}
 
     async def test_is_not_ready_while_the_database_does_not_answer(
         self, app: FastAPI, app_client: httpx.AsyncClient, services: Services
@@ -66,6 +71,26 @@ class TestHealth:
 
             hanging.close()
         assert time.monotonic() - started < CHECK_SECONDS + 1
+
+    async def test_says_that_gmails_notifications_end_and_goes_on(
+        self, app_client: httpx.AsyncClient, repositories: Repositories, clock: FrozenClock
+    ) -> None:
+        ends = clock.now() + timedelta(hours=47)
+        await repositories.mailboxes.insert(
+            Mailbox(
+                address="frontdesk@example.com",
+                history_id=1,
+                synced_at=clock.now(),
+                watch_expires_at=ends,
+            )
+        )
+
+        ready = await app_client.get("/health/ready")
+        metrics = await app_client.get("/metrics")
+
+        assert (ready.status_code, ready.json()["degraded"]) == (200, [WATCH_ENDING])
+        [shown] = re.findall(r"^gmail_watch_expires_timestamp_seconds (.+)$", metrics.text, re.M)
+        assert float(shown) == ends.timestamp()
 
 
 class TestMetrics:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from app.demo import walkthrough
-from app.demo.walkthrough import push_body
+from app.demo.mail import push_body
 from app.models.campaign import CampaignStatus as Status
 from tests.system.service import Json, Live, Stored
 

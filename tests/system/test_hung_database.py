@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.demo.walkthrough import push_body
+from app.demo.mail import push_body
 from tests.system.service import (
     Live,
     embedded_record,

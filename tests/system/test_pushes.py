@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.demo.walkthrough import push_body
+from app.demo.mail import push_body
 from tests.system.service import Live, eventually, live, log_of, queues_are_empty, stored
 
 pytestmark = [pytest.mark.mongo, pytest.mark.asyncio(loop_scope="module")]

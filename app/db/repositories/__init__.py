@@ -14,6 +14,7 @@ from app.db.repositories.imports import (
     ScheduleConflictRepository,
 )
 from app.db.repositories.interactions import InteractionRepository
+from app.db.repositories.mailboxes import MailboxRepository
 from app.db.repositories.patients import PatientRepository
 from app.db.repositories.records import (
     AuditRepository,
@@ -52,6 +53,7 @@ class Repositories:
     clinic: ClinicRepository
     suppressions: SuppressionRepository
     inbound_events: InboundEventRepository
+    mailboxes: MailboxRepository
     leases: LeaseRepository
     sweeps: SweepRepository
     idempotency: IdempotencyRepository
@@ -80,6 +82,7 @@ class Repositories:
             clinic=ClinicRepository(database, clock),
             suppressions=SuppressionRepository(database, clock),
             inbound_events=InboundEventRepository(database, clock),
+            mailboxes=MailboxRepository(database, clock),
             leases=LeaseRepository(database, clock),
             sweeps=SweepRepository(database, clock),
             idempotency=IdempotencyRepository(database, clock),

@@ -60,6 +60,11 @@ class InteractionRepository(DocumentRepository[Interaction]):
         query = {"thread_id": thread_id, "direction": Direction.OUTGOING}
         return await self._find_one(query, sort=[("timestamp", -1), ("_id", -1)])
 
+    async def sent_as(self, message_ids: Iterable[str]) -> Interaction | None:
+        """The newest message to a patient that left under one of these Message-IDs."""
+        query = {"delivery.provider_message_id": {"$in": list(message_ids)}}
+        return await self._find_one(query, sort=[("timestamp", -1), ("_id", -1)])
+
     async def conversation(self, campaign_id: PyObjectId) -> list[Interaction]:
         """Everything said in a campaign, oldest first."""
         return await self._find({"campaign_id": campaign_id}, sort=OLDEST_FIRST)

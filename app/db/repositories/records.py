@@ -96,10 +96,18 @@ class InboundEventRepository(Repository[InboundEvent]):
         update = {"$set": fields, "$inc": {"term": 1, "attempts": 1}}
         return await self._update(guard, update)
 
-    async def finish(self, event_id: str, term: int, fields: Mapping[str, Any]) -> bool:
+    async def keep(self, event_id: str, term: int, fields: Mapping[str, Any]) -> bool:
+        """Add what was fetched, under the claim's term; `False` where the lease was lost."""
+        guard = {"_id": event_id, "state": InboundState.PROCESSING, "term": term}
+        return await self._update(guard, {"$set": dict(fields)})
+
+    async def finish(
+        self, event_id: str, term: int, fields: Mapping[str, Any], *, unset: Iterable[str] = ()
+    ) -> bool:
         """Write the outcome under the claim's term; `False` where the lease was lost."""
         guard = {"_id": event_id, "state": InboundState.PROCESSING, "term": term}
-        return await self._update(guard, {"$set": dict(fields), "$unset": {"lease_until": ""}})
+        removed = dict.fromkeys(("lease_until", *unset), "")
+        return await self._update(guard, {"$set": dict(fields), "$unset": removed})
 
     async def next_due_at(self) -> datetime | None:
         """When the pending event that is due first is, or was, due."""

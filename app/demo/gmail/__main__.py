@@ -5,11 +5,8 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from app.demo.gmail.push import PushTarget
+from app.demo.gmail.push import ACCOUNT, AUDIENCE, PushTarget
 from app.demo.gmail.server import FakeGmail
-
-AUDIENCE = "https://fake-gmail.test/push"
-ACCOUNT = "push@fake-gmail.test"
 
 
 def serve(

@@ -16,6 +16,8 @@ from app.core.clock import Clock
 
 Json = dict[str, Any]
 
+AUDIENCE = "https://fake-gmail.test/push"
+ACCOUNT = "push@fake-gmail.test"
 SUBSCRIPTION = "projects/fake/subscriptions/gmail-push"
 TOKEN_SECONDS = 3600
 ACK_SECONDS = 10.0

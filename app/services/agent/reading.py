@@ -2,10 +2,12 @@
 
 import logging
 import re
+from dataclasses import replace
 from datetime import date
 
 from app.models.decision import AiAnalysis, Evidence, Intent, Sentiment, Urgency
-from app.models.interaction import Interaction
+from app.models.interaction import Interaction, MailFacts
+from app.models.patient import normalise_email
 from app.services.agent.engine import Engine
 from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
 from app.services.agent.guards.third_person import ThirdPerson
@@ -13,6 +15,7 @@ from app.services.agent.intent import INTENT_THRESHOLD, IntentPrediction
 from app.services.agent.policy import Reading
 from app.services.agent.questions import split_questions
 from app.services.agent.verdict import Verdict, combine
+from app.services.mail.reading.machine import MachineKind
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ _SETTLED_BY_GUARDS = frozenset(
     {Intent.BOUNCE, Intent.AUTO_REPLY, Intent.UNVERIFIED_SENDER, Intent.EMERGENCY}
 )
 """Findings that no engine can add to: it is not asked."""
+
+_BOUNCES = frozenset({MachineKind.HARD_BOUNCE, MachineKind.SOFT_BOUNCE, MachineKind.DELAY})
 
 # RFC 3463: class 4 is a persistent transient failure, class 5 a permanent one.
 _TRANSIENT = re.compile(
@@ -51,9 +56,10 @@ class ReplyReader:
                 today=today,
             )
         )
+        findings = _with_headers(findings, interaction.mail)
         prediction = await self._predict(findings, interaction)
         verdict = combine(findings, prediction, INTENT_THRESHOLD)
-        return self._reading(interaction, findings, prediction, verdict)
+        return self._reading(interaction, patient_email, findings, prediction, verdict)
 
     async def asks_for_times_alone(self, text: str) -> bool:
         """Whether every question in a wish to come is itself about coming ("when?", "how?")."""
@@ -81,6 +87,7 @@ class ReplyReader:
     def _reading(
         self,
         interaction: Interaction,
+        patient_email: str | None,
         findings: GuardFindings,
         prediction: IntentPrediction | None,
         verdict: Verdict,
@@ -91,7 +98,7 @@ class ReplyReader:
             analysis=self._analysis(intent, findings, prediction, verdict),
             is_certain=not verdict.needs_person,
             returns_on=findings.returns_on,
-            is_hard_bounce=_is_hard(interaction),
+            is_hard_bounce=_is_hard(interaction, patient_email),
             opts_out_too=verdict.opt_out and intent != Intent.OPT_OUT,
         )
 
@@ -134,7 +141,29 @@ def _evidence(
     )
 
 
-def _is_hard(interaction: Interaction) -> bool:
-    """Whether a bounce is for good. In doubt yes: a dead address must not be written to again."""
+def _with_headers(findings: GuardFindings, mail: MailFacts | None) -> GuardFindings:
+    """A whole mail's headers and structure say more than its words: they decide who wrote it."""
+    if mail is None:
+        return findings
+    is_bounce = mail.machine in _BOUNCES
+    return replace(
+        findings,
+        bounce=is_bounce,
+        automatic=mail.machine is not None and not is_bounce,
+        automatic_evidence=mail.evidence,
+        returns_on=date.fromisoformat(mail.returns_on) if mail.returns_on else None,
+        sender_verified=findings.sender_verified and not mail.is_forged,
+    )
+
+
+def _is_hard(interaction: Interaction, patient_email: str | None) -> bool:
+    """Whether a bounce is for good. In doubt yes: a dead address must not be written to again.
+
+    A mail's report says it, and for whom: another address (of a redirection, say) is not theirs.
+    """
+    if interaction.mail is not None:
+        named = {normalise_email(address) for address in interaction.mail.bounced}
+        is_theirs = not named or patient_email in named
+        return interaction.mail.machine == MachineKind.HARD_BOUNCE and is_theirs
     text = f"{interaction.subject or ''}\n{interaction.raw_content or interaction.content}"
     return _PERMANENT.search(text) is not None or _TRANSIENT.search(text) is None

@@ -120,6 +120,8 @@ class ReplyMail:
 
 def _message_id(interaction: Interaction) -> str | None:
     """The sender's own id of the message, out of the key it is stored under."""
+    if interaction.mail is not None:
+        return interaction.mail.message_id
     prefix = f"relay:{interaction.thread_id}:"
     return interaction.provider_id.removeprefix(prefix) if interaction.provider_id else None
 

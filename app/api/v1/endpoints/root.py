@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from app import SERVICE_NAME, __version__
 from app.api.deps import ServicesDep
 from app.api.openapi import problems
-from app.schemas.root import About, Health
+from app.schemas.root import About, Health, Readiness
 from app.services import health
 from app.services.metrics import CONTENT_TYPE
 
@@ -30,10 +30,10 @@ async def live() -> Health:
     summary="Can it do its work",
     responses=problems(503),
 )
-async def ready(services: ServicesDep) -> Health:
-    """503 names the failing `check`: send no traffic until it is gone."""
+async def ready(services: ServicesDep) -> Readiness:
+    """503 names the failing `check`: send no traffic until it is gone. `degraded` is none."""
     await health.check_database(services.database)
-    return Health()
+    return Readiness(degraded=await health.degraded(services.repositories, services.clock.now()))
 
 
 @router.get(

@@ -55,6 +55,11 @@ class MessageRef:
     labels: frozenset[str] = field(default=frozenset())
 
     @property
+    def is_spam(self) -> bool:
+        """Whether Gmail takes it for spam."""
+        return "SPAM" in self.labels
+
+    @property
     def is_to_us(self) -> bool:
         """Whether it can be a reply, as far as its labels tell."""
         return not self.labels & NOT_REPLIES

@@ -1,0 +1,44 @@
+"""Queries over `mailboxes`. The cursor of a mailbox only moves forward; the database sees to it."""
+
+from datetime import datetime
+
+from app.db.errors import DuplicateValueError
+from app.db.repositories.base import DocumentRepository
+from app.models.mailbox import Mailbox
+
+
+class MailboxRepository(DocumentRepository[Mailbox]):
+    """One document a mailbox."""
+
+    collection_name = "mailboxes"
+    model = Mailbox
+
+    async def with_address(self, address: str) -> Mailbox | None:
+        """The mailbox, once it was read for the first time."""
+        return await self._find_one({"address": address})
+
+    async def latest(self) -> Mailbox | None:
+        """The mailbox that was read last: the one in use."""
+        return await self._find_one({}, sort=[("synced_at", -1)])
+
+    async def begin(self, mailbox: Mailbox) -> Mailbox:
+        """Start to read a mailbox, once; the one that stands."""
+        try:
+            return await self.insert(mailbox)
+        except DuplicateValueError:
+            return await self.with_address(mailbox.address) or mailbox
+
+    async def advance(self, address: str, history_id: int) -> bool:
+        """Move the cursor forward; `False` where it is there already, or further."""
+        guard = {"address": address, "history_id": {"$lt": history_id}}
+        return await self._update(guard, {"$set": {"history_id": history_id}})
+
+    async def note_sync(self, address: str, began_at: datetime) -> bool:
+        """Everything that came until `began_at` is stored; a later look stands."""
+        guard = {"address": address, "synced_at": {"$lt": began_at}}
+        return await self._update(guard, {"$set": {"synced_at": began_at}})
+
+    async def note_watch(self, address: str, *, renewed_at: datetime, expires_at: datetime) -> bool:
+        """Gmail promised to notify until `expires_at`."""
+        fields = {"watch_renewed_at": renewed_at, "watch_expires_at": expires_at}
+        return await self._update({"address": address}, {"$set": fields})

@@ -1,0 +1,146 @@
+"""Finds what came into the mailbox, and stores each message's id once before the cursor moves.
+
+Any number of replicas may be asked at once: one reads, under a lease, and a notification that found
+it busy comes round again. A cursor that Gmail forgot leads to a look through everything that came
+since a day before the last look; the same ids make a second sight of a message do nothing.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+from app.core.clock import Clock
+from app.db.repositories import Repositories
+from app.models.mailbox import Mailbox
+from app.models.patient import normalise_email
+from app.models.records import InboundEvent
+from app.services.email_processor import MailboxMessage
+from app.services.leases import HeldLease, Leases
+from app.services.mail.gmail.client import GmailClient, MessageRef
+from app.services.mail.gmail.errors import HistoryGoneError
+from app.services.work import Wakeable
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "gmail"
+LEASE = "gmail-sync"
+LOOK_BACK = timedelta(days=1)
+MAX_PAGES = 40
+"""Of a look through: 20,000 messages. More is an error that somebody must see."""
+
+
+class MailboxSync:
+    """Keeps one mailbox and the stored messages in step."""
+
+    def __init__(
+        self,
+        *,
+        client: GmailClient,
+        address: str,
+        repositories: Repositories,
+        leases: Leases,
+        clock: Clock,
+        worker: Wakeable,
+        poll_after: timedelta,
+    ) -> None:
+        """`poll_after`: how long silence is believed."""
+        self._client = client
+        self.address = normalise_email(address)
+        self._mailboxes = repositories.mailboxes
+        self._events = repositories.inbound_events
+        self._leases = leases
+        self._clock = clock
+        self._worker = worker
+        self._poll_after = poll_after
+
+    async def covers(self, history_id: int) -> bool:
+        """Whether what a notification tells of is stored already (old, or out of order)."""
+        mailbox = await self._mailboxes.with_address(self.address)
+        return mailbox is not None and mailbox.history_id >= history_id
+
+    async def run(self) -> bool:
+        """Store what came; `False` where another replica is at it.
+
+        Raises `GmailError`, `LeaseLostError`.
+        """
+        async with self._leases.hold(LEASE) as held:
+            if held is None:
+                return False
+            await self._run(held)
+        return True
+
+    async def poll(self) -> None:
+        """Look after a silence: notifications get lost. Raises what `run` raises."""
+        mailbox = await self._mailboxes.with_address(self.address)
+        if mailbox is None or self._clock.now() - mailbox.synced_at >= self._poll_after:
+            await self.run()
+
+    async def mailbox(self) -> Mailbox:
+        """The mailbox as it stands; read from now on where it never was. Raises `GmailError`."""
+        known = await self._mailboxes.with_address(self.address)
+        if known is not None:
+            return known
+        now = self._clock.now()
+        history_id = (await self._client.profile()).history_id
+        return await self._mailboxes.begin(
+            Mailbox(address=self.address, history_id=history_id, synced_at=now)
+        )
+
+    async def _run(self, held: HeldLease) -> None:
+        began_at = self._clock.now()
+        mailbox = await self.mailbox()
+        try:
+            await self._follow(mailbox, held)
+        except HistoryGoneError:
+            logger.warning("mailbox is looked through: its history is gone")
+            await self._look_through(mailbox, held)
+        await self._mailboxes.note_sync(self.address, began_at)
+
+    async def _follow(self, mailbox: Mailbox, held: HeldLease) -> None:
+        """Page by page, the cursor after each: a crash repeats one page at the most."""
+        page: str | None = None
+        while True:
+            found = await self._client.history(mailbox.history_id, page)
+            await self._store(found.added)
+            held.check()
+            page = found.next_page
+            reached = found.reaches if page else found.current
+            await self._mailboxes.advance(self.address, reached)
+            if page is None:
+                return
+
+    async def _look_through(self, mailbox: Mailbox, held: HeldLease) -> None:
+        """Everything since the last look. The new cursor is read first: nothing falls between."""
+        current = (await self._client.profile()).history_id
+        since = int((mailbox.synced_at - LOOK_BACK).timestamp())
+        query = f"after:{since} -in:sent -in:draft -in:trash -in:chat"
+        page: str | None = None
+        for _ in range(MAX_PAGES):
+            found = await self._client.messages(query=query, page=page)
+            await self._store(found.messages)
+            page = found.next_page
+            if page is None:
+                break
+        else:
+            logger.error("mailbox not looked through to the end", extra={"pages": MAX_PAGES})
+        held.check()
+        await self._mailboxes.advance(self.address, current)
+
+    async def _store(self, messages: Iterable[MessageRef]) -> None:
+        now = self._clock.now()
+        new = 0
+        for message in messages:
+            if message.is_to_us:
+                known = MailboxMessage(self.address, message.id, message.thread_id)
+                event = InboundEvent(
+                    id=known.event_id,
+                    source=SOURCE,
+                    payload=known.to_payload(),
+                    not_before=now,
+                    created_at=now,
+                    updated_at=now,
+                )
+                new += await self._events.store(event)
+        if new:
+            logger.info("mail found", extra={"messages": new})
+            self._worker.wake()

@@ -1,0 +1,132 @@
+"""The mailbox as the inbound worker sees it: what it was told of is found, fetched and read."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from app.db.repositories.records import InboundEventRepository
+from app.models.patient import normalise_email
+from app.models.records import InboundEvent
+from app.services.clinic import ClinicService
+from app.services.email_processor import GmailNotification, MailboxMessage
+from app.services.leases import LeaseLostError
+from app.services.mail.gmail.client import GmailClient, StoredMessage
+from app.services.mail.gmail.errors import (
+    GmailError,
+    GmailUnavailableError,
+    NotInMailboxError,
+    RateLimitedError,
+)
+from app.services.mail.gmail.keeping import kept_part
+from app.services.mail.gmail.sync import MailboxSync
+from app.services.mail.incoming import Read
+from app.services.received import Received, from_mailbox
+from app.services.scheduling.localtime import local_day
+
+BUSY = timedelta(seconds=2)
+UNAVAILABLE = timedelta(seconds=15)
+RATE_LIMITED = timedelta(seconds=30)
+REFUSED = timedelta(minutes=5)
+"""Nothing but the operator helps here, and nothing is lost by waiting for that."""
+
+ALREADY_READ = "what it tells of was read before"
+ANOTHER_MAILBOX = "not the mailbox of this service"
+GONE = "deleted from the mailbox before it was fetched"
+NOT_TO_US = "sent from the mailbox, or a draft"
+
+
+class NotNowError(Exception):
+    """It is no fault of the event's that it cannot be processed now: `wait`, and no try counted."""
+
+    def __init__(self, message: str, wait: timedelta) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class MailboxMail:
+    """Follows notifications up, fetches messages and reads them."""
+
+    def __init__(
+        self,
+        *,
+        client: GmailClient,
+        sync: MailboxSync,
+        events: InboundEventRepository,
+        clinic: ClinicService,
+        read: Read,
+    ) -> None:
+        self._client = client
+        self._sync = sync
+        self._events = events
+        self._clinic = clinic
+        self._read = read
+
+    async def follow(self, notification: GmailNotification) -> str | None:
+        """Find what the notification tells of; a note where there was nothing to do.
+
+        Raises `NotNowError`: while another replica reads, too, so that the one that comes after it
+        finds what came meanwhile.
+        """
+        if normalise_email(notification.email_address) != self._sync.address:
+            return ANOTHER_MAILBOX
+        if await self._sync.covers(notification.history_id):
+            return ALREADY_READ
+        with _waiting_instead():
+            is_done = await self._sync.run()
+        if not is_done:
+            message = "Another replica reads the mailbox."
+            raise NotNowError(message, BUSY)
+        return None
+
+    async def fetch(
+        self, event: InboundEvent, message: MailboxMessage, term: int
+    ) -> Received | str:
+        """The message, fetched once and kept with its event; a note where there is none to act on.
+
+        Raises `NotNowError`.
+        """
+        if event.raw is None:
+            with _waiting_instead():
+                try:
+                    stored = await self._client.raw_message(message.message_id)
+                except NotInMailboxError:
+                    return GONE
+            if not stored.ref.is_to_us:
+                return NOT_TO_US
+            event = await self._keep(event, term, stored)
+        at = _instant(event)
+        zone = (await self._clinic.current()).zone
+        mail = await asyncio.to_thread(self._read, event.raw or b"", local_day(at, zone))
+        return from_mailbox(message, mail, at, is_spam=bool(event.payload.get("is_spam")))
+
+    async def _keep(self, event: InboundEvent, term: int, stored: StoredMessage) -> InboundEvent:
+        """Before anything is done about it: from here on the mailbox is not needed any more."""
+        raw, is_cut = await asyncio.to_thread(kept_part, stored.raw or b"")
+        found = {"received_at": stored.received_at, "is_spam": stored.ref.is_spam}
+        fields = {"raw": raw, "is_cut": is_cut}
+        dotted = {f"payload.{name}": value for name, value in found.items()}
+        await self._events.keep(event.id, term, fields | dotted)
+        return event.model_copy(update=fields | {"payload": event.payload | found})
+
+
+def _instant(event: InboundEvent) -> datetime:
+    at = event.payload.get("received_at")
+    return at.astimezone(UTC) if isinstance(at, datetime) else event.created_at
+
+
+@contextmanager
+def _waiting_instead() -> Iterator[None]:
+    """Gmail's troubles as a reason to wait. What is missing altogether passes."""
+    try:
+        yield
+    except NotInMailboxError:
+        raise
+    except RateLimitedError as error:
+        raise NotNowError(str(error), error.retry_after or RATE_LIMITED) from error
+    except GmailUnavailableError as error:
+        raise NotNowError(str(error), UNAVAILABLE) from error
+    except GmailError as error:
+        raise NotNowError(str(error), REFUSED) from error
+    except LeaseLostError as error:
+        raise NotNowError(str(error), BUSY) from error

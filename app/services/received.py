@@ -1,0 +1,91 @@
+"""A message that came in, whichever way, before it is matched and recorded."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.models.interaction import Direction, Interaction, MailFacts
+from app.models.records import InboundEvent
+from app.services.email_processor import MailboxMessage, RelayMessage
+from app.services.mail.incoming import IncomingMail
+from app.services.mail.reading.new_text import new_text_of
+
+UNREADABLE = "A message came that could not be read. Please open it in the mailbox."
+
+
+@dataclass(frozen=True)
+class Received:
+    """One message. `provider_id` is what it is stored once under.
+
+    `answered` and `returned_key` tell which message of ours it is about, where it says so.
+    """
+
+    thread_id: str
+    provider_id: str
+    sender: str
+    subject: str | None
+    content: str
+    raw_content: str
+    timestamp: datetime
+    answered: tuple[str, ...] = ()
+    returned_key: str | None = None
+    facts: MailFacts | None = None
+    is_spam: bool = False
+
+    def as_interaction(self) -> Interaction:
+        """As it is recorded."""
+        return Interaction(
+            direction=Direction.INCOMING,
+            subject=self.subject,
+            content=self.content,
+            raw_content=self.raw_content,
+            sender=self.sender,
+            timestamp=self.timestamp,
+            thread_id=self.thread_id,
+            provider_id=self.provider_id,
+            mail=self.facts,
+        )
+
+
+def from_relay(event: InboundEvent, message: RelayMessage, *, unread: bool = False) -> Received:
+    """What a relay delivered. The time is when it was stored: a retry must not make it younger."""
+    return Received(
+        thread_id=message.thread_id,
+        provider_id=f"relay:{message.thread_id}:{message.message_id}",
+        sender=message.sender,
+        subject=message.subject,
+        content=message.content if unread else new_text_of(message.content).text,
+        raw_content=message.content,
+        timestamp=event.created_at,
+    )
+
+
+def from_mailbox(
+    message: MailboxMessage, mail: IncomingMail, at: datetime, *, is_spam: bool
+) -> Received:
+    """What lay in the mailbox since `at`."""
+    return Received(
+        thread_id=message.thread_id,
+        provider_id=message.event_id,
+        sender=mail.sender,
+        subject=mail.subject,
+        content=mail.new_text,
+        raw_content=mail.text,
+        timestamp=at,
+        answered=mail.answered,
+        returned_key=mail.returned_key,
+        facts=mail.facts,
+        is_spam=is_spam,
+    )
+
+
+def unread_from_mailbox(event: InboundEvent, message: MailboxMessage) -> Received:
+    """What could not be read: a person opens it in the mailbox, where it lies under its ids."""
+    return Received(
+        thread_id=message.thread_id,
+        provider_id=message.event_id,
+        sender="",
+        subject=None,
+        content=UNREADABLE,
+        raw_content=UNREADABLE,
+        timestamp=event.created_at,
+    )
