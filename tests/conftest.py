@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.db.database import Database
-from app.db.indexes import ensure_indexes
+from app.db.indexes import INDEXES, ensure_indexes
 from app.db.repositories import Repositories
 from app.main import create_app
 from app.models.role import StaffRole
@@ -25,6 +25,15 @@ from tests.fakes import FrozenClock
 
 EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=5000"
 START_SECONDS = 30
+EXPIRING = [
+    (collection, index.document["name"])
+    for collection, indexes in INDEXES.items()
+    for index in indexes
+    if "expireAfterSeconds" in index.document
+]
+"""The server removes what these say has expired by its own clock, and the tests' clock stands in
+the past: documents would vanish in the middle of a test.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,6 +100,8 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     assert settings.mongo_uri is not None
     database = Database(settings.mongo_uri.get_secret_value(), settings.database_name)
     await ensure_indexes(database)
+    for collection, name in EXPIRING:
+        await database.collection(collection).drop_index(name)
     yield database
     await database.drop()
     database.close()

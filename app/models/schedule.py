@@ -389,3 +389,14 @@ class Clinic(Document):
             for day in days
             if any(one.falls_on(day) for one in by_date.get(day.isoformat()[5:], ()))
         ]
+
+
+class SetupVersion(Document):
+    """Counts the changes of providers, chairs, services and time off, so that whoever keeps them
+    in memory can tell by one read whether they still hold. There is one, beside the clinic.
+    """
+
+    key: Literal["setup"] = "setup"
+    version: int = 0
+    changing: dict[str, UtcDatetime] = Field(default_factory=dict)
+    """Changes under way, each since when: until they are counted nothing may be kept."""

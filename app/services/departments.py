@@ -74,8 +74,8 @@ class Scheduling:
         """On top of the foundation."""
         repositories, clinic, clock = base.repositories, base.clinic, base.clock
         directory = PatientDirectory(repositories, clinic, base.lifecycle, clock)
-        reader = ScheduleReader(repositories)
-        availability = AvailabilityService(reader, clinic, clock)
+        reader = ScheduleReader(repositories, clinic)
+        availability = AvailabilityService(reader, clock)
         placement = Placement(repositories, reader, availability, clock)
         newcomers = Newcomers(repositories, directory)
         calendar = VisitCalendar(repositories, clinic, base.links, base.settings.mail_from)
@@ -127,7 +127,6 @@ class Scheduling:
             ),
             booking=BookingService(
                 repositories=repositories,
-                clinic=clinic,
                 reader=reader,
                 placement=placement,
                 directory=directory,

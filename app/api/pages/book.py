@@ -135,8 +135,8 @@ class BookingPages:
         """Those of the refusal, else the free times nearest to the one asked for."""
         if given := alternatives_of(refusal):
             return given
-        clinic, availability = self.page.known_clinic, self.parts.scheduling.availability
-        near = await availability.nearest(clinic, Question(service=service), at)
+        availability = self.parts.scheduling.availability
+        near = await availability.nearest(Question(service=service), at)
         return [slot.starts_at for slot in near]
 
     def _taken(

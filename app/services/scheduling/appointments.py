@@ -248,14 +248,14 @@ class AppointmentService:
         if not _is_live(current):
             message = f"A visit that is {current.status} cannot be moved."
             raise AppointmentTransitionError(message)
-        clinic = await self._clinic.current()
-        placing = await self._placing(current, change, clinic.zone, staff=staff)
+        zone = (await self._clinic.current()).zone
+        placing = await self._placing(current, change, zone, staff=staff)
 
         async def write(pair: Pair, claims: list[str]) -> Appointment:
             return await self._write_move(current, placing, pair, claims, by)
 
         try:
-            moved = await self._placement.place(clinic, placing, write)
+            moved = await self._placement.place(placing, write)
         except _OvertakenError:
             return False
         await self._effects.apply_now(moved)

@@ -7,10 +7,10 @@ from app.core.clock import Clock
 from app.core.errors import UnprocessableError
 from app.models.base import PyObjectId
 from app.models.schedule import Clinic, Provider
-from app.services.clinic import ClinicService
 from app.services.scheduling.engine import Slot, find_slots, local_times, nearest_free
 from app.services.scheduling.localtime import day_bounds, local_day, month_days, to_instant
 from app.services.scheduling.schedule_reader import Question, ScheduleReader
+from app.services.scheduling.setup import Setup
 
 MAX_SPAN_DAYS = 62
 ALTERNATIVES = 3
@@ -38,9 +38,8 @@ class FreeTime:
 class AvailabilityService:
     """Answers what the booking site shows. Nothing is cached: what is shown can be booked now."""
 
-    def __init__(self, reader: ScheduleReader, clinic: ClinicService, clock: Clock) -> None:
+    def __init__(self, reader: ScheduleReader, clock: Clock) -> None:
         self._reader = reader
-        self._clinic = clinic
         self._clock = clock
 
     async def month(
@@ -50,10 +49,10 @@ class AvailabilityService:
 
         Raises `UnknownServiceError`, `UnknownProviderError`.
         """
-        clinic = await self._clinic.current()
-        question = await self._question(service_id, provider_id)
+        setup = await self._reader.setup()
+        question = _question(setup, service_id, provider_id)
         days = month_days(year, month)
-        slots, _ = await self._slots(clinic, question, days[0], days[-1])
+        slots, _ = await self._slots(setup, question, days[0], days[-1])
         return local_times(slots)
 
     async def between(
@@ -65,22 +64,22 @@ class AvailabilityService:
         without an offset the clinic's). Raises `InvalidSpanError`, `UnknownServiceError`,
         `UnknownProviderError` and the errors of local times.
         """
-        clinic = await self._clinic.current()
-        question = await self._question(service_id, provider_id)
-        starts, ends = _span(since, until, clinic)
-        first, last = local_day(starts, clinic.zone), local_day(ends, clinic.zone)
-        slots, by_id = await self._slots(clinic, question, first, last)
+        setup = await self._reader.setup()
+        question = _question(setup, service_id, provider_id)
+        starts, ends = _span(since, until, setup.clinic)
+        zone = setup.clinic.zone
+        first, last = local_day(starts, zone), local_day(ends, zone)
+        slots, by_id = await self._slots(setup, question, first, last)
         return [_free_time(slot, by_id) for slot in slots if starts <= slot.starts_at < ends]
 
     async def answering(self, question: Question, first: date, last: date) -> list[FreeTime]:
         """Free start times that suit the question on these local days, both inclusive."""
-        clinic = await self._clinic.current()
-        slots, by_id = await self._slots(clinic, question, first, last)
+        setup = await self._reader.setup()
+        slots, by_id = await self._slots(setup, question, first, last)
         return [_free_time(slot, by_id) for slot in slots]
 
     async def nearest(
         self,
-        clinic: Clinic,
         question: Question,
         wanted: datetime,
         *,
@@ -90,36 +89,38 @@ class AvailabilityService:
 
         `other_than` is none of them: a visit that is moved has that time already.
         """
+        setup = await self._reader.setup()
+        clinic = setup.clinic
         today = local_day(self._clock.now(), clinic.zone)
         horizon = today + timedelta(days=clinic.booking_horizon_days)
         day = min(max(local_day(wanted, clinic.zone), today), horizon)
         slots: list[Slot] = []
         for reach in _NEARNESS:
-            found, _ = await self._slots(clinic, question, day - reach, day + reach)
+            found, _ = await self._slots(setup, question, day - reach, day + reach)
             slots = [slot for slot in found if slot.starts_at != other_than]
             if len(slots) >= ALTERNATIVES:
                 break
         return nearest_free(slots, wanted, ALTERNATIVES)
 
-    async def _question(self, service_id: str, provider_id: PyObjectId | None) -> Question:
-        service = await self._reader.service(service_id)
-        if provider_id is not None:
-            await self._reader.provider(provider_id)
-        return Question(service=service, provider_id=provider_id)
-
     async def _slots(
-        self, clinic: Clinic, question: Question, first: date, last: date
+        self, setup: Setup, question: Question, first: date, last: date
     ) -> tuple[list[Slot], dict[PyObjectId, Provider]]:
         """Days nobody can book are cut off before their visits are read."""
         now = self._clock.now()
-        today = local_day(now, clinic.zone)
+        today = local_day(now, setup.clinic.zone)
         first = max(first, today)
-        last = min(last, today + timedelta(days=clinic.booking_horizon_days))
+        last = min(last, today + timedelta(days=setup.clinic.booking_horizon_days))
         if first > last:
             return [], {}
-        timetable = await self._reader.timetable(clinic, question, first, last)
+        timetable = await self._reader.timetable(setup, question, first, last)
         by_id = {one.id: one for one in timetable.providers}
         return find_slots(timetable, first, last, now), by_id
+
+
+def _question(setup: Setup, service_id: str, provider_id: PyObjectId | None) -> Question:
+    if provider_id is not None:
+        setup.provider(provider_id)
+    return Question(service=setup.service(service_id), provider_id=provider_id)
 
 
 def _free_time(slot: Slot, by_id: dict[PyObjectId, Provider]) -> FreeTime:

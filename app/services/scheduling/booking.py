@@ -21,7 +21,6 @@ from app.models.appointment import (
 from app.models.base import PyObjectId, as_object_id, new_id
 from app.models.patient import Channel, Patient, PatientType
 from app.models.schedule import Clinic
-from app.services.clinic import ClinicService
 from app.services.idempotency import Answer, OnceOnly
 from app.services.outreach.links import Links
 from app.services.patients import PatientDirectory, PatientNotFoundError
@@ -31,6 +30,7 @@ from app.services.scheduling.localtime import to_instant
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement, Placing
 from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.scheduling.setup import Setup
 from app.services.scheduling.timetable import Length
 from app.services.tokens import InvalidLinkError, LinkTokens, TokenPurpose
 
@@ -109,7 +109,6 @@ class BookingService:
         self,
         *,
         repositories: Repositories,
-        clinic: ClinicService,
         reader: ScheduleReader,
         placement: Placement,
         directory: PatientDirectory,
@@ -122,7 +121,6 @@ class BookingService:
     ) -> None:
         self._repositories = repositories
         self._appointments = repositories.appointments
-        self._clinic = clinic
         self._reader = reader
         self._placement = placement
         self._directory = directory
@@ -179,10 +177,10 @@ class BookingService:
     async def _book(
         self, request: PublicBooking, appointment_id: PyObjectId, patient: Patient | None = None
     ) -> Answer:
-        clinic = await self._clinic.current()
-        service = await self._reader.service(request.service_id, request.service_name)
-        starts_at = to_instant(request.appointment_date, clinic.zone)
-        guest = await (self._known(patient) if patient else self._guest(request, clinic))
+        setup = await self._reader.setup()
+        service = setup.service(request.service_id, request.service_name)
+        starts_at = to_instant(request.appointment_date, setup.clinic.zone)
+        guest = await (self._known(patient) if patient else self._guest(request, setup.clinic))
         placing = Placing(
             appointment_id=appointment_id,
             service=service,
@@ -191,7 +189,7 @@ class BookingService:
             provider_id=request.provider_id,
         )
         entry = _Entry(CreatedFrom.AI_AGENT_FORM, "booking", request.notes)
-        return await self._finish(await self._enter(clinic, placing, guest, entry))
+        return await self._finish(await self._enter(setup, placing, guest, entry))
 
     async def _settled(self, appointment: Appointment) -> Appointment:
         """With everything done that the visit asks for."""
@@ -248,32 +246,32 @@ class BookingService:
     async def _staff_book(
         self, request: StaffBooking, by: str, appointment_id: PyObjectId
     ) -> Appointment:
-        clinic = await self._clinic.current()
-        service = await self._reader.service(request.service_id, request.service_name, online=False)
+        setup = await self._reader.setup()
+        service = setup.service(request.service_id, request.service_name, online=False)
         guest = await self._guest_of_staff(request)
         placing = Placing(
             appointment_id=appointment_id,
             service=service,
             patient_id=guest.patient_id,
-            starts_at=to_instant(request.appointment_date, clinic.zone),
+            starts_at=to_instant(request.appointment_date, setup.clinic.zone),
             provider_id=request.provider_id,
             chair_id=request.chair_id,
             staff=True,
             length=Length(request.duration_minutes) if request.duration_minutes else None,
         )
         entry = _Entry(CreatedFrom.MANUAL_ADMIN, by, request.notes)
-        booked = await self._settled(await self._enter(clinic, placing, guest, entry))
+        booked = await self._settled(await self._enter(setup, placing, guest, entry))
         return await self._appointments.get(booked.id) or booked
 
     async def _enter(
-        self, clinic: Clinic, placing: Placing, guest: _Guest, entry: _Entry
+        self, setup: Setup, placing: Placing, guest: _Guest, entry: _Entry
     ) -> Appointment:
         """Into the book with the first pair of provider and chair that is free."""
 
         async def write(pair: Pair, claims: list[str]) -> Appointment:
             return await self._appointments.insert(self._visit(placing, guest, entry, pair, claims))
 
-        return await self._placement.place(clinic, placing, write)
+        return await self._placement.place(placing, write, setup)
 
     def _visit(
         self, placing: Placing, guest: _Guest, entry: _Entry, pair: Pair, claims: list[str]

@@ -28,6 +28,7 @@ from app.services.scheduling.engine import Candidates, Pair, candidates_at
 from app.services.scheduling.localtime import local_day
 from app.services.scheduling.refusals import not_bookable, patient_has_visit, slot_taken
 from app.services.scheduling.schedule_reader import Question, ScheduleReader
+from app.services.scheduling.setup import Setup
 from app.services.scheduling.timetable import Length
 
 PRIMARY_KEY = "_id_"
@@ -100,14 +101,19 @@ class Placement:
         self._availability = availability
         self._clock = clock
 
-    async def place(self, clinic: Clinic, placing: Placing, write: Write) -> Appointment:
+    async def place(
+        self, placing: Placing, write: Write, setup: Setup | None = None
+    ) -> Appointment:
         """Store the visit through `write` with the first pair that the database accepts.
 
         A visit that turns out to be stored already, under its own id, is the answer: an insert
-        whose acknowledgement was lost, or another run of the same request. Raises
+        whose acknowledgement was lost, or another run of the same request. `setup`: where it was
+        read a moment ago. Raises
         `NotBookableError`, `SlotTakenError` or `PatientHasVisitError`, and what `write` raises.
         """
-        found = await self._candidates(clinic, placing)
+        setup = setup or await self._reader.setup()
+        clinic = setup.clinic
+        found = await self._candidates(setup, placing)
         if found.refusal is not None:
             raise not_bookable(found.refusal, placing.starts_at, clinic, staff=placing.staff)
         taken: set[str] = set()
@@ -124,9 +130,9 @@ class Placement:
         times = await self._availability.answering(placing.question(), first, last)
         return [one for one in times if one.starts_at != placing.starts_at]
 
-    async def _candidates(self, clinic: Clinic, placing: Placing) -> Candidates:
-        day = local_day(placing.starts_at, clinic.zone)
-        timetable = await self._reader.timetable(clinic, placing.question(), day, day)
+    async def _candidates(self, setup: Setup, placing: Placing) -> Candidates:
+        day = local_day(placing.starts_at, setup.clinic.zone)
+        timetable = await self._reader.timetable(setup, placing.question(), day, day)
         return candidates_at(timetable, placing.starts_at, self._clock.now(), staff=placing.staff)
 
     async def _attempt(
@@ -150,7 +156,6 @@ class Placement:
     async def _refuse(self, clinic: Clinic, placing: Placing, *, patient_busy: bool) -> NoReturn:
         held = await self._appointments.get(placing.appointment_id)
         free = await self._availability.nearest(
-            clinic,
             placing.question(),
             placing.starts_at,
             other_than=held.appointment_date if held else None,

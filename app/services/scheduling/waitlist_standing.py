@@ -21,8 +21,7 @@ class OfferStanding:
 
     def __init__(self, repositories: Repositories, clinic: ClinicService) -> None:
         self._waitlist = repositories.waitlist
-        self._clinic = clinic
-        self._reader = ScheduleReader(repositories)
+        self._reader = ScheduleReader(repositories, clinic)
 
     async def is_true(self, message: Interaction, now: datetime) -> bool:
         """Whether the letter may still be sent: its entry waits, and an offer has a free time."""
@@ -46,14 +45,15 @@ class OfferStanding:
 
         None where the service or the provider is not offered any more.
         """
-        clinic = await self._clinic.current()
+        setup = await self._reader.setup()
         try:
-            service = await self._reader.service(entry.service_id)
-            question = Question(service, entry.provider_id, patient_id=entry.patient_id)
+            question = Question(
+                setup.service(entry.service_id), entry.provider_id, patient_id=entry.patient_id
+            )
             free = []
             for start in sorted(starts):
-                day = local_day(start, clinic.zone)
-                timetable = await self._reader.timetable(clinic, question, day, day)
+                day = local_day(start, setup.clinic.zone)
+                timetable = await self._reader.timetable(setup, question, day, day)
                 if is_bookable(timetable, start, now):
                     free.append(start)
         except (UnknownServiceError, UnknownProviderError):

@@ -170,8 +170,8 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
     clinic = ClinicService(repositories, settings)
     lifecycle = CampaignLifecycle(repositories.campaigns, clock)
     directory = PatientDirectory(repositories, clinic, lifecycle, clock)
-    reader = ScheduleReader(repositories)
-    availability = AvailabilityService(reader, clinic, clock)
+    reader = ScheduleReader(repositories, clinic)
+    availability = AvailabilityService(reader, clock)
     placement = Placement(repositories, reader, availability, clock)
     newcomers = Newcomers(repositories, directory)
     calendar = VisitCalendar(repositories, clinic, links, settings.mail_from)
@@ -192,7 +192,6 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
     )
     booking = BookingService(
         repositories=repositories,
-        clinic=clinic,
         reader=reader,
         placement=placement,
         directory=directory,

@@ -800,7 +800,6 @@ class TestLateConflicts:
 
     async def _place(self, practice: Practice, rival: Appointment) -> list[Pair]:
         """Place a visit of `rival`'s hour, the rival coming first; the pairs that were tried."""
-        clinic = await practice.clinic.current()
         patient = await practice.add_patient()
         tried: list[Pair] = []
 
@@ -825,7 +824,7 @@ class TestLateConflicts:
             patient_id=patient.id if rival.patient_id != PLACED else PLACED,
             starts_at=NINE_UTC,
         )
-        await practice.placement.place(clinic, placing, write)
+        await practice.placement.place(placing, write)
         return tried
 
     async def _rival(self, practice: Practice, **claims_of: Any) -> Appointment:
@@ -874,8 +873,7 @@ class TestLateConflicts:
             await practice.repositories.appointments.insert(stored)
             raise DuplicateValueError(APPOINTMENT_CLAIMS)
 
-        clinic = await practice.clinic.current()
-        assert (await practice.placement.place(clinic, placing, write)).id == rival.id
+        assert (await practice.placement.place(placing, write)).id == rival.id
 
     async def test_a_patient_who_is_booked_meanwhile_is_told_so(self, practice: Practice) -> None:
         await second_team(practice)
