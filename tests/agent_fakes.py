@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -271,7 +272,7 @@ class Stage:
         return [message for message in found if message.direction == Direction.OUTGOING]
 
 
-def relay(patient: Patient, text: str, **given: str) -> RelayMessage:
+def relay(patient: Patient, text: str, **given: Any) -> RelayMessage:
     """What a relay pushes when `patient` answers in `THREAD`."""
     given = {"thread_id": THREAD, "message_id": "m-1", "sender": patient.email or "", **given}
     return RelayMessage(content=text, **given)

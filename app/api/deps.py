@@ -18,6 +18,7 @@ from app.services.conversations import Conversations
 from app.services.imports.conflicts import ScheduleConflicts
 from app.services.imports.desk import ImportDesk
 from app.services.imports.intake import ImportIntake
+from app.services.message_intake import MessageIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.sweep import SweepService
@@ -225,8 +226,14 @@ def push_intake(parts: ServicesDep) -> PushIntake:
     return parts.agent.intake
 
 
+def message_intake(parts: ServicesDep) -> MessageIntake:
+    """Where signed messages are stored."""
+    return parts.agent.messages
+
+
 KnowledgeDep = Annotated[KnowledgeService, Depends(knowledge)]
 PushIntakeDep = Annotated[PushIntake, Depends(push_intake)]
+MessageIntakeDep = Annotated[MessageIntake, Depends(message_intake)]
 
 
 def waitlist(parts: ServicesDep) -> Waitlist:

@@ -18,7 +18,7 @@ class SuppressionReason(StrEnum):
 
 
 class Suppression(Document):
-    """An address nobody may be written to at, whichever patient it belongs to."""
+    """An address, or a number in E.164, that nobody may be written to at, whoever it belongs to."""
 
     address: str
     reason: SuppressionReason

@@ -1,9 +1,18 @@
-"""What Pub/Sub pushes, for the OpenAPI document: the body itself is read strictly and by hand."""
+"""What webhooks are sent, for the OpenAPI document: bodies are read strictly and by hand."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from app.models.patient import Channel
+
+MESSAGE_EXAMPLE: dict[str, JsonValue] = {
+    "channel": "whatsapp",
+    "thread_id": "wa-12125550142",
+    "message_id": "wamid.HBgLMTIxMjU1NTAxNDIVAgASGBQz",
+    "sender": "+12125550142",
+    "message_content": "Yes, I would like to come in.",
+}
 PUSH_EXAMPLE: dict[str, JsonValue] = {
     "message": {
         "data": (
@@ -56,4 +65,34 @@ class PushBody(BaseModel):
         """The JSON schema without references, as `openapi_extra` needs it."""
         schema = cls.model_json_schema()
         schema["properties"]["message"] = schema.pop("$defs")["PushMessage"]
+        return schema
+
+
+class IncomingMessage(BaseModel):
+    """A message that a relay hands over. Members beside these are ignored."""
+
+    model_config = ConfigDict(json_schema_extra={"example": MESSAGE_EXAMPLE})
+
+    channel: Channel
+    thread_id: str = Field(min_length=1, max_length=256, examples=["wa-12125550142"])
+    message_id: str = Field(
+        min_length=1,
+        max_length=256,
+        description="The channel's own; what a second delivery is recognised by.",
+        examples=["wamid.HBgLMTIxMjU1NTAxNDIVAgASGBQz"],
+    )
+    sender: str = Field(
+        min_length=1,
+        max_length=320,
+        description="A phone number (E.164, or as it is dialled in the clinic's country); with "
+        "`email` an address, perhaps with a display name.",
+        examples=["+12125550142"],
+    )
+    message_content: str = Field(max_length=262_144, examples=["Yes, I would like to come in."])
+
+    @classmethod
+    def inline_schema(cls) -> dict[str, Any]:
+        """The JSON schema without references, as `openapi_extra` needs it."""
+        schema = cls.model_json_schema()
+        schema["properties"]["channel"] = schema.pop("$defs")["Channel"]
         return schema

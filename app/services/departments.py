@@ -19,6 +19,7 @@ from app.services.idempotency import OnceOnly
 from app.services.inbound import InboundProcessor
 from app.services.mail import build_transport
 from app.services.matching import MessageMatcher
+from app.services.message_intake import MessageIntake
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.gate import SendGate
@@ -51,6 +52,7 @@ from app.services.scheduling.waitlist_answers import WaitlistAnswers
 from app.services.scheduling.waitlist_letters import WaitlistLetters
 from app.services.scheduling.waitlist_offers import WaitlistOffers
 from app.services.scheduling.waitlist_people import WaitingPeople
+from app.services.webhook_signature import SignatureVerifier
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,7 @@ class Agent:
     engine: LocalEngine
     knowledge: KnowledgeService
     intake: PushIntake
+    messages: MessageIntake
     inbound: InboundProcessor
     agent: AiAgent
 
@@ -302,6 +305,13 @@ class Agent:
                 events=repositories.inbound_events,
                 verifier=push_verifier(base.settings, clock),
                 settings=base.settings,
+                clock=clock,
+                worker=base.inbound_signal,
+            ),
+            messages=MessageIntake(
+                events=repositories.inbound_events,
+                signatures=SignatureVerifier(base.settings, clock),
+                clinic=base.clinic,
                 clock=clock,
                 worker=base.inbound_signal,
             ),

@@ -7,12 +7,18 @@ JSON may hold lone surrogates that no database can store. Errors never repeat wh
 """
 
 import base64
-import json
 import re
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any
 
-from app.core.errors import AppError
+from app.models.patient import Channel
+from app.services.envelopes import (
+    InvalidEnvelopeError,
+    identifier,
+    json_object,
+    refuse,
+    text,
+)
 
 MAX_ID_CHARACTERS = 256
 MAX_SUBSCRIPTION_CHARACTERS = 512
@@ -24,16 +30,7 @@ MAX_CONTENT_CHARACTERS = 262_144
 MAILBOX_FORM = "mailbox"
 
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
-
-
-class InvalidEnvelopeError(AppError):
-    """The body of a push is not what Pub/Sub, Gmail or a relay sends."""
-
-    status = 400
-    slug = "invalid-envelope"
-    title = "Not a Pub/Sub push"
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,7 @@ class RelayMessage:
     sender: str
     content: str
     subject: str | None = None
+    channel: Channel = Channel.EMAIL
 
     def to_payload(self) -> dict[str, Any]:
         """As it is stored until it is processed."""
@@ -55,6 +53,7 @@ class RelayMessage:
             "from": self.sender,
             "subject": self.subject,
             "content": self.content,
+            "channel": self.channel.value,
         }
 
 
@@ -113,15 +112,15 @@ class PushEnvelope:
 
 def parse_push(body: bytes) -> PushEnvelope:
     """The push in `body`. Raises `InvalidEnvelopeError` for anything else."""
-    envelope = _json_object(body, "The body")
+    envelope = json_object(body, "The body")
     message = envelope.get("message")
     if not isinstance(message, dict):
-        _refuse("`message` must be an object.")
-    data = _text(message, "data", MAX_CONTENT_CHARACTERS * 2)
+        refuse("`message` must be an object.")
+    data = text(message, "data", MAX_CONTENT_CHARACTERS * 2)
     return PushEnvelope(
-        message_id=_identifier(message, "messageId", MAX_ID_CHARACTERS),
+        message_id=identifier(message, "messageId", MAX_ID_CHARACTERS),
         subscription=_subscription(envelope),
-        message=_content_of(_json_object(_decoded(data), "`message.data`")),
+        message=_content_of(json_object(_decoded(data), "`message.data`")),
     )
 
 
@@ -132,33 +131,46 @@ def message_of(payload: dict[str, Any]) -> RelayMessage | GmailNotification | Ma
     """
     if payload.get("form") == MAILBOX_FORM:
         return MailboxMessage(
-            mailbox=_identifier(payload, "mailbox", MAX_ADDRESS_CHARACTERS),
-            message_id=_identifier(payload, "message_id", MAX_ID_CHARACTERS),
-            thread_id=_identifier(payload, "thread_id", MAX_ID_CHARACTERS),
+            mailbox=identifier(payload, "mailbox", MAX_ADDRESS_CHARACTERS),
+            message_id=identifier(payload, "message_id", MAX_ID_CHARACTERS),
+            thread_id=identifier(payload, "thread_id", MAX_ID_CHARACTERS),
         )
-    return _content_of(payload)
+    message = _content_of(payload)
+    if isinstance(message, RelayMessage):
+        return replace(message, channel=channel_of(payload))
+    return message
+
+
+def channel_of(source: dict[str, Any]) -> Channel:
+    """The `channel` that is named, e-mail where none is. Raises `InvalidEnvelopeError`."""
+    if "channel" not in source:
+        return Channel.EMAIL
+    name = identifier(source, "channel", MAX_ID_CHARACTERS)
+    if name not in set(Channel):
+        refuse(f"`channel` must be one of: {', '.join(Channel)}.")
+    return Channel(name)
 
 
 def _subscription(envelope: dict[str, Any]) -> str:
     """Pub/Sub always names it; a hand-made push may not."""
     if envelope.get("subscription") is None:
         return "-"
-    return _identifier(envelope, "subscription", MAX_SUBSCRIPTION_CHARACTERS)
+    return identifier(envelope, "subscription", MAX_SUBSCRIPTION_CHARACTERS)
 
 
 def _content_of(data: dict[str, Any]) -> RelayMessage | GmailNotification:
     if "emailAddress" in data or "historyId" in data:
         return GmailNotification(
-            email_address=_identifier(data, "emailAddress", MAX_ADDRESS_CHARACTERS),
+            email_address=identifier(data, "emailAddress", MAX_ADDRESS_CHARACTERS),
             history_id=_history_id(data),
         )
     subject = data.get("subject")
     return RelayMessage(
-        thread_id=_identifier(data, "thread_id", MAX_ID_CHARACTERS),
-        message_id=_identifier(data, "message_id", MAX_ID_CHARACTERS),
-        sender=_identifier(data, "from", MAX_ADDRESS_CHARACTERS),
-        subject=None if subject is None else _text(data, "subject", MAX_SUBJECT_CHARACTERS),
-        content=_text(data, "content", MAX_CONTENT_CHARACTERS),
+        thread_id=identifier(data, "thread_id", MAX_ID_CHARACTERS),
+        message_id=identifier(data, "message_id", MAX_ID_CHARACTERS),
+        sender=identifier(data, "from", MAX_ADDRESS_CHARACTERS),
+        subject=None if subject is None else text(data, "subject", MAX_SUBJECT_CHARACTERS),
+        content=text(data, "content", MAX_CONTENT_CHARACTERS),
     )
 
 
@@ -167,7 +179,7 @@ def _history_id(data: dict[str, Any]) -> int:
     value = data.get("historyId")
     digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(digits, str) or not _DIGITS.fullmatch(digits):
-        _refuse("`historyId` must be a whole number.")
+        refuse("`historyId` must be a whole number.")
     return int(digits)
 
 
@@ -176,50 +188,18 @@ def _decoded(data: str) -> bytes:
     unpadded = data.rstrip("=")
     padded_wrongly = unpadded != data and len(data) % 4 != 0
     if not _BASE64.fullmatch(data) or padded_wrongly or len(unpadded) % 4 == 1:
-        _refuse("`message.data` is not base64.")
+        refuse("`message.data` is not base64.")
     standard = unpadded.replace("-", "+").replace("_", "/")
     return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
 
 
-def _json_object(raw: bytes, name: str) -> dict[str, Any]:
-    try:
-        value = json.loads(raw.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        message = f"{name} is not JSON in UTF-8."
-        raise InvalidEnvelopeError(message) from error
-    if not isinstance(value, dict):
-        _refuse(f"{name} must be a JSON object.")
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    message = f"{name} is not JSON."
-    raise ValueError(message)
-
-
-def _identifier(source: dict[str, Any], name: str, limit: int) -> str:
-    """A text on one line with something in it."""
-    value = _text(source, name, limit).strip()
-    if not value or _CONTROL.search(value):
-        _refuse(f"`{name}` must not be empty and holds no control characters.")
-    return value
-
-
-def _text(source: dict[str, Any], name: str, limit: int) -> str:
-    value = source.get(name)
-    if not isinstance(value, str):
-        _refuse(f"`{name}` is missing or not a string.")
-    if len(value) > limit:
-        _refuse(f"`{name}` is longer than {limit} characters.")
-    if not _is_storable(value):
-        _refuse(f"`{name}` is not valid Unicode.")
-    return value
-
-
-def _is_storable(value: str) -> bool:
-    """Whether it can be written in UTF-8: a JSON escape can spell half a surrogate pair."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _refuse(sentence: str) -> NoReturn:
-    raise InvalidEnvelopeError(sentence)
+__all__ = [
+    "GmailNotification",
+    "InvalidEnvelopeError",
+    "MailboxMessage",
+    "PushEnvelope",
+    "RelayMessage",
+    "channel_of",
+    "message_of",
+    "parse_push",
+]

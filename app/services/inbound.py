@@ -166,6 +166,7 @@ class InboundProcessor:
             received.sender,
             answered=received.answered,
             returned_key=received.returned_key,
+            channel=received.channel,
         )
 
     async def _record(self, received: Received, match: Match) -> Interaction:

@@ -1,5 +1,5 @@
 """Whose message this is: the thread first, then the letter of ours that it answers or returns,
-then the sender's address, else a person decides.
+then the sender's address or number, else a person decides.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.db.repositories import Repositories
 from app.models.base import as_object_id
 from app.models.campaign import Campaign
-from app.models.patient import Patient
+from app.models.patient import Channel, Patient
 from app.services.agent.replies import sender_address
 from app.services.outreach.postmark import PATIENT_THREAD
 
@@ -27,8 +27,8 @@ class MessageMatcher:
     A known thread settles it, also where a stranger wrote in it: whether the sender is the patient
     is a guard's question. A thread is a campaign's, or, where letters about a visit run in it, a
     patient's. One of a campaign that has ended leads to the patient's active one, which
-    must not go on as if nobody had answered. Without a thread, families share mailboxes: an address
-    that several patients use only counts where exactly one of them is in a campaign.
+    must not go on as if nobody had answered. Without a thread, families share mailboxes and
+    phones: one that several patients use only counts where exactly one of them is in a campaign.
     """
 
     def __init__(self, repositories: Repositories) -> None:
@@ -43,15 +43,17 @@ class MessageMatcher:
         *,
         answered: Sequence[str] = (),
         returned_key: str | None = None,
+        channel: Channel = Channel.EMAIL,
     ) -> Match:
         """The patient and the campaign; nothing where it would be a guess.
 
-        `answered`: the Message-IDs it refers to; `returned_key`: of which letter it is the bounce.
+        `answered`: the Message-IDs it refers to; `returned_key`: of which letter it is the bounce;
+        `sender`: on every `channel` but e-mail a number in E.164.
         """
         in_thread = await self._by_campaign_thread(thread_id)
         in_thread = in_thread or await self._by_patient_thread(thread_id)
         in_thread = in_thread or await self._by_letter(answered, returned_key)
-        return in_thread or await self._by_sender(sender)
+        return in_thread or await self._by_sender(sender, channel)
 
     async def _by_letter(self, answered: Sequence[str], returned_key: str | None) -> Match | None:
         """The letter that it answers (RFC 5322, section 3.6.4), or that came back with it."""
@@ -86,9 +88,8 @@ class MessageMatcher:
         patient = await self._patients.get(patient_id) if patient_id else None
         return Match(patient, await self._campaign_of(patient)) if patient else None
 
-    async def _by_sender(self, sender: str) -> Match:
-        address = sender_address(sender)
-        patients = await self._patients.with_email(address) if address else []
+    async def _by_sender(self, sender: str, channel: Channel) -> Match:
+        patients = await self._on_contact(sender, channel)
         if len(patients) == 1:
             return Match(patients[0], await self._campaign_of(patients[0]))
         campaigns = await self._campaigns.all_for(patient.id for patient in patients)
@@ -97,6 +98,12 @@ class MessageMatcher:
             return Match()
         owner = next(patient for patient in patients if patient.id == active[0].patient_id)
         return Match(owner, active[0])
+
+    async def _on_contact(self, sender: str, channel: Channel) -> list[Patient]:
+        if channel is not Channel.EMAIL:
+            return await self._patients.with_phone(sender)
+        address = sender_address(sender)
+        return await self._patients.with_email(address) if address else []
 
     async def _campaign_of(self, patient: Patient) -> Campaign | None:
         active = await self._campaigns.active_for(patient.id)

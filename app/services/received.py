@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.models.interaction import Direction, Interaction, MailFacts
+from app.models.patient import Channel
 from app.models.records import InboundEvent
 from app.services.email_processor import MailboxMessage, RelayMessage
 from app.services.mail.incoming import IncomingMail
-from app.services.mail.reading.new_text import new_text_of
+from app.services.mail.reading.new_text import ANALYSED_CHARACTERS, new_text_of
 
 UNREADABLE = "A message came that could not be read. Please open it in the mailbox."
 
@@ -30,11 +31,13 @@ class Received:
     returned_key: str | None = None
     facts: MailFacts | None = None
     is_spam: bool = False
+    channel: Channel = Channel.EMAIL
 
     def as_interaction(self) -> Interaction:
         """As it is recorded."""
         return Interaction(
             direction=Direction.INCOMING,
+            channel=self.channel,
             subject=self.subject,
             content=self.content,
             raw_content=self.raw_content,
@@ -50,13 +53,28 @@ def from_relay(event: InboundEvent, message: RelayMessage, *, unread: bool = Fal
     """What a relay delivered. The time is when it was stored: a retry must not make it younger."""
     return Received(
         thread_id=message.thread_id,
-        provider_id=f"relay:{message.thread_id}:{message.message_id}",
+        provider_id=_relayed_id(message),
         sender=message.sender,
         subject=message.subject,
-        content=message.content if unread else new_text_of(message.content).text,
+        content=message.content if unread else _new_words(message),
         raw_content=message.content,
         timestamp=event.created_at,
+        channel=message.channel,
     )
+
+
+def _relayed_id(message: RelayMessage) -> str:
+    """Mail comes by more than one road, and is told apart within its thread on all of them."""
+    if message.channel is Channel.EMAIL:
+        return f"relay:{message.thread_id}:{message.message_id}"
+    return f"{message.channel}:{message.message_id}"
+
+
+def _new_words(message: RelayMessage) -> str:
+    """Only mail quotes what it answers; a short message is all its sender's own."""
+    if message.channel is Channel.EMAIL:
+        return new_text_of(message.content).text
+    return message.content.strip()[:ANALYSED_CHARACTERS]
 
 
 def from_mailbox(

@@ -54,6 +54,7 @@ PUBLIC = {
     ("GET", "/api/v1/unsubscribe/{token}"),
     ("POST", "/api/v1/unsubscribe/{token}"),
     ("POST", "/api/v1/webhooks/gmail"),
+    ("POST", "/api/v1/webhooks/incoming-message"),
     ("POST", "/waitlist"),
     ("GET", "/waitlist/{token}"),
     ("POST", "/waitlist/{token}/accept"),

@@ -20,6 +20,7 @@ from app.services.agent.replies import (
     Alerts,
     CampaignReply,
     ReplyMail,
+    heard_on,
     interaction_source,
 )
 from app.services.campaigns import CampaignLifecycle, Moved
@@ -236,6 +237,7 @@ class CampaignActions:
             reason=SuppressionReason.OPT_OUT,
             source=interaction_source(reply.interaction),
             by=AGENT,
+            **heard_on(reply.interaction),
         )
 
     async def _bounce(self, reply: CampaignReply) -> None:

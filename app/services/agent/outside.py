@@ -9,7 +9,14 @@ from app.models.interaction import MessageClass
 from app.models.patient import Patient
 from app.models.records import SuppressionReason
 from app.services.agent.policy import Action, Reason
-from app.services.agent.replies import AGENT, Alerts, Reply, ReplyMail, interaction_source
+from app.services.agent.replies import (
+    AGENT,
+    Alerts,
+    Reply,
+    ReplyMail,
+    heard_on,
+    interaction_source,
+)
 from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 
@@ -54,6 +61,7 @@ class OutsideActions:
             reason=SuppressionReason.OPT_OUT,
             source=interaction_source(reply.interaction),
             by=AGENT,
+            **heard_on(reply.interaction),
         )
         if with_receipt:
             letter = self._composer.opt_out_receipt(reply.clinic, patient)

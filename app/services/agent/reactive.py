@@ -29,7 +29,7 @@ from app.services.agent.policy import (
     without_answer,
 )
 from app.services.agent.reading import ReplyReader
-from app.services.agent.replies import AGENT, CampaignReply, Reply, sender_address
+from app.services.agent.replies import AGENT, CampaignReply, Reply, contact_to_verify
 from app.services.clinic import ClinicService
 from app.services.metrics import Metrics
 from app.services.outreach.planner import start_of
@@ -93,8 +93,8 @@ class ReactivePath:
     async def _decide(self, interaction: Interaction, about: "_About") -> Interaction:
         """Store a decision; the stored message with the decision that stands."""
         today = local_day(interaction.timestamp, about.clinic.zone)
-        address = about.patient.email if about.patient else sender_address(interaction.sender or "")
-        reading = await self._reader.read(interaction, address, today)
+        contact = contact_to_verify(interaction, about.patient)
+        reading = await self._reader.read(interaction, contact, today)
         situation = await self._situation(interaction, about)
         choice = choose(reading, situation)
         answer: str | None = None

@@ -7,7 +7,7 @@ from datetime import date
 
 from app.models.decision import AiAnalysis, Evidence, Intent, Sentiment, Urgency
 from app.models.interaction import Interaction, MailFacts
-from app.models.patient import normalise_email
+from app.models.patient import Channel, normalise_email
 from app.services.agent.engine import Engine
 from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
 from app.services.agent.guards.third_person import ThirdPerson
@@ -43,23 +43,25 @@ class ReplyReader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def read(
-        self, interaction: Interaction, patient_email: str | None, today: date
-    ) -> Reading:
-        """What `interaction` says. Raises whatever the engine raises where only it can decide."""
+    async def read(self, interaction: Interaction, contact: str | None, today: date) -> Reading:
+        """What `interaction` says. Raises whatever the engine raises where only it can decide.
+
+        `contact`: the address, or on other channels the number, that the patient writes from.
+        """
         findings = run_guards(
             GuardInput(
                 text=interaction.content,
                 subject=interaction.subject or "",
                 sender=interaction.sender or "",
-                patient_email=patient_email,
+                patient_email=contact,
                 today=today,
             )
         )
         findings = _with_headers(findings, interaction.mail)
+        findings = _with_number(findings, interaction, contact)
         prediction = await self._predict(findings, interaction)
         verdict = combine(findings, prediction, INTENT_THRESHOLD)
-        return self._reading(interaction, patient_email, findings, prediction, verdict)
+        return self._reading(interaction, contact, findings, prediction, verdict)
 
     async def asks_for_times_alone(self, text: str) -> bool:
         """Whether every question in a wish to come is itself about coming ("when?", "how?")."""
@@ -154,6 +156,15 @@ def _with_headers(findings: GuardFindings, mail: MailFacts | None) -> GuardFindi
         returns_on=date.fromisoformat(mail.returns_on) if mail.returns_on else None,
         sender_verified=findings.sender_verified and not mail.is_forged,
     )
+
+
+def _with_number(
+    findings: GuardFindings, interaction: Interaction, contact: str | None
+) -> GuardFindings:
+    """Numbers are compared in E.164, the form that both sides are stored in."""
+    if interaction.channel is Channel.EMAIL:
+        return findings
+    return replace(findings, sender_verified=bool(contact) and interaction.sender == contact)
 
 
 def _is_hard(interaction: Interaction, patient_email: str | None) -> bool:

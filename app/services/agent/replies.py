@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from email.utils import parseaddr
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.campaign import Campaign
 from app.models.decision import AiAnalysis, Intent, Urgency
 from app.models.interaction import Decision, Interaction, MessageClass
-from app.models.patient import Patient, normalise_email
+from app.models.patient import Channel, Patient, normalise_email
 from app.models.records import Suppression, SuppressionReason
 from app.models.schedule import Clinic
 from app.services.agent.guards.sender import is_same_address
@@ -105,8 +105,8 @@ class ReplyMail:
         return await self._repositories.interactions.with_dedupe_key(key) is not None
 
     async def suppress_sender(self, interaction: Interaction) -> None:
-        """Stop mail to an address whose owner asked for that and is no patient we can name."""
-        address = sender_address(interaction.sender or "")
+        """Stop what goes to a contact whose owner asked for that and is no patient we can name."""
+        address = sender_contact(interaction)
         if address is not None:
             await self._repositories.suppressions.add(
                 Suppression(
@@ -122,13 +122,37 @@ def _message_id(interaction: Interaction) -> str | None:
     """The sender's own id of the message, out of the key it is stored under."""
     if interaction.mail is not None:
         return interaction.mail.message_id
-    prefix = f"relay:{interaction.thread_id}:"
+    is_mail = interaction.channel is Channel.EMAIL
+    prefix = f"relay:{interaction.thread_id}:" if is_mail else f"{interaction.channel}:"
     return interaction.provider_id.removeprefix(prefix) if interaction.provider_id else None
 
 
 def interaction_source(interaction: Interaction) -> str:
     """How a suppression names the message it goes back to."""
     return f"interaction:{interaction.id}"
+
+
+def contact_to_verify(interaction: Interaction, patient: Patient | None) -> str | None:
+    """What the sender must equal to be the patient: their address, or on other channels their
+    number. Where nobody is known, whoever wrote is who they say.
+    """
+    if patient is None:
+        return sender_contact(interaction)
+    return patient.email if interaction.channel is Channel.EMAIL else patient.phone
+
+
+def sender_contact(interaction: Interaction) -> str | None:
+    """The address, or on other channels the number, that a message came from."""
+    if interaction.channel is not Channel.EMAIL:
+        return interaction.sender
+    return sender_address(interaction.sender or "")
+
+
+def heard_on(interaction: Interaction) -> dict[str, Any]:
+    """For whom beside the patient a wish in this message holds (`ConsentService.opt_out`)."""
+    if interaction.channel is Channel.EMAIL:
+        return {"whole_mailbox": True}
+    return {"whole_mailbox": False, "number": interaction.sender}
 
 
 def sender_address(sender: str) -> str | None:

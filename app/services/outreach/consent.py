@@ -37,11 +37,13 @@ class ConsentService:
         source: str,
         by: str = "patient",
         whole_mailbox: bool = True,
+        number: str | None = None,
     ) -> None:
         """No more outreach: suppress the address, note the wish, end the active campaign.
 
         What came over the mailbox holds for everybody on it; what staff were told by one person
-        (`whole_mailbox=False`) holds for that one.
+        (`whole_mailbox=False`) holds for that one. `number` is the phone that the wish came from:
+        it holds for everybody on it.
 
         The address comes first, because the send gate reads it: a crash after it has already
         stopped the mail. Campaigns of others on the same mailbox end at the next sweep. A campaign
@@ -49,6 +51,8 @@ class ConsentService:
         """
         if patient.email and whole_mailbox:
             await self._suppress(patient.email, reason, source)
+        if number:
+            await self._suppress(number, reason, source)
         await self._repositories.patients.record_opt_out(
             patient.id, at=self._clock.now(), reason=reason, source=source
         )
@@ -61,8 +65,8 @@ class ConsentService:
         await self._repositories.patients.record_opt_in(
             patient.id, at=self._clock.now(), source=source
         )
-        if patient.email:
-            await self._repositories.suppressions.remove(patient.email, OPT_OUTS)
+        for contact in filter(None, (patient.email, patient.phone)):
+            await self._repositories.suppressions.remove(contact, OPT_OUTS)
 
     async def hard_bounce(self, address: str, *, source: str) -> None:
         """The address does not exist (any more): nothing at all is sent to it."""

@@ -4,20 +4,29 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Header, Request, Response, status
 
-from app.api.deps import PushIntakeDep
+from app.api.deps import MessageIntakeDep, PushIntakeDep
 from app.api.openapi import problems
-from app.schemas.webhooks import PUSH_EXAMPLE, PushBody
+from app.schemas.webhooks import (
+    MESSAGE_EXAMPLE,
+    PUSH_EXAMPLE,
+    IncomingMessage,
+    PushBody,
+)
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
-_REQUEST_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": PushBody.inline_schema(),
-            "example": PUSH_EXAMPLE,
-        }
-    },
+
+def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+_SIGNATURE = (
+    "`t=<unix seconds>,v1=<hex HMAC-SHA256 of '<t>.<body>' under WEBHOOK_SECRET>`, over the body "
+    "as it is sent; at most 5 minutes old. Several `v1` may stand there: one must fit."
+)
+_STORED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Stored, now or before.", "content": {}}
 }
 
 
@@ -27,8 +36,8 @@ _REQUEST_BODY: dict[str, Any] = {
     operation_id="receive_gmail_push",
     status_code=status.HTTP_200_OK,
     response_class=Response,
-    responses={200: {"description": "Stored, now or before.", "content": {}}, **problems(401, 403)},
-    openapi_extra={"requestBody": _REQUEST_BODY},
+    responses={**_STORED, **problems(401, 403)},
+    openapi_extra=_body(PushBody.inline_schema(), PUSH_EXAMPLE),
 )
 async def receive_gmail_push(
     request: Request,
@@ -40,5 +49,29 @@ async def receive_gmail_push(
     push (400), not authentic (401, 403) or cannot be stored just now (503) leaves nothing behind.
     """
     await intake.accept(await request.body(), authorization)
+    background.add_task(intake.wake_worker)
+    return Response(status_code=status.HTTP_200_OK, background=background)
+
+
+@router.post(
+    "/incoming-message",
+    summary="Receive a message from a relay",
+    operation_id="receive_message",
+    status_code=status.HTTP_200_OK,
+    response_class=Response,
+    responses={**_STORED, **problems(401)},
+    openapi_extra=_body(IncomingMessage.inline_schema(), MESSAGE_EXAMPLE),
+)
+async def receive_message(
+    request: Request,
+    intake: MessageIntakeDep,
+    background: BackgroundTasks,
+    signature: Annotated[str | None, Header(alias="X-Signature", description=_SIGNATURE)] = None,
+) -> Response:
+    """WhatsApp, SMS, or mail without headers. Answers once the message is stored, never before; a
+    second delivery does nothing. What is not signed, or not lately (401), is no message (400) or
+    cannot be stored just now (503) leaves nothing behind.
+    """
+    await intake.accept(await request.body(), signature)
     background.add_task(intake.wake_worker)
     return Response(status_code=status.HTTP_200_OK, background=background)
