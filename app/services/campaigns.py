@@ -78,8 +78,12 @@ class CampaignLifecycle:
         by: str,
         fields: Mapping[str, Any] | None = None,
         only_from: Collection[CampaignStatus] = TRANSITIONS.keys(),
+        reads_back: bool = True,
     ) -> MoveResult:
         """Move `campaign` to `to`, setting `fields` in the same write.
+
+        Whoever needs no campaign in the result saves a query with `reads_back=False`: after a move
+        it is then the one from before.
 
         `by` names who moved it ("agent", "sweep", "booking", or `staff:<id>`). A move to where it
         already stands changes nothing (not even `fields`). Lost races are tried again against the
@@ -95,6 +99,8 @@ class CampaignLifecycle:
             if current.status not in only_from or to not in TRANSITIONS[current.status]:
                 return MoveResult(Moved.REFUSED, current)
             moved = await self._try_move(current, to, by, fields or {})
+            if moved and not reads_back:
+                return MoveResult(Moved.MOVED, current)
             current = await self._reload(current)
             if moved:
                 return MoveResult(Moved.MOVED, current)

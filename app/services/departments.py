@@ -80,11 +80,12 @@ class Scheduling:
         availability = AvailabilityService(reader, clock)
         placement = Placement(repositories, reader, availability, clock)
         newcomers = Newcomers(repositories, directory)
-        calendar = VisitCalendar(repositories, clinic, base.links, base.settings.mail_from)
+        calendar = VisitCalendar(repositories, reader, base.links, base.settings.mail_from)
         effects = AppointmentEffects(
             repositories=repositories,
             lifecycle=base.lifecycle,
             clinic=clinic,
+            reader=reader,
             newcomers=newcomers,
             composer=base.composer,
             links=base.links,

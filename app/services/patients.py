@@ -24,6 +24,7 @@ from app.models.patient import (
     name_key,
     normalise_email,
 )
+from app.models.schedule import Clinic
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.phones import to_e164
@@ -169,11 +170,13 @@ class PatientDirectory:
         phone: str | None = None,
         patient_type: PatientType,
         preferred_channel: list[Channel] | None = None,
+        clinic: Clinic | None = None,
         **details: Any,  # noqa: ANN401 - fields of Patient, checked by it
     ) -> Patient:
         """A new patient with everything in its stored form, not stored yet.
 
-        Raises `InvalidNameError` and `InvalidPhoneError`.
+        `clinic` need not be read again where it was a moment ago. Raises `InvalidNameError` and
+        `InvalidPhoneError`.
         """
         cleaned = clean_name(name)
         now = self._clock.now()
@@ -184,18 +187,19 @@ class PatientDirectory:
             name=cleaned,
             name_key=name_key(cleaned),
             email=normalise_email(email) if email else None,
-            phone=await self.read_phone(phone),
+            phone=await self.read_phone(phone, clinic),
             patient_type=patient_type,
             created_at=now,
             updated_at=now,
             **given,
         )
 
-    async def read_phone(self, phone: str | None) -> str | None:
+    async def read_phone(self, phone: str | None, clinic: Clinic | None = None) -> str | None:
         """The number in E.164, read with the clinic's country. Raises `InvalidPhoneError`."""
         if phone is None:
             return None
-        return to_e164(phone, (await self._clinic.current()).country)
+        clinic = clinic or await self._clinic.current()
+        return to_e164(phone, clinic.country)
 
     async def find(self, wanted: Patient) -> Patient | None:
         """Whom staff mean: the only patient on the address (without one: on the number), or the

@@ -19,8 +19,8 @@ from app.models.base import PyObjectId
 from app.models.imports import Import
 from app.services.imports.visit_batch import TAKES_TIME, Task, VisitBatch
 from app.services.imports.visit_rows import VisitRow
-from app.services.scheduling.effects import AppointmentEffects, months_later
-from app.services.scheduling.localtime import day_bounds, local_day
+from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.localtime import day_bounds, local_day, months_later
 
 _A = AppointmentStatus
 _Kind = AppointmentEventKind

@@ -19,12 +19,13 @@ from app.models.appointment import (
     CreatedFrom,
 )
 from app.models.base import PyObjectId, as_object_id, new_id
+from app.models.campaign import Campaign
 from app.models.patient import Channel, Patient, PatientType
 from app.models.schedule import Clinic
 from app.services.idempotency import Answer, OnceOnly
 from app.services.outreach.links import Links
 from app.services.patients import PatientDirectory, PatientNotFoundError
-from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.effects import AppointmentEffects, Known
 from app.services.scheduling.engine import Pair
 from app.services.scheduling.localtime import to_instant
 from app.services.scheduling.newcomers import Newcomers
@@ -86,11 +87,18 @@ class StaffBooking:
 
 @dataclass(frozen=True, slots=True)
 class _Guest:
-    """For whom a visit is booked; `newcomer` is stored once the visit is certain."""
+    """For whom a visit is booked: somebody known with their active campaign, or a newcomer, who
+    is stored once the visit is certain.
+    """
 
-    patient_id: PyObjectId
-    campaign_id: PyObjectId | None = None
-    newcomer: Patient | None = None
+    patient: Patient
+    campaign: Campaign | None = None
+    is_new: bool = False
+
+    @property
+    def campaign_id(self) -> PyObjectId | None:
+        """What the visit is linked to."""
+        return self.campaign.id if self.campaign else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,21 +192,22 @@ class BookingService:
         placing = Placing(
             appointment_id=appointment_id,
             service=service,
-            patient_id=guest.patient_id,
+            patient_id=guest.patient.id,
             starts_at=starts_at,
             provider_id=request.provider_id,
         )
         entry = _Entry(CreatedFrom.AI_AGENT_FORM, "booking", request.notes)
-        return await self._finish(await self._enter(setup, placing, guest, entry))
+        known = Known(setup, guest.patient, guest.campaign)
+        return await self._finish(await self._enter(setup, placing, guest, entry), known)
 
-    async def _settled(self, appointment: Appointment) -> Appointment:
+    async def _settled(self, appointment: Appointment, known: Known | None = None) -> Appointment:
         """With everything done that the visit asks for."""
         settled = await self._newcomers.settle(appointment)
-        await self._effects.apply_now(settled)
+        await self._effects.apply_now(settled, known)
         return settled
 
-    async def _finish(self, appointment: Appointment) -> Answer:
-        settled = await self._settled(appointment)
+    async def _finish(self, appointment: Appointment, known: Known | None = None) -> Answer:
+        settled = await self._settled(appointment, known)
         return {
             "message": BOOKED_MESSAGE,
             "appointment_id": str(settled.id),
@@ -252,7 +261,7 @@ class BookingService:
         placing = Placing(
             appointment_id=appointment_id,
             service=service,
-            patient_id=guest.patient_id,
+            patient_id=guest.patient.id,
             starts_at=to_instant(request.appointment_date, setup.clinic.zone),
             provider_id=request.provider_id,
             chair_id=request.chair_id,
@@ -260,7 +269,8 @@ class BookingService:
             length=Length(request.duration_minutes) if request.duration_minutes else None,
         )
         entry = _Entry(CreatedFrom.MANUAL_ADMIN, by, request.notes)
-        booked = await self._settled(await self._enter(setup, placing, guest, entry))
+        known = Known(setup, guest.patient, guest.campaign)
+        booked = await self._settled(await self._enter(setup, placing, guest, entry), known)
         return await self._appointments.get(booked.id) or booked
 
     async def _enter(
@@ -280,12 +290,12 @@ class BookingService:
             kind=AppointmentEventKind.BOOKED,
             at=self._clock.now(),
             by=entry.by,
-            new_patient=guest.newcomer,
+            new_patient=guest.patient if guest.is_new else None,
         )
         service = placing.service
         return Appointment(
             id=placing.appointment_id,
-            patient_id=guest.patient_id,
+            patient_id=guest.patient.id,
             campaign_id=guest.campaign_id,
             provider_id=pair.provider_id,
             chair_id=pair.chair_id,
@@ -314,6 +324,7 @@ class BookingService:
             email=request.email,
             phone=request.phone,
             patient_type=PatientType.COLD_LEAD,
+            clinic=clinic,
         )
         patient = await self._directory.find_for_booking(
             email=request.email or "", phone=newcomer.phone, name=newcomer.name
@@ -322,7 +333,7 @@ class BookingService:
             return await self._known(patient)
         if not clinic.allow_new_patient_booking:
             raise PatientNotFoundError(_NOBODY)
-        return _Guest(newcomer.id, newcomer=newcomer)
+        return _Guest(newcomer, is_new=True)
 
     async def knows(self, token: str | None) -> bool:
         """Whether a booking token says who books, so that nobody has to be asked."""
@@ -346,17 +357,17 @@ class BookingService:
     async def _known(self, patient: Patient) -> _Guest:
         """With their one active campaign: also the token's, which is that one or has ended."""
         campaign = await self._repositories.campaigns.active_for(patient.id)
-        return _Guest(patient.id, campaign.id if campaign else None)
+        return _Guest(patient, campaign)
 
     async def _guest_of_staff(self, request: StaffBooking) -> _Guest:
         guest = await self._chosen_by_staff(request)
         if request.campaign_id is None:
             return guest
         campaign = await self._repositories.campaigns.get(request.campaign_id)
-        if campaign is None or campaign.patient_id != guest.patient_id:
+        if campaign is None or campaign.patient_id != guest.patient.id:
             message = "There is no such campaign of this patient."
             raise CampaignMismatchError(message)
-        return _Guest(guest.patient_id, campaign.id)
+        return _Guest(guest.patient, campaign)
 
     async def _chosen_by_staff(self, request: StaffBooking) -> _Guest:
         if request.patient_id is not None:
@@ -373,7 +384,7 @@ class BookingService:
             preferred_channel=request.preferred_channel,
         )
         patient = await self._directory.find(newcomer)
-        return await self._known(patient) if patient else _Guest(newcomer.id, newcomer=newcomer)
+        return await self._known(patient) if patient else _Guest(newcomer, is_new=True)
 
 
 def _as_answer(appointment: Appointment) -> Answer:

@@ -5,9 +5,12 @@ done here, at once, and again by the reconciler where a crash came between. Ever
 twice: campaign moves are conditional, letters have a key, and a treatment is noted once.
 """
 
+import asyncio
 import logging
-from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from app.core.clock import Clock
 from app.core.errors import AppError
@@ -29,16 +32,18 @@ from app.models.campaign import (
 )
 from app.models.decision import Urgency
 from app.models.interaction import CalendarMethod, MessageClass
-from app.models.patient import Treatment
+from app.models.patient import Patient, Treatment
 from app.models.records import AuditEntry
-from app.services.campaigns import CampaignLifecycle
+from app.services.campaigns import CampaignLifecycle, Moved
 from app.services.clinic import ClinicService
 from app.services.outreach.composer import Composer
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.planner import follow_up_after_reply
-from app.services.scheduling.localtime import day_bounds, local_day
+from app.services.scheduling.localtime import day_bounds, local_day, months_later
 from app.services.scheduling.newcomers import Newcomers
+from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.scheduling.setup import Setup
 from app.services.scheduling.stuck import StuckVisits
 from app.services.scheduling.visit_calendar import VisitCalendar
 from app.services.work import Wakeable
@@ -77,6 +82,15 @@ _LOSSES = frozenset({_Kind.CANCELLED, _Kind.DELETED, _Kind.NO_SHOW})
 """What may leave a campaign without a visit."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What whoever changed a visit had read a moment before, and need not be read again."""
+
+    setup: Setup
+    patient: Patient | None = None
+    campaign: Campaign | None = None
+
+
 class AppointmentEffects:
     """Carries changes of visits to everything else they concern."""
 
@@ -86,6 +100,7 @@ class AppointmentEffects:
         repositories: Repositories,
         lifecycle: CampaignLifecycle,
         clinic: ClinicService,
+        reader: ScheduleReader,
         newcomers: Newcomers,
         composer: Composer,
         links: Links,
@@ -99,6 +114,7 @@ class AppointmentEffects:
         self._appointments = repositories.appointments
         self._lifecycle = lifecycle
         self._clinic = clinic
+        self._reader = reader
         self._newcomers = newcomers
         self._composer = composer
         self._links = links
@@ -109,8 +125,10 @@ class AppointmentEffects:
         self._stuck = StuckVisits(repositories, lifecycle, clock)
         self._claims_freed_at = datetime.min.replace(tzinfo=UTC)
 
-    async def apply(self, appointment: Appointment) -> None:
+    async def apply(self, appointment: Appointment, known: Known | None = None) -> None:
         """Do everything the visit's pending event asks for, then remove the event.
+
+        Campaign, patient and letter wait for nothing of each other.
 
         Raises `PatientHasVisitError` where the visit turned out to be a second one of somebody who
         was stored meanwhile; it is out of the book then.
@@ -120,23 +138,24 @@ class AppointmentEffects:
             return
         self._waitlist.wake()
         appointment = await self._newcomers.settle(appointment)
-        await self._reach_campaign(appointment, event)
-        if event.kind == _Kind.COMPLETED:
-            await self._reach_patient(appointment, event)
-        await self._notify(appointment, event)
+        await _all(
+            self._reach_campaign(appointment, event, known),
+            self._reach_patient(appointment, event),
+            self._notify(appointment, event, known),
+        )
         if event.kind == _Kind.DELETED:
             await self._remove(appointment, event)
         else:
             await self._appointments.clear_event(appointment)
 
-    async def apply_now(self, appointment: Appointment) -> None:
+    async def apply_now(self, appointment: Appointment, known: Known | None = None) -> None:
         """`apply`, for a request whose change is stored already: that change stands.
 
         A fault in what follows would make an error of a visit that exists, so it is logged and
         left to the reconciler.
         """
         try:
-            await self.apply(appointment)
+            await self.apply(appointment, known)
         except Exception:
             logger.exception(
                 "effects of a visit are left to the reconciler",
@@ -187,10 +206,10 @@ class AppointmentEffects:
 
     # The campaign
 
-    async def _reach_campaign(self, appointment: Appointment, event: AppointmentEvent) -> None:
-        if appointment.campaign_id is None:
-            return
-        campaign = await self._repositories.campaigns.get(appointment.campaign_id)
+    async def _reach_campaign(
+        self, appointment: Appointment, event: AppointmentEvent, known: Known | None
+    ) -> None:
+        campaign = await self._campaign_of(appointment, known)
         if campaign is None:
             return
         if event.kind == _Kind.BOOKED:
@@ -204,17 +223,26 @@ class AppointmentEffects:
         elif event.kind in _LOSSES and campaign.status in BOOKED_STATUSES:
             await self._campaign_lost_visit(campaign, appointment, event)
 
+    async def _campaign_of(self, appointment: Appointment, known: Known | None) -> Campaign | None:
+        if appointment.campaign_id is None:
+            return None
+        if known and known.campaign and known.campaign.id == appointment.campaign_id:
+            return known.campaign
+        return await self._repositories.campaigns.get(appointment.campaign_id)
+
     async def _campaign_booked(
         self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent
     ) -> None:
-        """The funnel first: after a crash the status shows whether everything was done."""
+        """The funnel in the same write as the status, or by itself where that stays."""
+        funnel: dict[str, Any] = {}
         if appointment.created_from == CreatedFrom.AI_AGENT_FORM and campaign.is_active:
             funnel = {
                 "booking_funnel.status": BookingFunnelStatus.FORM_SUBMITTED,
                 "booking_funnel.submitted_at": event.at,
             }
+        moved = await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event, funnel)
+        if funnel and not moved:
             await self._repositories.campaigns.update_fields(campaign.id, funnel)
-        await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event)
 
     async def _campaign_lost_visit(
         self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent
@@ -254,19 +282,30 @@ class AppointmentEffects:
             only_from=BOOKED_STATUSES,
         )
 
-    async def _move(self, campaign: Campaign, to: CampaignStatus, event: AppointmentEvent) -> None:
-        """Where the table does not allow it, the visit changed and the campaign stays."""
-        result = await self._lifecycle.move(campaign, to, by=event.by)
+    async def _move(
+        self,
+        campaign: Campaign,
+        to: CampaignStatus,
+        event: AppointmentEvent,
+        fields: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Whether it moved. Where the table does not allow it, the campaign stays as it is."""
+        result = await self._lifecycle.move(
+            campaign, to, by=event.by, fields=fields, reads_back=False
+        )
         if result.is_refused:
             logger.info(
                 "a visit changed and its campaign stays",
                 extra={"campaign_id": str(campaign.id), "status": result.campaign.status},
             )
+        return result.outcome is Moved.MOVED
 
     # The patient
 
     async def _reach_patient(self, appointment: Appointment, event: AppointmentEvent) -> None:
-        """They are a patient of the practice now, and due again or not."""
+        """After a visit they are a patient of the practice, and due again or not."""
+        if event.kind != _Kind.COMPLETED:
+            return
         due = event.next_follow_up_date or await self._due_after(appointment)
         treatment = Treatment(
             procedure_name=appointment.service_name,
@@ -285,16 +324,20 @@ class AppointmentEffects:
 
     # The mail
 
-    async def _notify(self, appointment: Appointment, event: AppointmentEvent) -> None:
+    async def _notify(
+        self, appointment: Appointment, event: AppointmentEvent, known: Known | None
+    ) -> None:
         """One letter for a change of a visit still ahead; a visit in the past needs none."""
         purpose = _LETTERS.get(event.kind)
         is_ahead = appointment.appointment_date > self._clock.now()
         if event.is_quiet or purpose is None or not is_ahead or not event.concerns_live_visit:
             return
-        patient = await self._repositories.patients.get(appointment.patient_id)
+        patient = known.patient if known else None
+        if patient is None or patient.id != appointment.patient_id:
+            patient = await self._repositories.patients.get(appointment.patient_id)
         if patient is None or patient.email is None:
             return
-        clinic = await self._clinic.current()
+        setup = known.setup if known else await self._reader.setup()
         compose = {
             "visit_booked": self._composer.visit_booked,
             "visit_changed": self._composer.visit_changed,
@@ -302,9 +345,14 @@ class AppointmentEffects:
             "visit_cancelled": self._composer.visit_cancelled,
         }[purpose]
         manage_url = self._links.visit_page(appointment.id)
-        letter = compose(clinic, patient, appointment, manage_url)
-        file = await self._calendar.for_letter(
-            appointment, patient, _METHODS[purpose], manage_url=manage_url, stamp=event.at
+        letter = compose(setup.clinic, patient, appointment, manage_url)
+        file = self._calendar.for_letter(
+            appointment,
+            patient,
+            _METHODS[purpose],
+            setup=setup,
+            manage_url=manage_url,
+            stamp=event.at,
         )
         await self._outbox.enqueue(
             Draft(
@@ -344,8 +392,8 @@ class AppointmentEffects:
         await self._appointments.delete(appointment.id)
 
 
-def months_later(day: date, months: int) -> date:
-    """The same day of a later month, or its last day where that month is shorter."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year = day.year + years
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+async def _all(*work: Awaitable[None]) -> None:
+    """All of it side by side; the first fault is raised once nothing runs on unwatched."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

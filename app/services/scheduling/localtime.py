@@ -197,3 +197,10 @@ def _in_utc(value: datetime) -> datetime:
 
 def _clock(naive: datetime) -> str:
     return f"{naive:%Y-%m-%d %H:%M}"
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month, or its last day where that month is shorter."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

@@ -60,6 +60,10 @@ class Setup:
                 return one
         raise UnknownProviderError(_NO_PROVIDER)
 
+    def name_of_provider(self, provider_id: PyObjectId) -> str | None:
+        """Whoever it is, still in use or not; `None` where they were deleted."""
+        return next((one.name for one in self.providers if one.id == provider_id), None)
+
     def chair(self, chair_id: PyObjectId) -> Chair:
         """An active chair. Raises `UnknownChairError`."""
         for one in self.chairs:

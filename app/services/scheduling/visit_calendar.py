@@ -6,38 +6,40 @@ from app.db.repositories import Repositories
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.interaction import CalendarMethod, CalendarPart
 from app.models.patient import Patient
-from app.services.clinic import ClinicService
 from app.services.outreach.letters import language_of
 from app.services.outreach.links import Links
 from app.services.scheduling.calendar_file import calendar_file
+from app.services.scheduling.schedule_reader import ScheduleReader
+from app.services.scheduling.setup import Setup
 
 
 class VisitCalendar:
     """Makes calendar files with the practice as their organizer."""
 
     def __init__(
-        self, repositories: Repositories, clinic: ClinicService, links: Links, organizer: str
+        self, repositories: Repositories, reader: ScheduleReader, links: Links, organizer: str
     ) -> None:
         """`organizer` is the practice's mail address."""
         self._patients = repositories.patients
-        self._providers = repositories.providers
-        self._clinic = clinic
+        self._reader = reader
         self._links = links
         self._organizer = organizer
 
-    async def for_letter(
+    def for_letter(
         self,
         visit: Appointment,
         patient: Patient,
         method: CalendarMethod,
         *,
+        setup: Setup,
         manage_url: str,
         stamp: datetime,
     ) -> CalendarPart:
         """What goes with the letter to `patient` that says what happened at `stamp`."""
-        content = await self._file(
+        content = self._file(
             visit,
             method,
+            setup,
             attendee=patient.email,
             manage_url=manage_url,
             stamp=stamp,
@@ -56,30 +58,31 @@ class VisitCalendar:
         """
         is_cancelled = visit.status is AppointmentStatus.CANCELLED
         patient = await self._patients.get(visit.patient_id)
-        return await self._file(
+        return self._file(
             visit,
             CalendarMethod.CANCEL if is_cancelled else CalendarMethod.PUBLISH,
+            await self._reader.setup(),
             attendee=None,
             manage_url=self._links.visit_page_with(token),
             stamp=stamp,
             language=language_of(patient.language if patient else ""),
         )
 
-    async def _file(
+    def _file(
         self,
         visit: Appointment,
         method: CalendarMethod,
+        setup: Setup,
         *,
         attendee: str | None,
         manage_url: str,
         stamp: datetime,
         language: str,
     ) -> bytes:
-        provider = await self._providers.get(visit.provider_id)
         return calendar_file(
             visit,
-            await self._clinic.current(),
-            provider.name if provider else None,
+            setup.clinic,
+            setup.name_of_provider(visit.provider_id),
             method=method,
             organizer=self._organizer,
             attendee=attendee,

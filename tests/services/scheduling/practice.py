@@ -174,11 +174,12 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
     availability = AvailabilityService(reader, clock)
     placement = Placement(repositories, reader, availability, clock)
     newcomers = Newcomers(repositories, directory)
-    calendar = VisitCalendar(repositories, clinic, links, settings.mail_from)
+    calendar = VisitCalendar(repositories, reader, links, settings.mail_from)
     effects = AppointmentEffects(
         repositories=repositories,
         lifecycle=lifecycle,
         clinic=clinic,
+        reader=reader,
         newcomers=newcomers,
         composer=Composer(links),
         links=links,

@@ -12,7 +12,7 @@ from app.models.campaign import ACTIVE_STATUSES, ENDED_STATUSES, Campaign, Campa
 from app.models.patient import Patient, PatientType
 from app.models.schedule import Chair
 from app.services.scheduling.appointments import VisitChange
-from app.services.scheduling.effects import months_later
+from app.services.scheduling.localtime import months_later
 from tests.services.scheduling.practice import STAFF, Practice, become, form, moment
 from tests.services.scheduling.rfc5545 import Component, hold_to_the_rules
 
