@@ -8,6 +8,7 @@ from app.models.patient import Patient
 from app.models.records import SuppressionReason
 from app.services.container import Services
 from app.services.tokens import TokenPurpose
+from tests.api.pages.browser import hold_to_the_headers
 from tests.factories import make_campaign, make_patient
 from tests.fakes import FrozenClock
 
@@ -37,6 +38,7 @@ class TestShow:
         page = (await app_client.get(path)).text
 
         assert page.count("<button") == 1
+        assert "We will send you no more" not in page
         assert '<form method="post">' in page
         assert await suppressed(services, patient) is None
 
@@ -54,6 +56,24 @@ class TestShow:
         await services.repositories.patients.update_fields(patient.id, {"language": "es"})
 
         assert "¿Dejar de recibir estos mensajes?" in (await app_client.get(path)).text
+
+    async def test_a_chosen_language_comes_before_the_patients(
+        self, app_client: httpx.AsyncClient, services: Services, patient: Patient, path: str
+    ) -> None:
+        await services.repositories.patients.update_fields(patient.id, {"language": "es"})
+
+        assert "Stop these messages?" in (await app_client.get(f"{path}?lang=en")).text
+
+    async def test_may_not_be_kept_framed_indexed_or_told_to_others(
+        self, app_client: httpx.AsyncClient, path: str
+    ) -> None:
+        nonsense = "/api/v1/unsubscribe/nonsense"
+        for answer in (
+            await app_client.get(path),
+            await app_client.post(path),
+            await app_client.get(nonsense, headers={"Accept": BROWSER}),
+        ):
+            hold_to_the_headers(answer.headers)
 
 
 class TestUnsubscribe:
@@ -106,12 +126,13 @@ class TestForgedLink:
             ("es-MX,en;q=0.5", "es", "Este enlace no funciona"),
         ],
     )
+    @pytest.mark.parametrize("method", ["GET", "POST"])
     async def test_a_person_reads_so_on_a_page_without_a_button(
-        self, app_client: httpx.AsyncClient, prefers: str, language: str, title: str
+        self, app_client: httpx.AsyncClient, method: str, prefers: str, language: str, title: str
     ) -> None:
         headers = {"Accept": BROWSER, "Accept-Language": prefers}
 
-        answer = await app_client.get("/api/v1/unsubscribe/nonsense", headers=headers)
+        answer = await app_client.request(method, "/api/v1/unsubscribe/nonsense", headers=headers)
 
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "text/html; charset=utf-8"

@@ -127,7 +127,8 @@ class BookingPages:
             return self._details(service, at, sent, notice=refusal.slug, status=refusal.status)
         if refusal.slug not in TIME_REFUSALS:
             raise refusal
-        return self._taken(refusal, at, sent, await self._alternatives(refusal, service, at))
+        near = await self._alternatives(refusal, service, at)
+        return self._taken(refusal, service, at, sent, near)
 
     async def _alternatives(
         self, refusal: AppError, service: Service, at: datetime
@@ -142,6 +143,7 @@ class BookingPages:
     def _taken(
         self,
         refusal: AppError,
+        service: Service,
         at: datetime,
         sent: Mapping[str, str],
         alternatives: Sequence[datetime],
@@ -153,6 +155,7 @@ class BookingPages:
             "taken.html",
             refusal.status,
             title=self.page.words[refusal.slug],
+            summary=service.name,
             asked=self.page.moment(at),
             alternatives=[(as_text(one), self.page.moment(one)) for one in alternatives],
             action=self.page.way("book").to(),

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from markupsafe import Markup
 from starlette.responses import Response
 
-from app.api.pages.rendering import Page, Way
+from app.api.pages.rendering import NO_BREAK, Page, Way, marked
 from app.api.pages.words import FIRST_WEEKDAY
 from app.core.errors import AppError
 from app.models.waitlist import MAX_REACH_DAYS
@@ -21,7 +22,7 @@ from app.services.scheduling.availability import FreeTime
 from app.services.scheduling.localtime import local_day
 
 MONTHS_TRIED = 6
-"""How far a walk without a chosen month looks for the first free time."""
+"""How far a walk without a chosen month, or one in an empty month, looks for a free time."""
 _SHORT_DAY = {"en": 3, "es": 2}
 _YEARS = range(1970, 2201)
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
@@ -120,27 +121,30 @@ class Choosing:
         return self.page.show(
             "times.html",
             summary=self.summary,
-            day=self.page.day(free[0].starts_at),
+            day=marked(day, self.page.day(free[0].starts_at)),
             month_link=self.way.to(month=f"{day:%Y-%m}"),
             zone=zone,
             parts_of_day={"morning": links[:forenoon], "afternoon": links[forenoon:]},
             notice=notice,
         )
 
-    def _links(self, free: Sequence[FreeTime]) -> tuple[list[tuple[str, str]], str]:
-        """What is shown and where it leads, and the name of the zone.
+    def _links(self, free: Sequence[FreeTime]) -> tuple[list[tuple[Markup, str]], str]:
+        """What is shown and where it leads, and the name of the clock.
 
         The zone's short name stands once above the times; on the day the clocks change there are
         two, and then it stands at each.
         """
-        shown = [self.page.time(one.starts_at).rpartition(" ") for one in free]
-        short = {zone for _, _, zone in shown}
-        steps = [self.way.to(at=as_text(one.starts_at)) for one in free]
-        whole_zone = self.page.known_clinic.timezone
-        if len(short) > 1:
-            return [("".join(label), s) for label, s in zip(shown, steps, strict=True)], whole_zone
-        labels = [clock for clock, _, _ in shown]
-        return list(zip(labels, steps, strict=True)), f"{short.pop()}, {whole_zone}"
+        whole = [self.page.time(one.starts_at) for one in free]
+        parts = [label.rpartition(NO_BREAK) for label in whole]
+        short = {zone for _, _, zone in parts}
+        one_zone = len(short) == 1
+        labels = [clock for clock, _, _ in parts] if one_zone else whole
+        links = [
+            (marked(self.page.local(one.starts_at), label), self.way.to(at=as_text(one.starts_at)))
+            for one, label in zip(free, labels, strict=True)
+        ]
+        place = self.page.place_of_clock
+        return links, f"{short.pop()}, {place}" if one_zone else place
 
     async def _month(self, asked: date | None, notice: str) -> Response:
         first, free = await self._month_to_show(asked)
@@ -153,8 +157,9 @@ class Choosing:
             weekdays=_weekday_heads(language),
             weeks=self._weeks(first, free),
             is_empty=not free,
+            next_free=await self._next_free(first) if not free else None,
             earlier=self._neighbour(first - timedelta(days=1)),
-            later=self._neighbour(first + timedelta(days=31)),
+            later=self._neighbour(_following(first)),
             wait=self._wait(first) if not free else None,
             notice=notice,
         )
@@ -180,8 +185,17 @@ class Choosing:
         for _ in range(MONTHS_TRIED):
             if free := await self._free_in(month):
                 return month, free
-            month = (month + timedelta(days=31)).replace(day=1)
+            month = _following(month)
         return first, []
+
+    async def _next_free(self, empty: date) -> tuple[str, str] | None:
+        """The name and the link of the first month after `empty` that has a free time."""
+        month = empty
+        for _ in range(MONTHS_TRIED):
+            month = _following(month)
+            if await self._free_in(month):
+                return self._neighbour(month)
+        return None
 
     async def _free_in(self, month: date) -> Sequence[FreeTime]:
         since = max(month, self._first)
@@ -202,9 +216,11 @@ class Choosing:
         number = count.get(day.isoformat(), 0)
         if not number:
             return DayCell(day.day)
-        noon = datetime(day.year, day.month, day.day, 12, tzinfo=self.page.known_clinic.zone)
-        label = self.page.words["day_free"].format(self.page.day(noon), number)
+        label = self.page.words["day_free"].format(self.page.day(self._noon(day)), number)
         return DayCell(day.day, self.way.to(day=day.isoformat()), label)
+
+    def _noon(self, day: date) -> datetime:
+        return datetime(day.year, day.month, day.day, 12, tzinfo=self.page.known_clinic.zone)
 
     def _neighbour(self, day: date) -> tuple[str, str] | None:
         """The name and the link of the month of `day`, if patients can book in it."""
@@ -223,6 +239,10 @@ class Choosing:
     @property
     def _last(self) -> date:
         return self._first + timedelta(days=self.page.known_clinic.booking_horizon_days)
+
+
+def _following(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1)
 
 
 def _length(month: date) -> int:

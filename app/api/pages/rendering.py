@@ -10,8 +10,8 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.deps import ClinicDep, services
@@ -30,7 +31,13 @@ from app.api.pages.words import OTHER_LANGUAGE, WORDS, Words
 from app.core.errors import AppError
 from app.db.database import UNAVAILABLE_ERRORS
 from app.models.schedule import Clinic
-from app.services.outreach.letters import DEFAULT_LANGUAGE, LANGUAGES, local_day, local_time
+from app.services.outreach.letters import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    language_of,
+    local_day,
+    local_time,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +55,8 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
+NO_BREAK = "\u00a0"
+"""A blank at which no line is broken."""
 _QUALITY = re.compile(r";\s*q=([0-9.]{1,5})")
 
 _environment = Environment(
@@ -81,13 +90,18 @@ class Page:
 
     request: Request
     clinic: Clinic | None
+    reader: str = ""
+    """The language of the person whom the link is for, where the page may tell it."""
+
+    def for_reader(self, language: str) -> "Page":
+        """The page in the language in which its reader is written to."""
+        return replace(self, reader=language_of(language))
 
     @property
     def language(self) -> str:
-        """What was chosen on a page, else what the browser prefers of what we have."""
-        return self._chosen_language or preferred_language(
-            self.request.headers.get("accept-language", "")
-        )
+        """What was chosen on a page, else the reader's, else what the browser prefers of ours."""
+        accepted = self.request.headers.get("accept-language", "")
+        return self._chosen_language or self.reader or preferred_language(accepted)
 
     @property
     def words(self) -> Words:
@@ -110,17 +124,27 @@ class Page:
         query = {**self.request.query_params, "lang": OTHER_LANGUAGE[self.language]}
         return f"?{urlencode(query)}"
 
-    def moment(self, instant: datetime) -> str:
-        """Day and time on the clinic's clock, with the zone named."""
-        return f"{self.day(instant)}, {self.time(instant)}"
+    def moment(self, instant: datetime) -> Markup:
+        """Day and time on the clinic's clock, with the zone named, as a `time` element."""
+        return marked(self.local(instant), f"{self.day(instant)}, {self.time(instant)}")
+
+    def local(self, instant: datetime) -> datetime:
+        """The instant on the clinic's clock."""
+        return instant.astimezone(self.known_clinic.zone)
 
     def day(self, instant: datetime) -> str:
         """The day on the clinic's calendar, in words."""
         return local_day(instant, self.known_clinic.zone, self.language)
 
     def time(self, instant: datetime) -> str:
-        """The time on the clinic's clock, with the zone named."""
-        return local_time(instant, self.known_clinic.zone, self.language)
+        """The time on the clinic's clock, with the zone named, never broken over two lines."""
+        text = local_time(instant, self.known_clinic.zone, self.language)
+        return text.replace(" ", NO_BREAK)
+
+    @property
+    def place_of_clock(self) -> str:
+        """The place that the clinic's zone is named after, as people write it: "New York"."""
+        return self.known_clinic.timezone.rpartition("/")[2].replace("_", " ")
 
     def price(self, amount: float) -> str:
         """ "from USD 450", or free of charge."""
@@ -147,12 +171,20 @@ class Page:
 
     def failed(self, sentence: str, status: int) -> HTMLResponse:
         """A page that says what went wrong and where to start again."""
-        return self.show("failed.html", status, sentence=sentence, start=self.way("book").to())
+        token = self.request.query_params.get("booking_token", "")
+        start = self.way("book", booking_token=token).to()
+        return self.show("failed.html", status, sentence=sentence, start=start)
 
-    def refused(self, error: AppError) -> HTMLResponse:
+    def refused(self, error: AppError | HTTPException) -> HTMLResponse:
         """A refusal that no form has a place for."""
-        sentence = self.words.get(error.slug, self.words["failed"])
-        return self.failed(sentence, error.status)
+        if isinstance(error, AppError):
+            named, status = error.slug, error.status
+        else:
+            named, status = "", error.status_code
+        by_status = self.words.get(f"status-{status}", self.words["failed"])
+        answer = self.failed(self.words.get(named, by_status), status)
+        answer.headers.update(error.headers or {})
+        return answer
 
     def go(self, url: str) -> RedirectResponse:
         """On to another page after a form, so that reloading sends nothing twice."""
@@ -162,6 +194,11 @@ class Page:
     def _chosen_language(self) -> str:
         chosen = self.request.query_params.get("lang", "")
         return chosen if chosen in LANGUAGES else ""
+
+
+def marked(when: date, text: str) -> Markup:
+    """`text` as a `time` element that tells programs the day or instant."""
+    return Markup('<time datetime="{}">{}</time>').format(when.isoformat(), text)
 
 
 def preferred_language(accept: str) -> str:
@@ -219,7 +256,7 @@ class PageRoute(APIRoute):
 async def _with_refusals(handler: Handler, request: Request) -> Response:
     try:
         return await handler(request)
-    except AppError as error:
+    except (AppError, HTTPException) as error:
         clinic = await services(request).base.clinic.current()
         return Page(request, clinic).refused(error)
 

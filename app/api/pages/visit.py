@@ -90,7 +90,7 @@ class VisitPages:
             if refusal.slug not in TIME_REFUSALS:
                 return await self._refused(refusal)
             near = alternatives_of(refusal) or await self._near(wanted)
-            return self._taken(refusal, wanted, near)
+            return await self._taken(refusal, wanted, near)
         return self.page.go(self._way().to(done="moved"))
 
     async def change(self, change: Awaitable[PatientVisitView], done: str) -> Response:
@@ -108,11 +108,15 @@ class VisitPages:
         starts = sorted((one.starts_at for one in free), key=lambda at: abs(at - wanted))
         return sorted(starts[:ALTERNATIVES])
 
-    def _taken(self, refusal: AppError, wanted: datetime, near: Sequence[datetime]) -> Response:
+    async def _taken(
+        self, refusal: AppError, wanted: datetime, near: Sequence[datetime]
+    ) -> Response:
+        view = await self.visits.view(self.token)
         return self.page.show(
             "taken.html",
             refusal.status,
             title=self.page.words[refusal.slug],
+            summary=view.appointment.service_name,
             asked=self.page.moment(wanted),
             alternatives=[(as_text(one), self.page.moment(one)) for one in near],
             action=self._way("/move").to(),

@@ -151,9 +151,20 @@ async def join(pages: WaitlistPagesDep, form: FormDep) -> Response:
     return await pages.join(form)
 
 
+@router.api_route("", methods=["GET", "HEAD"])
+async def show_way_to_list(pages: WaitlistPagesDep) -> Response:
+    """The form for the list stands in a month without free times; here is nothing to see."""
+    return pages.page.go(pages.page.way("book").to())
+
+
+@router.api_route("/{token}/accept", methods=["GET", "HEAD"])
+@router.api_route("/{token}/leave", methods=["GET", "HEAD"])
 @router.api_route("/{token}", methods=["GET", "HEAD"])
 async def show_offer(token: str, pages: WaitlistPagesDep) -> Response:
-    """The times that were offered, as far as they are free."""
+    """The times that were offered, as far as they are free.
+
+    Also where a browser opens the address of a form once more.
+    """
     return await pages.show(token)
 
 

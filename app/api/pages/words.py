@@ -23,6 +23,7 @@ _ENGLISH = {
     "price_from": "from {0}",
     "price_free": "free of charge",
     "zone_note": "All times are on the practice's clock ({0}).",
+    "zone_hint": "Local time in {0}",
     # Choosing
     "services_title": "What would you like to come for?",
     "services_none": "Nothing can be booked online just now. Please call us.",
@@ -30,6 +31,9 @@ _ENGLISH = {
     "month_title": "Which day suits you?",
     "month_hint": "The marked days have free times.",
     "month_none": "There is no free time in this month.",
+    "month_none_after": "We have found none in the months after it, either.",
+    "month_next_free": "Next free times: {0}",
+    "months": "Other months",
     "month_previous": "Earlier: {0}",
     "month_next": "Later: {0}",
     "day_free": "{0}, free times: {1}",
@@ -102,9 +106,10 @@ _ENGLISH = {
     "cancel_yes": "Yes, cancel it",
     "cancel_no": "No, keep it",
     "move_title": "Move your visit?",
-    "move_from": "Now",
-    "move_to": "Then",
+    "move_from": "Your time now",
+    "move_to": "New time",
     "move_yes": "Yes, move it",
+    "move_no": "No, keep my time",
     "visit-has-begun": "This visit has begun or is over, so it cannot be changed here. "
     "Please call us.",
     "too-late-to-change": "This visit is too near to be changed here. Please call us.",
@@ -140,10 +145,24 @@ _ENGLISH = {
     "offer-over": "This offer has ended.",
     "not-waiting": "You are not on the waiting list any more.",
     "not-offered": "Please take one of the times that this offer names.",
+    # No more outreach
+    "unsub_title": "Stop these messages?",
+    "unsub_text": "With one click we stop writing to you about visits you have not booked.",
+    "unsub_button": "Stop the messages",
+    "unsub_done_title": "You are unsubscribed",
+    "unsub_done_text": "We will send you no more of these messages.",
+    "unsub_kept": "About a visit that you have booked we still write to you.",
+    "unsub_invalid_title": "This link does not work",
+    "unsub_invalid_text": "It is not valid, or not any more, and nothing was changed. Please use "
+    "the link in our newest message, or call us: we will stop the messages for you.",
     # When nothing else fits
     "failed_title": "This did not work",
     "invalid-link": "This link is not valid, or not any more. Please take the newest one that you "
     "have from us, or call us.",
+    "status-404": "There is no page at this address. Perhaps the link was cut off: please open it "
+    "again from our message, or call us.",
+    "status-429": "Too many requests came from your network just now. Please wait a minute and try "
+    "again, or call us.",
     "unavailable": "We cannot reach our appointment book just now. Nothing has been changed. "
     "Please try again in a minute.",
     "failed": "Something in this request did not fit. Please start again, or call us.",
@@ -168,12 +187,16 @@ _SPANISH = {
     "price_from": "desde {0}",
     "price_free": "sin costo",
     "zone_note": "Todas las horas son las de la clínica ({0}).",
+    "zone_hint": "Hora local de {0}",
     "services_title": "¿Para qué desea venir?",
     "services_none": "Ahora mismo no se puede reservar nada en línea. Por favor, llámenos.",
     "service_gone": "Ese servicio no se puede reservar en línea. Por favor, elija otro.",
     "month_title": "¿Qué día le conviene?",
     "month_hint": "Los días marcados tienen horas libres.",
     "month_none": "No hay horas libres en este mes.",
+    "month_none_after": "Tampoco hemos encontrado en los meses siguientes.",
+    "month_next_free": "Próximas horas libres: {0}",
+    "months": "Otros meses",
     "month_previous": "Antes: {0}",
     "month_next": "Después: {0}",
     "day_free": "{0}, horas libres: {1}",
@@ -243,9 +266,10 @@ _SPANISH = {
     "cancel_yes": "Sí, cancelarla",
     "cancel_no": "No, conservarla",
     "move_title": "¿Cambiar la fecha de su cita?",
-    "move_from": "Ahora",
-    "move_to": "Después",
+    "move_from": "Su hora actual",
+    "move_to": "Nueva hora",
     "move_yes": "Sí, cambiarla",
+    "move_no": "No, conservar mi hora",
     "visit-has-begun": "Esta cita ya empezó o ya pasó, así que aquí no se puede cambiar. Por "
     "favor, llámenos.",
     "too-late-to-change": "Falta demasiado poco para cambiar esta cita aquí. Por favor, llámenos.",
@@ -279,9 +303,22 @@ _SPANISH = {
     "offer-over": "Esta oferta ha terminado.",
     "not-waiting": "Ya no está en la lista de espera.",
     "not-offered": "Por favor, tome una de las horas que nombra esta oferta.",
+    "unsub_title": "¿Dejar de recibir estos mensajes?",
+    "unsub_text": "Con un clic dejaremos de escribirle sobre visitas que no ha reservado.",
+    "unsub_button": "Dejar de recibirlos",
+    "unsub_done_title": "Su baja está hecha",
+    "unsub_done_text": "No le enviaremos más mensajes de este tipo.",
+    "unsub_kept": "Sobre una cita que usted haya reservado sí le escribiremos.",
+    "unsub_invalid_title": "Este enlace no funciona",
+    "unsub_invalid_text": "No es válido, o ya no lo es, y no se ha cambiado nada. Por favor, use "
+    "el enlace de nuestro mensaje más reciente o llámenos: dejaremos de escribirle.",
     "failed_title": "No ha funcionado",
     "invalid-link": "Este enlace no es válido, o ya no lo es. Por favor, use el más reciente que "
     "tenga de nosotros, o llámenos.",
+    "status-404": "No hay ninguna página en esta dirección. Quizá el enlace se cortó: por favor, "
+    "ábralo otra vez desde nuestro mensaje, o llámenos.",
+    "status-429": "Han llegado demasiadas solicitudes de su red. Por favor, espere un minuto e "
+    "inténtelo de nuevo, o llámenos.",
     "unavailable": "Ahora mismo no podemos consultar nuestra agenda. No se ha cambiado nada. Por "
     "favor, inténtelo de nuevo en un minuto.",
     "failed": "Algo en esta solicitud no encajaba. Por favor, empiece de nuevo o llámenos.",

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import httpx
 
 _VOID = {"meta", "link", "input", "br", "img", "hr"}
+_INLINE = {"a", "abbr", "b", "span", "strong", "time"}
 _WITHOUT_LABEL = {"hidden", "submit"}
 
 
@@ -59,7 +60,7 @@ class Document(HTMLParser):
     @property
     def text(self) -> str:
         """What a person reads, blanks as one."""
-        return " ".join(" ".join(self.texts).split())
+        return " ".join("".join(self.texts).split())
 
     @property
     def hrefs(self) -> list[str]:
@@ -70,6 +71,7 @@ class Document(HTMLParser):
         """See `HTMLParser`."""
         given = {name: value or "" for name, value in attrs}
         self.tags.append((tag, given))
+        self._break_line(tag)
         if tag not in _VOID:
             self._open.append(tag)
         if tag == "a":
@@ -97,12 +99,17 @@ class Document(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """See `HTMLParser`."""
         assert self._open.pop() == tag, tag
+        self._break_line(tag)
         if tag == "textarea":
             assert self._area is not None
             # A browser drops the line break right after the opening tag.
             fields = self.forms[-1].fields
             fields[self._area] = fields[self._area].removeprefix("\n")
             self._area = None
+
+    def _break_line(self, tag: str) -> None:
+        if tag not in _INLINE:
+            self.texts.append(" ")
 
     def handle_data(self, data: str) -> None:
         """See `HTMLParser`."""
@@ -111,6 +118,7 @@ class Document(HTMLParser):
         if self._area is not None:
             self.forms[-1].fields[self._area] += data
             return
+        data = data.replace("\u00a0", " ")
         self.texts.append(data)
         if "a" in self._open:
             href, text = self.links[-1]

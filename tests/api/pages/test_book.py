@@ -78,7 +78,7 @@ class TestWalk:
 
         assert browser.heading == "Your visit is booked"
         assert "Thursday, August 20, 2026, 9:15 AM EDT" in browser.text
-        assert "America/New_York" in browser.text
+        assert "Local time in New York" in browser.text
         assert "Check-up and Cleaning" in browser.text
         assert "Dr. Rivera" in browser.text
         visit = await only_visit(furnished)
@@ -236,8 +236,19 @@ class TestChoosing:
 
         await browser.open("/book?service_id=cleaning")
 
-        assert "There is no free time in this month." in browser.text
+        assert "There is no free time in this month. We have found none" in browser.text
         assert "+1 212-555-0100" in browser.text
+
+    async def test_an_empty_month_names_the_next_that_has_times(
+        self, browser: Browser, furnished: Services
+    ) -> None:
+        await furnished.base.clinic.update({"booking_lead_minutes": 30 * 24 * 60})
+        await browser.open("/book?service_id=cleaning&month=2026-08")
+        assert "There is no free time in this month." in browser.text
+
+        await browser.click("Next free times: September 2026")
+
+        assert "day=2026-09-18" in " ".join(browser.document.hrefs)
 
     async def test_offers_only_what_can_be_booked_online(
         self, browser: Browser, furnished: Services
@@ -511,6 +522,40 @@ class TestSubmit:
         answer = await app_client.post("/book", data={"notes": "x" * 70_000})
 
         assert answer.status_code == 413
+
+
+class TestAddressThatIsNone:
+    @pytest.mark.parametrize("path", ["/book/", "/book/x", "/visit", "/visit/", "/visit/x/y/z"])
+    async def test_is_a_page_with_a_way_on(
+        self, browser: Browser, furnished: Services, path: str
+    ) -> None:
+        await browser.open(path)
+
+        assert browser.status == 404
+        assert "There is no page at this address." in browser.text
+        hold_to_the_headers(browser.answer.headers)
+        await browser.click("To the booking page")
+        assert browser.heading == "What would you like to come for?"
+
+    async def test_keeps_whom_the_link_names(self, browser: Browser, furnished: Services) -> None:
+        link = await booking_link(furnished, await known_patient(furnished))
+        await browser.open(link.replace("/book?", "/book/?"))
+        assert browser.status == 404
+
+        await browser.click("To the booking page")
+        await browser.open(f"{browser.answer.url}&service_id=cleaning&at=2026-08-20T13:00:00Z")
+
+        assert browser.form.to_type() == {"notes"}
+
+    async def test_a_body_that_is_no_form_is_refused_with_a_page(
+        self, app_client: httpx.AsyncClient, furnished: Services
+    ) -> None:
+        fields = {f"field{number}": "x" for number in range(50)}
+
+        answer = await app_client.post("/book", data=fields)
+
+        assert answer.status_code == 400
+        assert "This did not work" in answer.text
 
 
 class TestEveryPage:

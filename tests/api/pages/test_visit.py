@@ -53,7 +53,7 @@ class TestSee:
 
         for fact in (
             "Thursday, August 20, 2026, 9:00 AM EDT",
-            "America/New_York",
+            "Local time in New York",
             "Check-up and Cleaning",
             "Dr. Rivera",
             "30 minutes",

@@ -3,13 +3,13 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse
 
-from app.api.deps import ClinicDep, ConsentDep
+from app.api.deps import ConsentDep
 from app.api.openapi import problems
-from app.api.pages.rendering import preferred_language
-from app.services.outreach.pages import invalid_link_page, unsubscribe_page
+from app.api.pages.rendering import Page, PageDep
+from app.models.patient import Patient
 from app.services.tokens import InvalidLinkError
 
 router = APIRouter(prefix="/unsubscribe", tags=["public"])
@@ -35,9 +35,7 @@ Token = Annotated[
     response_class=HTMLResponse,
     responses={200: PAGE, **NO_LINK},
 )
-async def show(
-    token: Token, request: Request, consent: ConsentDep, clinic: ClinicDep
-) -> HTMLResponse:
+async def show(token: Token, page: PageDep, consent: ConsentDep) -> HTMLResponse:
     """A page with one button. Looking at it changes nothing.
 
     A link that is not valid, or not any more, is a page too for whoever accepts one: a person in
@@ -45,13 +43,9 @@ async def show(
     """
     try:
         patient = await consent.patient_of(token)
-    except InvalidLinkError:
-        if "text/html" not in request.headers.get("accept", ""):
-            raise
-        language = preferred_language(request.headers.get("accept-language", ""))
-        page = invalid_link_page(await clinic.current(), language)
-        return HTMLResponse(page, HTTPStatus.NOT_FOUND)
-    return HTMLResponse(unsubscribe_page(await clinic.current(), patient, is_done=False))
+    except InvalidLinkError as error:
+        return _invalid_link(page, error)
+    return _answer(page, patient, "unsub")
 
 
 @router.post(
@@ -59,14 +53,31 @@ async def show(
     operation_id="unsubscribe",
     summary="Unsubscribe with one click",
     response_class=HTMLResponse,
-    responses={200: PAGE, **problems(404)},
+    responses={200: PAGE, **NO_LINK},
 )
-async def unsubscribe(token: Token, consent: ConsentDep, clinic: ClinicDep) -> HTMLResponse:
+async def unsubscribe(token: Token, page: PageDep, consent: ConsentDep) -> HTMLResponse:
     """RFC 8058: no cookie, no redirect, no sign-in, and safe to repeat.
 
     Nobody on that mailbox gets outreach any more; an active campaign ends as declined. Messages
     about a visit that is booked still come.
     """
-    patient = await consent.patient_of(token)
+    try:
+        patient = await consent.patient_of(token)
+    except InvalidLinkError as error:
+        return _invalid_link(page, error)
     await consent.unsubscribe(token)
-    return HTMLResponse(unsubscribe_page(await clinic.current(), patient, is_done=True))
+    return _answer(page, patient, "unsub_done")
+
+
+def _answer(page: Page, patient: Patient | None, step: str) -> HTMLResponse:
+    """In the patient's language; nothing else on it is about them."""
+    if patient is not None:
+        page = page.for_reader(patient.language)
+    return page.show("unsubscribe.html", step=step)
+
+
+def _invalid_link(page: Page, error: InvalidLinkError) -> HTMLResponse:
+    """A page for whoever accepts one; raises the error for a program."""
+    if "text/html" not in page.request.headers.get("accept", ""):
+        raise error
+    return page.show("unsubscribe.html", HTTPStatus.NOT_FOUND, step="unsub_invalid")
