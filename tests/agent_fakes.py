@@ -39,6 +39,7 @@ from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
 from app.services.tokens import LinkTokens
+from app.services.unmatched import AssignedMail
 from app.services.work import WakeSignal
 from tests.factories import SECRET, make_campaign, make_patient
 
@@ -192,6 +193,12 @@ class Stage:
             clock=clock,
             own_address=settings.mail_from,
             mailbox=mailbox,
+            assigned=AssignedMail(
+                repositories=repositories,
+                reactive=self.reactive,
+                lifecycle=self.lifecycle,
+                alerts=self.alerts,
+            ),
             jitter=lambda: 0.0,
         )
 

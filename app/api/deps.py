@@ -35,6 +35,7 @@ from app.services.scheduling.self_service import VisitSelfService
 from app.services.scheduling.waitlist import Waitlist
 from app.services.scheduling.waitlist_answers import WaitlistAnswers
 from app.services.security import SecurityService
+from app.services.unmatched import UnmatchedMessages
 
 _bearer = OAuth2PasswordBearer(
     tokenUrl="/api/v1/auth/login",
@@ -151,6 +152,11 @@ def deliveries(parts: ServicesDep) -> Deliveries:
     return parts.outreach.deliveries
 
 
+def unmatched(parts: ServicesDep) -> UnmatchedMessages:
+    """Messages that a person must place."""
+    return parts.desk.unmatched
+
+
 def sweeps(parts: ServicesDep) -> SweepService:
     """Sweeps."""
     return parts.outreach.sweeps
@@ -163,6 +169,7 @@ PatientRecordsDep = Annotated[PatientRecords, Depends(patient_records)]
 DashboardDep = Annotated[Dashboard, Depends(dashboard)]
 ConsentDep = Annotated[ConsentService, Depends(consent)]
 DeliveriesDep = Annotated[Deliveries, Depends(deliveries)]
+UnmatchedDep = Annotated[UnmatchedMessages, Depends(unmatched)]
 SweepsDep = Annotated[SweepService, Depends(sweeps)]
 
 

@@ -94,6 +94,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("interaction_outbox", ("delivery.status", UP), ("delivery.not_before", UP)),
         _index("interaction_sent_id", ("delivery.provider_message_id", UP), sparse=True),
         _index("interaction_delivery", ("delivery.status", UP), ("timestamp", DOWN)),
+        _index("interaction_class", ("delivery.message_class", UP), ("timestamp", DOWN)),
         _index("interaction_unmatched", ("unmatched", UP), ("timestamp", DOWN)),
     ],
     "appointments": [

@@ -114,6 +114,18 @@ class MailFacts(StoredModel):
     bounced: list[str] = Field(default_factory=list)
 
 
+class Settlement(StoredModel):
+    """What staff decided about a message that matched nobody: it is whose, or nobody's.
+
+    `read_by_agent`: staff vouch for the sender, and the agent may read it as the patient's reply.
+    """
+
+    id: PyObjectId
+    by: str
+    at: UtcDatetime
+    read_by_agent: bool = False
+
+
 class Interaction(Document):
     """A stored message, incoming or outgoing, or a note of one made by hand.
 
@@ -139,6 +151,7 @@ class Interaction(Document):
     decision: Decision | None = None
     processed_at: UtcDatetime | None = None
     unmatched: bool | None = None
+    settlement: Settlement | None = None
     thread_id: str | None = None
     provider_id: str | None = None
     dedupe_key: str | None = None

@@ -47,6 +47,8 @@ class Consent(StoredModel):
     opted_out_at: UtcDatetime | None = None
     reason: str | None = None
     opted_in_at: UtcDatetime | None = None
+    opted_in_by: str | None = None
+    """Who consented, in staff's words: the patient, or somebody who decides for them."""
     source: str | None = None
 
 

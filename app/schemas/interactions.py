@@ -120,11 +120,66 @@ class ConversationRead(BaseModel):
     interactions: list[InteractionRead]
 
 
+class UnmatchedRead(InteractionRead):
+    """A message that matched no campaign, with what tells whose it may be.
+
+    `patient_id` is set where the patient is known and has no campaign to show it in. A `sender` of
+    `null` means that nobody sent it: the service asks staff something.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "interaction_id": EXAMPLE_ID,
+                "campaign_id": None,
+                "direction": "incoming",
+                "channel": "sms",
+                "subject": None,
+                "content": "Hi, this is Maria. Can I come on Friday?",
+                "timestamp": "2026-11-23T14:05:00Z",
+                "ai_analysis": None,
+                "delivery_status": None,
+                "delivery_error": None,
+                "sender": "+12125550142",
+                "patient_id": None,
+            }
+        }
+    )
+
+    sender: str | None
+    patient_id: PyObjectId | None
+
+    @classmethod
+    def of_unmatched(cls, interaction: Interaction) -> Self:
+        """From the stored form."""
+        return cls(
+            **dict(InteractionRead.of(interaction)),
+            sender=interaction.sender,
+            patient_id=interaction.patient_id,
+        )
+
+
 class UnmatchedList(BaseModel):
     """One page of incoming messages that matched no campaign, newest first."""
 
     pagination: Pagination
-    unmatched: list[InteractionRead]
+    unmatched: list[UnmatchedRead]
+
+
+class UnmatchedAssign(InputSchema):
+    """Whose message it is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"patient_id": EXAMPLE_ID, "read_by_agent": False}},
+    )
+
+    patient_id: PyObjectId
+    read_by_agent: bool = Field(
+        default=False,
+        description="Staff vouch that the patient wrote it, and the agent reads and answers it as "
+        "their reply. Otherwise a person does: the conversation is handed off.",
+    )
 
 
 class InteractionCreate(InputSchema):

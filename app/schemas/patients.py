@@ -121,6 +121,7 @@ class ConsentRead(OutputSchema):
     opted_out_at: UtcDatetime | None
     reason: str | None
     opted_in_at: UtcDatetime | None
+    opted_in_by: str | None
     source: str | None
 
 
@@ -147,6 +148,7 @@ class PatientRead(OutputSchema):
                     "opted_out_at": None,
                     "reason": None,
                     "opted_in_at": None,
+                    "opted_in_by": None,
                     "source": None,
                 },
                 "created_at": "2026-11-23T14:05:00Z",
@@ -233,11 +235,27 @@ class PatientPage(OutputSchema):
     appointments: list[PatientVisit]
 
 
-class ConsentChange(InputSchema):
-    """Who said so, and how."""
+class OptOut(InputSchema):
+    """Why."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"example": {"reason": "asked on the phone"}}
     )
 
     reason: ShortText
+
+
+class OptIn(InputSchema):
+    """Who consented, and how. The time and the member of staff are recorded with it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"reason": "signed the form at the desk", "consented_by": "patient"}
+        },
+    )
+
+    reason: ShortText = Field(description="How the consent was given.")
+    consented_by: ShortText = Field(
+        default="patient", description="Who gave it: the patient, a parent, a guardian."
+    )

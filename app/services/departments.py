@@ -52,6 +52,7 @@ from app.services.scheduling.waitlist_answers import WaitlistAnswers
 from app.services.scheduling.waitlist_letters import WaitlistLetters
 from app.services.scheduling.waitlist_offers import WaitlistOffers
 from app.services.scheduling.waitlist_people import WaitingPeople
+from app.services.unmatched import AssignedMail, UnmatchedMessages
 from app.services.webhook_signature import SignatureVerifier
 
 
@@ -325,6 +326,12 @@ class Agent:
                 clock=clock,
                 own_address=base.settings.mail_from,
                 mailbox=post.mail if post else None,
+                assigned=AssignedMail(
+                    repositories=repositories,
+                    reactive=reactive,
+                    lifecycle=base.lifecycle,
+                    alerts=outreach.alerts,
+                ),
             ),
             agent=AiAgent(engine=engine, proactive=outreach.proactive, reactive=reactive),
         )
@@ -339,6 +346,7 @@ class Desk:
     recovery: RecoveryStarter
     patient_records: PatientRecords
     dashboard: Dashboard
+    unmatched: UnmatchedMessages
 
     @classmethod
     def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
@@ -365,4 +373,5 @@ class Desk:
             ),
             patient_records=PatientRecords(repositories, scheduling.directory, base.clinic, clock),
             dashboard=Dashboard(repositories, base.clinic, clock),
+            unmatched=UnmatchedMessages(repositories, clock, base.inbound_signal),
         )

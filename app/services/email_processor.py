@@ -28,6 +28,7 @@ MAX_SUBJECT_CHARACTERS = 998
 """RFC 5322, section 2.1.1: the longest line of a header."""
 MAX_CONTENT_CHARACTERS = 262_144
 MAILBOX_FORM = "mailbox"
+ASSIGNED_FORM = "assigned"
 
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}", re.ASCII)
 _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
@@ -97,6 +98,27 @@ class MailboxMessage:
 
 
 @dataclass(frozen=True)
+class AssignedMessage:
+    """A message that is stored here, and that staff say is a certain patient's."""
+
+    interaction_id: str
+    settlement_id: str
+    thread_id: str
+
+    def to_payload(self) -> dict[str, Any]:
+        """As it is stored until it is processed."""
+        return {
+            "form": ASSIGNED_FORM,
+            "interaction_id": self.interaction_id,
+            "settlement_id": self.settlement_id,
+            "thread_id": self.thread_id,
+        }
+
+
+StoredMessage = RelayMessage | GmailNotification | MailboxMessage | AssignedMessage
+
+
+@dataclass(frozen=True)
 class PushEnvelope:
     """One push: who delivered it under which id, and what it says."""
 
@@ -124,7 +146,7 @@ def parse_push(body: bytes) -> PushEnvelope:
     )
 
 
-def message_of(payload: dict[str, Any]) -> RelayMessage | GmailNotification | MailboxMessage:
+def message_of(payload: dict[str, Any]) -> StoredMessage:
     """The message a stored payload was made from. Raises `InvalidEnvelopeError`.
 
     A push cannot pass itself off as a message of a mailbox: only what we stored is read here.
@@ -134,6 +156,12 @@ def message_of(payload: dict[str, Any]) -> RelayMessage | GmailNotification | Ma
             mailbox=identifier(payload, "mailbox", MAX_ADDRESS_CHARACTERS),
             message_id=identifier(payload, "message_id", MAX_ID_CHARACTERS),
             thread_id=identifier(payload, "thread_id", MAX_ID_CHARACTERS),
+        )
+    if payload.get("form") == ASSIGNED_FORM:
+        return AssignedMessage(
+            interaction_id=identifier(payload, "interaction_id", MAX_ID_CHARACTERS),
+            settlement_id=identifier(payload, "settlement_id", MAX_ID_CHARACTERS),
+            thread_id=text(payload, "thread_id", MAX_ID_CHARACTERS),
         )
     message = _content_of(payload)
     if isinstance(message, RelayMessage):
@@ -194,11 +222,13 @@ def _decoded(data: str) -> bytes:
 
 
 __all__ = [
+    "AssignedMessage",
     "GmailNotification",
     "InvalidEnvelopeError",
     "MailboxMessage",
     "PushEnvelope",
     "RelayMessage",
+    "StoredMessage",
     "channel_of",
     "message_of",
     "parse_push",

@@ -20,6 +20,7 @@ from app.services.agent.reactive import ReactivePath
 from app.services.agent.replies import Alerts, sender_address
 from app.services.campaigns import CampaignLifecycle
 from app.services.email_processor import (
+    AssignedMessage,
     GmailNotification,
     InvalidEnvelopeError,
     MailboxMessage,
@@ -29,9 +30,11 @@ from app.services.email_processor import (
 from app.services.mailbox_mail import MailboxMail, NotNowError
 from app.services.matching import Match, MessageMatcher
 from app.services.received import Received, from_relay, unread_from_mailbox
+from app.services.unmatched import NOT_ASSIGNED, WAIT_FOR_ASSIGNMENT, AssignedMail
 
 logger = logging.getLogger(__name__)
 
+ASSIGNMENT_WAIT = timedelta(seconds=10)
 LEASE = timedelta(seconds=45)
 """After a crash its events wait this long: what was acknowledged is done within a minute."""
 MAX_ATTEMPTS = 5
@@ -73,6 +76,7 @@ class InboundProcessor:
         alerts: Alerts,
         clock: Clock,
         own_address: str,
+        assigned: AssignedMail,
         mailbox: MailboxMail | None = None,
         jitter: Callable[[], float] = _random_share,
     ) -> None:
@@ -87,6 +91,7 @@ class InboundProcessor:
         self._clock = clock
         self._own_address = normalise_email(own_address)
         self._mailbox = mailbox
+        self._assigned = assigned
         self._jitter = jitter
         self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
 
@@ -137,8 +142,8 @@ class InboundProcessor:
     async def _process(self, event: InboundEvent, term: int) -> str | None:
         """Carry one event through; a note where there was nothing to do. Raises `NotNowError`."""
         message = message_of(event.payload)
-        if isinstance(message, GmailNotification):
-            return await self._mailbox.follow(message) if self._mailbox else NO_MAILBOX
+        if isinstance(message, AssignedMessage | GmailNotification):
+            return await self._follow(event, message)
         received = await self._received(event, message, term)
         if isinstance(received, str):
             return received
@@ -149,6 +154,24 @@ class InboundProcessor:
             return SPAM
         await self._reactive.run(await self._record(received, match))
         return None
+
+    async def _follow(
+        self, event: InboundEvent, pointer: AssignedMessage | GmailNotification
+    ) -> str | None:
+        """What only says where the message is, or that there are some."""
+        if isinstance(pointer, AssignedMessage):
+            return await self._carry_on(event, pointer)
+        return await self._mailbox.follow(pointer) if self._mailbox else NO_MAILBOX
+
+    async def _carry_on(self, event: InboundEvent, assigned: AssignedMessage) -> str | None:
+        """What staff gave to a patient. The event is stored before the assignment is made."""
+        message = await self._assigned.message(assigned)
+        if message is not None:
+            await self._assigned.carry_on(message)
+            return None
+        if self._clock.now() - event.created_at < WAIT_FOR_ASSIGNMENT:
+            raise NotNowError(NOT_ASSIGNED, ASSIGNMENT_WAIT)
+        return NOT_ASSIGNED
 
     async def _received(
         self, event: InboundEvent, message: RelayMessage | MailboxMessage, term: int
@@ -201,7 +224,11 @@ class InboundProcessor:
     async def _bury(self, event: InboundEvent, term: int, error: str) -> None:
         """Out of retries: a person gets the message before the event is given up."""
         message = _message_in(event)
-        if message is not None:
+        if isinstance(message, AssignedMessage):
+            assigned = await self._assigned.message(message)
+            if assigned is not None:
+                await self._ask_for_person(assigned)
+        elif message is not None:
             await self._ask_for_person(await self._record_anyhow(event, message))
         fields = {"state": InboundState.DEAD, "error": error}
         await self._repositories.inbound_events.finish(event.id, term, fields)
@@ -266,7 +293,7 @@ def _line_of(event: InboundEvent) -> str:
     return str(payload.get("thread_id") or payload.get("emailAddress") or event.id)
 
 
-def _message_in(event: InboundEvent) -> RelayMessage | MailboxMessage | None:
+def _message_in(event: InboundEvent) -> RelayMessage | MailboxMessage | AssignedMessage | None:
     """The message to show; what another version stored may be unreadable."""
     try:
         message = message_of(event.payload)

@@ -12,6 +12,7 @@ from typing import Any
 from app.db.errors import DuplicateValueError
 from app.db.indexes import INTERACTION_DAY_SLOT, INTERACTION_DEDUPE_KEY, INTERACTION_PROVIDER_ID
 from app.db.repositories.base import DocumentRepository, Page
+from app.db.repositories.delivery_filter import DeliveryFilter
 from app.models.base import PyObjectId
 from app.models.decision import AiAnalysis
 from app.models.interaction import (
@@ -20,6 +21,7 @@ from app.models.interaction import (
     Direction,
     Interaction,
     MessageClass,
+    Settlement,
 )
 
 OLDEST_FIRST = [("timestamp", 1), ("_id", 1)]
@@ -75,13 +77,34 @@ class InteractionRepository(DocumentRepository[Interaction]):
             {"unmatched": True}, sort=[("timestamp", -1), ("_id", -1)], page=page, limit=limit
         )
 
+    async def settle(
+        self,
+        interaction_id: PyObjectId,
+        settlement: Settlement,
+        *,
+        patient_id: PyObjectId | None = None,
+        campaign_id: PyObjectId | None = None,
+    ) -> bool:
+        """Take a message off the unmatched list, once: of two who decide about it one wins.
+
+        With a patient it joins their conversation; one that the agent shall read is undecided anew.
+        """
+        fields: dict[str, Any] = {"settlement": settlement.to_stored(), "unmatched": False}
+        joined = {"patient_id": patient_id, "campaign_id": campaign_id}
+        fields |= {name: value for name, value in joined.items() if value is not None}
+        update: dict[str, Any] = {"$set": fields}
+        if settlement.read_by_agent:
+            decided = ("ai_analysis", "decision", "processed_at")
+            update["$unset"] = dict.fromkeys(decided, "")
+        guard = {"_id": interaction_id, "unmatched": True, "direction": Direction.INCOMING}
+        return await self._update(guard, update)
+
     async def deliveries_page(
-        self, status: DeliveryStatus | None, *, page: int, limit: int
+        self, wanted: DeliveryFilter | None, *, page: int, limit: int
     ) -> Page[Interaction]:
-        """Outgoing messages by state, newest first."""
-        wanted: Any = status or {"$in": list(DeliveryStatus)}
+        """Outgoing messages, newest first."""
         return await self._page(
-            {"delivery.status": wanted},
+            (wanted or DeliveryFilter()).to_query(),
             sort=[("timestamp", -1), ("_id", -1)],
             page=page,
             limit=limit,
@@ -324,6 +347,13 @@ class InteractionRepository(DocumentRepository[Interaction]):
         }
         update = {"$set": fields, "$inc": {"delivery.term": 1}, "$unset": {"delivery.error": ""}}
         guard = {"_id": interaction_id, "delivery.status": {"$in": list(statuses)}}
+        return await self._update(guard, update)
+
+    async def mark_sent(self, interaction_id: PyObjectId, at: datetime) -> bool:
+        """A person found out that a message of unknown fate left; of two who say so one wins."""
+        fields = {"delivery.status": DeliveryStatus.SENT, "delivery.sent_at": at}
+        update = {"$set": fields, "$inc": {"delivery.term": 1}, "$unset": {"delivery.error": ""}}
+        guard = {"_id": interaction_id, "delivery.status": DeliveryStatus.UNKNOWN}
         return await self._update(guard, update)
 
     async def count_outreach_days(self, address: str, first_day: str, last_day: str) -> int:

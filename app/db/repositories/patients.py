@@ -136,9 +136,15 @@ class PatientRepository(DocumentRepository[Patient]):
         }
         return await self._update(guard, {"$set": noted})
 
-    async def record_opt_in(self, patient_id: PyObjectId, *, at: datetime, source: str) -> bool:
-        """Note that they want messages again."""
-        fields = {"consent.opted_in_at": at, "consent.source": source}
+    async def record_opt_in(
+        self, patient_id: PyObjectId, *, at: datetime, by: str, source: str
+    ) -> bool:
+        """Note that they want messages again; `by`: who consented."""
+        fields = {
+            "consent.opted_in_at": at,
+            "consent.opted_in_by": by,
+            "consent.source": source,
+        }
         unset = ("consent.opted_out_at", "consent.reason")
         return await self.update_fields(patient_id, fields, unset=unset)
 

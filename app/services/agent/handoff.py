@@ -38,6 +38,7 @@ _OPEN = {
     Reason.UNVERIFIED_SENDER: "Open: find out who wrote. Nothing was answered.",
     Reason.THIRD_PERSON: "Open: find out what happened, nothing is sent until then.",
     Reason.BOUNCED: "Open: mail to their address came back; reach them another way.",
+    Reason.ASSIGNED_BY_STAFF: "Open: it matched nobody and was given to them by staff; answer it.",
     Reason.PROCESSING_FAILED: "Open: the assistant failed on this message; read it and answer.",
 }
 

@@ -74,6 +74,8 @@ class OutsideActions:
         await self._mail.queue(reply.interaction, patient, letter, kind, "emergency")
 
     async def _leave_to_staff(self, reply: Reply) -> None:
+        if reply.interaction.settlement is not None:
+            return  # staff have read it: it comes from the very list it would go to
         await self._repositories.interactions.mark_unmatched(reply.interaction.id)
         await self._alerts.unmatched_arrived(reply.interaction.id, reply.analysis.urgency)
 

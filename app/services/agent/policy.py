@@ -51,6 +51,7 @@ class Reason(StrEnum):
     AUTO_REPLY = "auto_reply"
     NO_CAMPAIGN = "no_campaign"
     PROCESSING_FAILED = "processing_failed"
+    ASSIGNED_BY_STAFF = "assigned_by_staff"
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class ReplyReader:
         )
         findings = _with_headers(findings, interaction.mail)
         findings = _with_number(findings, interaction, contact)
+        findings = _vouched_for(findings, interaction)
         prediction = await self._predict(findings, interaction)
         verdict = combine(findings, prediction, INTENT_THRESHOLD)
         return self._reading(interaction, contact, findings, prediction, verdict)
@@ -165,6 +166,13 @@ def _with_number(
     if interaction.channel is Channel.EMAIL:
         return findings
     return replace(findings, sender_verified=bool(contact) and interaction.sender == contact)
+
+
+def _vouched_for(findings: GuardFindings, interaction: Interaction) -> GuardFindings:
+    """Staff know who wrote, whatever the address says."""
+    settled = interaction.settlement
+    is_vouched = settled is not None and settled.read_by_agent
+    return replace(findings, sender_verified=True) if is_vouched else findings
 
 
 def _is_hard(interaction: Interaction, patient_email: str | None) -> bool:

@@ -1,16 +1,20 @@
 """Whether somebody wants to be written to. "Stop" means stop, for everybody on that mailbox."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.core.clock import Clock
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.campaign import CampaignStatus
 from app.models.patient import Patient, normalise_email
-from app.models.records import Suppression, SuppressionReason
+from app.models.records import AuditEntry, Suppression, SuppressionReason
 from app.services.campaigns import CampaignLifecycle
 from app.services.tokens import LinkTokens, TokenPurpose
 
 OPT_OUTS = (SuppressionReason.OPT_OUT, SuppressionReason.UNSUBSCRIBE_LINK)
 UNSUBSCRIBE_SOURCE = "unsubscribe_link"
+PATIENT = "patient"
 
 
 class ConsentService:
@@ -35,7 +39,7 @@ class ConsentService:
         *,
         reason: SuppressionReason,
         source: str,
-        by: str = "patient",
+        by: str = PATIENT,
         whole_mailbox: bool = True,
         number: str | None = None,
     ) -> None:
@@ -53,17 +57,31 @@ class ConsentService:
             await self._suppress(patient.email, reason, source)
         if number:
             await self._suppress(number, reason, source)
-        await self._repositories.patients.record_opt_out(
+        is_new = await self._repositories.patients.record_opt_out(
             patient.id, at=self._clock.now(), reason=reason, source=source
         )
+        if is_new:
+            details = {"reason": reason.value, "source": source}
+            await self._keep_record(patient, "opt_out", by, details)
         campaign = await self._repositories.campaigns.active_for(patient.id)
         if campaign is not None:
             await self._lifecycle.move(campaign, CampaignStatus.RECOVERY_DECLINED, by=by)
 
-    async def opt_in(self, patient: Patient, *, source: str) -> None:
-        """They want messages again. A dead address stays suppressed: consent does not revive it."""
+    async def opt_in(
+        self, patient: Patient, *, source: str, by: str, consented_by: str = PATIENT
+    ) -> None:
+        """They want messages again. A dead address stays suppressed: consent does not revive it.
+
+        `by` is who recorded it, `consented_by` who gave the consent, `source` how.
+        """
+        details = {
+            "source": source,
+            "consented_by": consented_by,
+            "opted_out_at": patient.consent.opted_out_at,
+        }
+        await self._keep_record(patient, "opt_in", by, details)
         await self._repositories.patients.record_opt_in(
-            patient.id, at=self._clock.now(), source=source
+            patient.id, at=self._clock.now(), by=consented_by, source=source
         )
         for contact in filter(None, (patient.email, patient.phone)):
             await self._repositories.suppressions.remove(contact, OPT_OUTS)
@@ -87,6 +105,20 @@ class ConsentService:
         """Whom an unsubscribe link is for; changes nothing. Raises `InvalidLinkError`."""
         ids = self._tokens.read(token, TokenPurpose.UNSUBSCRIBE)
         return await self._repositories.patients.get(PyObjectId(ids["patient_id"]))
+
+    async def _keep_record(
+        self, patient: Patient, action: str, by: str, details: Mapping[str, Any]
+    ) -> None:
+        """The patient shows the wish that stands; every one there was stays in the audit log."""
+        entry = AuditEntry(
+            actor=by,
+            action=action,
+            subject="patient",
+            subject_id=str(patient.id),
+            at=self._clock.now(),
+            details=dict(details),
+        )
+        await self._repositories.audit.insert(entry)
 
     async def _suppress(self, address: str, reason: SuppressionReason, source: str) -> None:
         suppressions = self._repositories.suppressions

@@ -3,6 +3,7 @@
 from app.core.clock import Clock
 from app.core.errors import ConflictError, NotFoundError
 from app.db.repositories.base import Page
+from app.db.repositories.delivery_filter import DeliveryFilter
 from app.db.repositories.interactions import InteractionRepository
 from app.models.base import PyObjectId
 from app.models.interaction import DeliveryStatus, Interaction
@@ -18,6 +19,13 @@ class NotRetryableError(ConflictError):
     title = "This message cannot be sent again"
 
 
+class FateKnownError(ConflictError):
+    """It is known what became of this message."""
+
+    slug = "delivery-fate-known"
+    title = "This message cannot be marked as sent"
+
+
 class Deliveries:
     """Lists the outbox and puts failed messages back into it."""
 
@@ -26,11 +34,9 @@ class Deliveries:
         self._sender = sender
         self._clock = clock
 
-    async def page(
-        self, status: DeliveryStatus | None, *, page: int, limit: int
-    ) -> Page[Interaction]:
+    async def page(self, wanted: DeliveryFilter, *, page: int, limit: int) -> Page[Interaction]:
         """Outgoing messages, newest first."""
-        return await self._interactions.deliveries_page(status, page=page, limit=limit)
+        return await self._interactions.deliveries_page(wanted, page=page, limit=limit)
 
     async def unmatched(self, *, page: int, limit: int) -> Page[Interaction]:
         """Incoming messages that matched no campaign, newest first."""
@@ -38,12 +44,27 @@ class Deliveries:
 
     async def retry(self, interaction_id: PyObjectId) -> Interaction:
         """Queue a message again. Raises `NotFoundError`, `NotRetryableError`."""
-        interaction = await self._interactions.get(interaction_id)
-        if interaction is None or interaction.delivery is None:
-            message = "There is no outgoing message with this id."
-            raise NotFoundError(message)
+        interaction = await self._outgoing(interaction_id)
         if not await self._interactions.requeue(interaction_id, sorted(RETRYABLE)):
             message = "Only a message that failed or whose fate is unknown can be sent again."
             raise NotRetryableError(message)
         self._sender.wake()
         return await self._interactions.get(interaction_id) or interaction
+
+    async def mark_sent(self, interaction_id: PyObjectId) -> Interaction:
+        """Note that a message of unknown fate did leave, so that nobody sends it again.
+
+        Raises `NotFoundError`, `FateKnownError`.
+        """
+        interaction = await self._outgoing(interaction_id)
+        if not await self._interactions.mark_sent(interaction_id, self._clock.now()):
+            message = "Only a message whose fate is unknown can be marked as sent."
+            raise FateKnownError(message)
+        return await self._interactions.get(interaction_id) or interaction
+
+    async def _outgoing(self, interaction_id: PyObjectId) -> Interaction:
+        interaction = await self._interactions.get(interaction_id)
+        if interaction is None or interaction.delivery is None:
+            message = "There is no outgoing message with this id."
+            raise NotFoundError(message)
+        return interaction

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.db.repositories import Repositories
-from app.models.interaction import DeliveryStatus
+from app.models.interaction import DeliveryStatus, MessageClass
 from app.models.role import StaffRole
 from app.services.container import Services
 from tests.api.admin.desk import (
@@ -87,6 +87,32 @@ class TestList:
 
         assert [row["interaction_id"] for row in answer.json()["deliveries"]] == [ids[status]]
 
+    async def test_narrows_by_class_and_campaign(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
+    ) -> None:
+        campaigns = [await stored_campaign(repositories) for _ in range(2)]
+        ids = {}
+        for campaign in campaigns:
+            for kind in (MessageClass.OUTREACH, MessageClass.STAFF):
+                message = make_message(NOON, message_class=kind, campaign_id=campaign.id)
+                await repositories.interactions.insert(message)
+                ids[campaign.id, kind] = str(message.id)
+
+        async def shown(**params: str) -> set[str]:
+            answer = await app_client.get(DELIVERIES, headers=headers, params=params)
+            return {row["interaction_id"] for row in answer.json()["deliveries"]}
+
+        one, other = (campaign.id for campaign in campaigns)
+        both = {ids[one, MessageClass.STAFF], ids[other, MessageClass.STAFF]}
+        assert await shown(message_class="staff") == both
+        assert await shown(campaign_id=str(one)) == {
+            ids[one, kind] for kind in (MessageClass.OUTREACH, MessageClass.STAFF)
+        }
+        assert await shown(message_class="staff", campaign_id=str(one), status="pending") == {
+            ids[one, MessageClass.STAFF]
+        }
+        assert await shown(message_class="staff", status="sent") == set()
+
     async def test_pages_newest_first(
         self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
     ) -> None:
@@ -105,7 +131,9 @@ class TestList:
         assert shown == [[ids[2], ids[1]], [ids[0]]]
         assert first.json()["pagination"]["total_pages"] == 2
 
-    @pytest.mark.parametrize("params", [{"status": "lost"}, {"limit": 0}, {"limit": 101}])
+    @pytest.mark.parametrize(
+        "params", [{"status": "lost"}, {"message_class": "x"}, {"campaign_id": "x"}, {"limit": 0}]
+    )
     async def test_refuses_what_is_malformed(
         self,
         app_client: httpx.AsyncClient,
@@ -189,6 +217,63 @@ class TestRetry:
             problem(answer, status)
 
 
+class TestMarkSent:
+    async def test_settles_what_nobody_knew(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
+    ) -> None:
+        message = make_message(NOON - DAY, status=DeliveryStatus.UNKNOWN, error="lost")
+        await repositories.interactions.insert(message)
+
+        answer = await app_client.post(f"{DELIVERIES}/{message.id}/mark-sent", headers=headers)
+        again = await app_client.post(f"{DELIVERIES}/{message.id}/mark-sent", headers=headers)
+
+        body = answer.json()
+        assert (body["delivery_status"], body["sent_at"]) == ("sent", iso(NOON))
+        assert body["delivery_error"] is None
+        problem(again, 409, "delivery-fate-known")
+        retried = await app_client.post(f"{DELIVERIES}/{message.id}/retry", headers=headers)
+        problem(retried, 409, "delivery-not-retryable")
+
+    @pytest.mark.parametrize("status", sorted(set(DeliveryStatus) - {DeliveryStatus.UNKNOWN}))
+    async def test_leaves_every_other_state_alone(
+        self,
+        app_client: httpx.AsyncClient,
+        headers: dict[str, str],
+        repositories: Repositories,
+        status: DeliveryStatus,
+    ) -> None:
+        message = await repositories.interactions.insert(make_message(NOON, status=status))
+
+        answer = await app_client.post(f"{DELIVERIES}/{message.id}/mark-sent", headers=headers)
+
+        problem(answer, 409, "delivery-fate-known")
+        assert await repositories.interactions.get(message.id) == message
+
+    async def test_of_a_retry_and_a_mark_at_once_one_wins(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
+    ) -> None:
+        message = make_message(NOON, status=DeliveryStatus.UNKNOWN)
+        await repositories.interactions.insert(message)
+
+        answers = await asyncio.gather(
+            *(
+                app_client.post(f"{DELIVERIES}/{message.id}/{what}", headers=headers)
+                for what in ("retry", "mark-sent")
+            )
+        )
+
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+    async def test_knows_no_other(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
+    ) -> None:
+        reply = await repositories.interactions.insert(make_reply(NOON))
+
+        for wrong, status in ((NOBODY, 404), (reply.id, 404), ("x", 422)):
+            answer = await app_client.post(f"{DELIVERIES}/{wrong}/mark-sent", headers=headers)
+            problem(answer, status)
+
+
 class TestUnmatched:
     async def test_lists_what_matched_nobody_newest_first(
         self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
@@ -205,3 +290,4 @@ class TestUnmatched:
         assert [row["interaction_id"] for row in body["unmatched"]] == ids[::-1]
         assert body["pagination"]["total_items"] == 2
         assert body["unmatched"][0]["delivery_status"] is None
+        assert (body["unmatched"][0]["sender"], body["unmatched"][0]["patient_id"]) == (None, None)

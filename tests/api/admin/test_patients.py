@@ -110,7 +110,9 @@ class TestCreate:
             "next_follow_up_date": None,
             "initial_inquiry": None,
             "estimated_value": 99.5,
-            "consent": {"opted_out_at": None, "reason": None, "opted_in_at": None, "source": None},
+            "consent": dict.fromkeys(
+                ("opted_out_at", "reason", "opted_in_at", "opted_in_by", "source")
+            ),
             "created_at": iso(NOON),
             "updated_at": iso(NOON),
         }
@@ -628,12 +630,15 @@ class TestConsent:
         )
 
         answer = await app_client.post(
-            f"{PATIENTS}/{patient.id}/opt-in", headers=headers, json={"reason": "signed a form"}
+            f"{PATIENTS}/{patient.id}/opt-in",
+            headers=headers,
+            json={"reason": "signed a form", "consented_by": "their mother"},
         )
 
         consent = answer.json()["consent"]
         assert (consent["opted_out_at"], consent["opted_in_at"]) == (None, iso(NOON))
         assert consent["source"].endswith("signed a form")
+        assert consent["opted_in_by"] == "their mother"
         campaign = await stored_campaign(repositories, patient)
         message = make_message(
             clock.now(),

@@ -214,3 +214,58 @@ class TestReturnDate:
     def test_any_text_gets_an_answer_that_is_not_past(self, text: str, today: date) -> None:
         found = return_date(f"back on {text}", today)
         assert found is None or found >= today
+
+
+class TestCalendarAnswers:
+    """Who presses Yes in their calendar has not written to us."""
+
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            "Accepted: Cleaning @ Mon Nov 24, 2026 10am - 11am (EST) (Dana Smith)",
+            "Declined: Your visit",
+            "Tentative: Your visit",
+            "Tentatively Accepted: Your visit",
+            "New Time Proposed: Your visit",
+            "Aceptado: Limpieza",
+            "Accept\u00e9 : Votre visite",
+            "Zugesagt: Ihr Termin",
+            "Aceito: Consulta",
+            " ACCEPTED: Your visit",
+        ],
+    )
+    def test_are_known_by_the_subject(self, subject: str) -> None:
+        found = automatic("", subject, PERSON)
+        assert (found.bounce, found.automatic) == (False, True)
+        assert found.evidence == "calendar_subject"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Dana Smith has accepted this invitation.\n\nCleaning\nMonday Nov 24, 2026",
+            "Dana Smith ha aceptado esta invitaci\u00f3n.",
+        ],
+    )
+    def test_are_known_by_their_wording(self, text: str) -> None:
+        assert automatic(text, "Your visit", PERSON).evidence == "calendar_wording"
+
+    def test_are_known_by_the_file_itself(self) -> None:
+        text = "BEGIN:VCALENDAR\nMETHOD:REPLY\nEND:VCALENDAR"
+        assert automatic(text, "Your visit", PERSON).evidence == "calendar_file"
+
+    def test_are_known_by_their_type(self) -> None:
+        headers = {"Content-Type": 'text/calendar; charset="UTF-8"; method=REPLY'}
+        assert automatic("", "Hi", PERSON, headers).evidence == "calendar_method"
+
+    @pytest.mark.parametrize(
+        ("subject", "text"),
+        [
+            ("Re: Accepted: Your visit", "Can I come an hour later?"),
+            ("Accepted", "I accept, see you then"),
+            ("Insurance accepted: yes?", "Do you take Delta?"),
+            ("Your visit", "I have accepted the invitation in my calendar, thank you."),
+            ("Your visit", "Was the invitation accepted: I am not sure."),
+        ],
+    )
+    def test_are_not_what_a_person_writes_about_them(self, subject: str, text: str) -> None:
+        assert not automatic(text, subject, PERSON).automatic

@@ -63,24 +63,60 @@ class TestOptIn:
         patient = await parts.patient()
         await parts.consent.opt_out(patient, reason=R.OPT_OUT, source="reply")
 
-        await parts.consent.opt_in(patient, source="staff")
+        await parts.consent.opt_in(patient, source="staff", by="staff:1")
 
         stored = await parts.repositories.patients.get(patient.id)
         assert stored is not None
         assert not stored.has_opted_out
-        assert stored.consent.opted_in_at == NOON
+        assert (stored.consent.opted_in_at, stored.consent.opted_in_by) == (NOON, "patient")
         assert await parts.repositories.suppressions.for_address(patient.email or "") is None
+
+    async def test_lifts_what_came_by_phone_too(self, parts: Parts) -> None:
+        patient = await parts.patient(phone="+12125550142")
+        await parts.consent.opt_out(
+            patient, reason=R.OPT_OUT, source="reply", whole_mailbox=False, number=patient.phone
+        )
+
+        await parts.consent.opt_in(patient, source="staff", by="staff:1")
+
+        assert await parts.repositories.suppressions.for_address("+12125550142") is None
 
     async def test_does_not_revive_a_dead_address(self, parts: Parts) -> None:
         patient = await parts.patient()
         await parts.consent.opt_out(patient, reason=R.OPT_OUT, source="reply")
         await parts.consent.hard_bounce(f" {(patient.email or '').upper()} ", source="dsn")
 
-        await parts.consent.opt_in(patient, source="staff")
+        await parts.consent.opt_in(patient, source="staff", by="staff:1")
 
         suppression = await parts.repositories.suppressions.for_address(patient.email or "")
         assert suppression is not None
         assert suppression.reason == R.HARD_BOUNCE
+
+
+class TestRecord:
+    async def test_every_change_of_mind_is_kept_once(
+        self, parts: Parts, clock: FrozenClock
+    ) -> None:
+        patient = await parts.patient()
+        for _ in range(2):
+            await parts.consent.opt_out(patient, reason=R.OPT_OUT, source="reply")
+        clock.advance(days=1)
+        opted_out = await parts.repositories.patients.get(patient.id)
+        assert opted_out is not None
+        await parts.consent.opt_in(
+            opted_out, source="signed a form", by="staff:1", consented_by="mother"
+        )
+
+        yes, no = await parts.repositories.audit.about(str(patient.id))
+
+        assert (no.action, no.actor, no.at) == ("opt_out", "patient", NOON)
+        assert no.details == {"reason": "opt_out", "source": "reply"}
+        assert (yes.action, yes.actor, yes.at) == ("opt_in", "staff:1", clock.now())
+        assert yes.details == {
+            "source": "signed a form",
+            "consented_by": "mother",
+            "opted_out_at": NOON,
+        }
 
 
 class TestUnsubscribe:

@@ -111,6 +111,19 @@ _A_PERSON_ASKS = phrases(
         "rendez vous|puis je|pourrais je|termin\\w*|kann ich|konnte ich|consulta|marcar|posso",
     )
 )
+# What a calendar program writes when somebody answers an invitation (RFC 5546, REPLY and COUNTER).
+_CALENDAR_SUBJECT = re.compile(
+    r"(?:accepted|declined|tentative(?:ly accepted)?|new time proposed|aceptad[oa]|rechazad[oa]|"
+    r"provisional|nueva hora propuesta|accepte|refuse|provisoire|zugesagt|zusage|abgelehnt|absage|"
+    r"mit vorbehalt|aceito|aceite|recusado|provisorio)\s*:"
+)
+_CALENDAR_WORDING = phrases(
+    (
+        "has (?:accepted|declined|tentatively accepted|replied <2>to) this invitation",
+        "ha (?:aceptado|rechazado|respondido <3>a) esta invitacion",
+    )
+)
+_CALENDAR_TYPE = re.compile(r"text/calendar\b.*\bmethod=\"?(?:reply|counter)\b", re.DOTALL)
 _READ_SENTENCES = 12
 
 
@@ -138,7 +151,12 @@ def automatic(
     bounce = _bounce_sign(subject, sender, lowered)
     if bounce:
         return Automatic(bounce=True, automatic=False, evidence=bounce)
-    sign = _header_sign(lowered) or _sender_sign(sender) or _wording_sign(text, subject)
+    sign = (
+        _header_sign(lowered)
+        or _sender_sign(sender)
+        or _calendar_sign(text, subject, lowered)
+        or _wording_sign(text, subject)
+    )
     return Automatic(bounce=False, automatic=True, evidence=sign) if sign else NOT_AUTOMATIC
 
 
@@ -157,6 +175,19 @@ def _bounce_sign(subject: str, sender: str, headers: Mapping[str, str]) -> str |
     null_sender = headers.get("return-path") == "<>"
     says_so = _starts_with(_BOUNCE_SUBJECT, subject)
     return "bounce_subject" if says_so and (null_sender or not headers) else None
+
+
+def _calendar_sign(text: str, subject: str, headers: Mapping[str, str]) -> str | None:
+    """An answer to an invitation, as far as a relay shows it. "Re: Accepted: …" is a person."""
+    if _CALENDAR_TYPE.search(headers.get("content-type", "").casefold()):
+        return "calendar_method"
+    if _CALENDAR_SUBJECT.match(fold(subject).strip()):
+        return "calendar_subject"
+    opening = sentences(text)[:_READ_SENTENCES]
+    if text.lstrip().startswith("BEGIN:VCALENDAR"):
+        return "calendar_file"
+    is_answer = any(any_hit(_CALENDAR_WORDING, sentence) for sentence in opening)
+    return "calendar_wording" if is_answer else None
 
 
 def _header_sign(headers: Mapping[str, str]) -> str | None:

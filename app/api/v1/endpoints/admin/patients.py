@@ -19,7 +19,8 @@ from app.models.patient import PatientStatus, PatientType
 from app.models.records import SuppressionReason
 from app.schemas.paging import Pagination
 from app.schemas.patients import (
-    ConsentChange,
+    OptIn,
+    OptOut,
     PatientCreate,
     PatientList,
     PatientPage,
@@ -117,7 +118,7 @@ async def update_patient(
 )
 async def opt_out(
     patient_id: PyObjectId,
-    body: ConsentChange,
+    body: OptOut,
     user: WriteAccess,
     records: PatientRecordsDep,
     consent: ConsentDep,
@@ -144,12 +145,17 @@ async def opt_out(
 )
 async def opt_in(
     patient_id: PyObjectId,
-    body: ConsentChange,
+    body: OptIn,
     user: WriteAccess,
     records: PatientRecordsDep,
     consent: ConsentDep,
 ) -> PatientRead:
-    """Records who consented, when and how."""
+    """Records who consented, when and how; the audit log keeps every change there was."""
     patient = await records.get(patient_id)
-    await consent.opt_in(patient, source=f"{staff_actor(user)}: {body.reason}")
+    await consent.opt_in(
+        patient,
+        source=f"{staff_actor(user)}: {body.reason}",
+        by=staff_actor(user),
+        consented_by=body.consented_by,
+    )
     return PatientRead.of(await records.get(patient_id))
