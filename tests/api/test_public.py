@@ -159,6 +159,16 @@ class TestSlots:
 
         assert problem(answer) == (422, "invalid-span")
 
+    async def test_refuses_the_beginning_of_the_calendar(
+        self, app_client: httpx.AsyncClient, furnished: Services
+    ) -> None:
+        first = {"from": "0001-01-01T00:00:00Z", "to": "0001-01-02T00:00:00Z"}
+        query = {**first, "service_id": "cleaning"}
+
+        answer = await app_client.get("/api/v1/availability/slots", params=query)
+
+        assert problem(answer) == (422, "time-out-of-range")
+
 
 class TestBook:
     async def test_books_and_moves_the_campaign(

@@ -87,8 +87,14 @@ def to_instant(value: datetime, zone: ZoneInfo) -> datetime:
 
 
 def local_day(instant: datetime, zone: ZoneInfo) -> date:
-    """The calendar day the wall clock of `zone` shows at `instant` (aware)."""
-    return instant.astimezone(zone).date()
+    """The calendar day the wall clock of `zone` shows at `instant` (aware).
+
+    Raises TimeOutOfRangeError where that day lies before the year 1 or after 9999.
+    """
+    try:
+        return instant.astimezone(zone).date()
+    except OverflowError as error:
+        raise TimeOutOfRangeError(_TOO_FAR) from error
 
 
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

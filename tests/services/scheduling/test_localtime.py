@@ -147,6 +147,20 @@ class TestDays:
         assert local_day(utc(2026, 11, 24, 4, 59), NEW_YORK) == date(2026, 11, 23)
         assert local_day(utc(2026, 11, 24, 5, 0), NEW_YORK) == date(2026, 11, 24)
 
+    @pytest.mark.parametrize(
+        ("instant", "zone"),
+        [
+            (datetime.min.replace(tzinfo=UTC), NEW_YORK),
+            (datetime.max.replace(tzinfo=UTC), ZoneInfo("Pacific/Kiritimati")),
+        ],
+        ids=["first", "last"],
+    )
+    def test_local_day_refuses_the_ends_of_the_calendar(
+        self, instant: datetime, zone: ZoneInfo
+    ) -> None:
+        with pytest.raises(TimeOutOfRangeError):
+            local_day(instant, zone)
+
     def test_month_days_knows_leap_years(self) -> None:
         assert month_days(2028, 2)[0] == date(2028, 2, 1)
         assert len(month_days(2028, 2)) == 29
