@@ -6,7 +6,7 @@ from datetime import datetime
 from app.core.clock import Clock
 from app.core.errors import ConflictError, UnprocessableError
 from app.db.repositories import Repositories
-from app.models.appointment import Appointment
+from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import as_object_id
 from app.models.patient import Patient
 from app.models.schedule import Clinic
@@ -52,7 +52,7 @@ class OfferView:
     free: list[datetime]
     """Those of the offered times that they can still take."""
     visit: Appointment | None = None
-    """What they took."""
+    """What they took and still have."""
 
 
 class WaitlistAnswers:
@@ -93,7 +93,7 @@ class WaitlistAnswers:
             clinic=await self._clinic.current(),
             service_name=service.name if service else entry.service_id,
             free=free,
-            visit=visit,
+            visit=None if visit is None or _is_off(visit) else visit,
         )
 
     async def accept(self, token: str, wanted: datetime) -> Answer:
@@ -109,8 +109,11 @@ class WaitlistAnswers:
         if starts_at not in offer.starts:
             message = "This offer names other times. Please take one of those."
             raise NotOfferedError(message)
-        if await self._repositories.appointments.get(entry.visit_id) is None:
+        visit = await self._repositories.appointments.get(entry.visit_id)
+        if visit is None:
             self._require_standing(entry, offer)
+        elif _is_off(visit):
+            raise NotWaitingError(_CANCELLED_SINCE)
         request = PublicBooking(
             appointment_date=starts_at,
             service_id=entry.service_id,
@@ -167,4 +170,10 @@ class WaitlistAnswers:
         return patient
 
 
+def _is_off(visit: Appointment) -> bool:
+    """Whether what was taken from the list was cancelled since, or missed."""
+    return visit.status in (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)
+
+
+_CANCELLED_SINCE = "The visit that you took is cancelled. You can still book any free time."
 _GONE = "This offer is not valid any more. Please call the practice."

@@ -184,6 +184,20 @@ class TestAccept:
         with pytest.raises(NotWaitingError):
             await answers.accept(token, NINE)
 
+    async def test_a_visit_cancelled_since_is_not_said_to_be_booked(self, waiting: Waiting) -> None:
+        (entry,) = await offered(waiting)
+        token, answers = await waiting.token(entry), waiting.services.waiting.answers
+        await answers.accept(token, NINE)
+        assert (await answers.view(token)).visit is not None
+        await waiting.services.scheduling.appointments.cancel(entry.visit_id, by="patient")
+
+        with pytest.raises(NotWaitingError, match="cancelled"):
+            await answers.accept(token, NINE)
+
+        view = await answers.view(token)
+        assert (view.visit, view.free) == (None, [])
+        assert await live_visits(waiting) == []
+
 
 class TestView:
     async def test_shows_only_what_can_still_be_taken(self, waiting: Waiting) -> None:
