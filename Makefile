@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint clean
+.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint bench clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,13 +41,16 @@ train: $(STAMPS)/run ## Rebuild the agent's model files from the training replie
 footprint: $(STAMPS)/dev ## Print how long a second start takes and how much memory it idles with
 	@exec $(PY) -m tests.footprint
 
+bench: $(STAMPS)/dev ## Print how fast it is, as ratios measured side by side in one run
+	@exec $(PY) -m bench
+
 format: $(STAMPS)/dev ## Format the code
-	$(VENV)/bin/ruff format app tests
-	$(VENV)/bin/ruff check --fix app tests
+	$(VENV)/bin/ruff format app bench tests
+	$(VENV)/bin/ruff check --fix app bench tests
 
 lint: $(STAMPS)/dev
-	$(VENV)/bin/ruff format --check app tests
-	$(VENV)/bin/ruff check app tests
+	$(VENV)/bin/ruff format --check app bench tests
+	$(VENV)/bin/ruff check app bench tests
 
 types: $(STAMPS)/dev
 	$(VENV)/bin/mypy

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -29,9 +29,15 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def running_service(
-    data_dir: Path, settings: Mapping[str, str] | None = None
+    data_dir: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    command: Sequence[str] = ("app", "serve"),
 ) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
-    """`python -m app serve` on `data_dir` as a child process; its address once it is ready."""
+    """`python -m app serve` on `data_dir` as a child process; its address once it is ready.
+
+    `command` is another module of ours that serves the same, with its arguments.
+    """
     port = int((settings or {}).get("PORT") or free_port())
     environment = {
         **os.environ,  # noqa: TID251 - handed on to the child, not read
@@ -41,8 +47,8 @@ async def running_service(
     }
     data_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs
     with (data_dir / "service.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-            [sys.executable, "-m", "app", "serve"], env=environment, stdout=log, stderr=log
+        process = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once, and runs our own modules
+            [sys.executable, "-m", *command], env=environment, stdout=log, stderr=log
         )
         try:
             await _until_ready(f"http://127.0.0.1:{port}", process, data_dir)

@@ -1,0 +1,132 @@
+"""The measured process: the service as it is, with routes beside it to compare it with.
+
+`python -m bench.app` with the service's settings in the environment. No loop runs in the
+background.
+"""
+
+import itertools
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel
+
+from app.api.deps import ServicesDep
+from app.core.config import Settings
+from app.core.logging import configure_logging
+from app.main import create_app
+from app.services.container import Services
+from app.serving import run_server
+from bench.replay import Trip, send, unpacked
+from bench.stopwatch import Stopwatch
+
+PREFIX = "/api/v1/bench"
+
+
+@dataclass
+class Reference:
+    """What a reference route sends to the database, request by request, and what it answers."""
+
+    replays: Iterator[list[Trip]]
+    answer: bytes
+    status: int
+
+
+class ReferenceFile(BaseModel):
+    """Where the commands of a reference route are."""
+
+    path: Path
+    repeats: bool
+
+
+class CpuParts(BaseModel):
+    """CPU seconds between two looks, of the whole process and of our parts of it."""
+
+    process: float
+    parts: dict[str, float]
+
+
+class PollTimes(BaseModel):
+    """Seconds that each call took."""
+
+    seconds: list[float]
+
+
+class Measured:
+    """What the routes beside the service keep."""
+
+    def __init__(self) -> None:
+        self.references: dict[str, Reference] = {}
+        self.stopwatch = Stopwatch()
+
+
+def routes(measured: Measured) -> APIRouter:
+    """The routes beside the service's."""
+    router = APIRouter(prefix=PREFIX)
+
+    @router.put("/references/{name}", status_code=204)
+    async def load_reference(name: str, file: ReferenceFile) -> None:
+        content = unpacked(file.path.read_bytes())
+        replays = itertools.cycle(content["replays"]) if file.repeats else iter(content["replays"])
+        measured.references[name] = Reference(replays, content["answer"], content["status"])
+
+    @router.api_route("/references/{name}", methods=["GET", "POST"])
+    async def reference(name: str, request: Request, services: ServicesDep) -> Response:
+        await request.body()
+        wanted = measured.references[name]
+        await send(services.database, next(wanted.replays))
+        return Response(wanted.answer, wanted.status, media_type="application/json")
+
+    @router.post("/stopwatch", status_code=204)
+    async def start_stopwatch() -> None:
+        measured.stopwatch.start()
+
+    @router.get("/stopwatch")
+    async def stop_stopwatch() -> CpuParts:
+        measured.stopwatch.stop()
+        return CpuParts(process=measured.stopwatch.process, parts=measured.stopwatch.parts)
+
+    @router.get("/polls/{name}")
+    async def poll(name: str, times: int, services: ServicesDep) -> PollTimes:
+        work = polls(services)[name]
+        return PollTimes(seconds=[await _seconds(work) for _ in range(times)])
+
+    return router
+
+
+def polls(services: Services) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """What the background does again and again, whether there is work or not."""
+    return {
+        "reconciler": services.scheduling.effects.reconcile,
+        "reminders": services.scheduling.reminders.queue_due,
+        "outbox": services.outreach.sender.work_off,
+    }
+
+
+async def _seconds(work: Callable[[], Awaitable[Any]]) -> float:
+    started = time.perf_counter()
+    await work()
+    return time.perf_counter() - started
+
+
+def measured_app(settings: Settings) -> FastAPI:
+    """The service with the routes beside it."""
+    app = create_app(settings, background=False)
+    app.include_router(routes(Measured()))
+    return app
+
+
+def main() -> None:
+    """Serve until a signal, as `python -m app serve` does."""
+    settings = Settings()
+    configure_logging(settings.log_level)
+    listener = socket.create_server((settings.host, settings.port))
+    run_server(measured_app(settings), listener, ())
+
+
+if __name__ == "__main__":
+    main()

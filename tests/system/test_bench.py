@@ -1,0 +1,49 @@
+"""The benchmark, as small as it gets: every part runs. What it measures is nobody's gate."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "rounds": 1,
+    "providers": 2,
+    "chairs": 1,
+    "month": 2,
+    "reads": 8,
+    "bookings": 4,
+    "days": 80,
+    "history": 200,
+}
+
+
+class TestBench:
+    def test_prints_every_figure_with_its_goal(self, tmp_path: Path) -> None:
+        sizes = [f"--{name}={number}" for name, number in SMALL.items()]
+
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *sizes, f"--cache={tmp_path}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+        assert done.stderr == ""
+        assert done.returncode == 0
+        held = re.findall(r"^ *(.+?)  .*goal: .*: (?:met|MISSED by .+)$", done.stdout, re.MULTILINE)
+        assert held == [
+            "naive way / engine, 5 providers, 3 chairs, 2 days",
+            "10 providers / 5, chairs and visits grown alike",
+            "20 providers / 10, chairs and visits grown alike",
+            "GET /availability, a month: requests a second / reference",
+            "both / CPU time of the request",
+            "sequential round trips",
+            "POST /appointments/book: requests a second / reference",
+            "sequential round trips",
+            "GET /availability with history / without",
+            "POST /appointments/book with history / without",
+        ]
+        assert [path.name for path in tmp_path.iterdir()] == ["history-200-1"]
