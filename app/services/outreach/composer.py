@@ -7,7 +7,7 @@ machine say so and name a way to a person (California AB 3030), outreach carries
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.campaign import Campaign, CampaignType
@@ -27,6 +27,8 @@ from app.services.outreach.links import Links
 
 OUTREACH_VARIANTS = 4
 """Texts for each campaign type; later attempts go round the second to the last."""
+READING_TIME = timedelta(hours=1)
+"""Within which a letter is read: what it offers should stand as long."""
 
 
 class Composer:
@@ -82,34 +84,59 @@ class Composer:
         return self._compose("opt_out_receipt", clinic, patient)
 
     def visit_booked(
-        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        appointment: Appointment,
+        manage_url: str,
+        now: datetime,
     ) -> Letter:
         """The confirmation that a visit is in the book."""
-        return self._visit("visit_booked", clinic, patient, appointment, manage_url)
+        return self._visit("visit_booked", clinic, patient, appointment, manage_url, now=now)
 
     def visit_changed(
-        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        appointment: Appointment,
+        manage_url: str,
+        now: datetime,
     ) -> Letter:
         """The visit has another time now."""
-        return self._visit("visit_changed", clinic, patient, appointment, manage_url)
+        return self._visit("visit_changed", clinic, patient, appointment, manage_url, now=now)
 
     def visit_updated(
-        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        appointment: Appointment,
+        manage_url: str,
+        now: datetime,
     ) -> Letter:
         """The visit keeps its time; who sees the patient, or how long, is another now."""
-        return self._visit("visit_updated", clinic, patient, appointment, manage_url)
+        return self._visit("visit_updated", clinic, patient, appointment, manage_url, now=now)
 
     def visit_cancelled(
-        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        appointment: Appointment,
+        manage_url: str,
+        now: datetime,
     ) -> Letter:
         """The visit does not take place."""
-        return self._visit("visit_cancelled", clinic, patient, appointment, manage_url)
+        return self._visit("visit_cancelled", clinic, patient, appointment, manage_url, now=now)
 
     def visit_reminder(
-        self, clinic: Clinic, patient: Patient, appointment: Appointment, manage_url: str
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        appointment: Appointment,
+        manage_url: str,
+        now: datetime,
     ) -> Letter:
         """A visit is coming up; one that is not confirmed yet asks for that."""
-        return self._visit("visit_reminder", clinic, patient, appointment, manage_url)
+        return self._visit("visit_reminder", clinic, patient, appointment, manage_url, now=now)
 
     def waitlist_offer(
         self,
@@ -155,9 +182,13 @@ class Composer:
         patient: Patient,
         appointment: Appointment,
         manage_url: str,
+        *,
+        now: datetime,
     ) -> Letter:
+        """Moving and cancelling are offered only where that is still so when the letter is read."""
         language = language_of(patient.language)
         starts_at = appointment.appointment_date
+        changes_until = starts_at - timedelta(minutes=clinic.self_service_notice_minutes)
         return self._compose(
             template,
             clinic,
@@ -168,6 +199,7 @@ class Composer:
             minutes=appointment.duration_minutes,
             manage_url=manage_url,
             is_confirmed=appointment.status == AppointmentStatus.CONFIRMED,
+            can_be_changed=now + READING_TIME <= changes_until,
         )
 
     def _compose(self, template: str, clinic: Clinic, patient: Patient, **values: object) -> Letter:

@@ -345,7 +345,7 @@ class AppointmentEffects:
             "visit_cancelled": self._composer.visit_cancelled,
         }[purpose]
         manage_url = self._links.visit_page(appointment.id)
-        letter = compose(setup.clinic, patient, appointment, manage_url)
+        letter = compose(setup.clinic, patient, appointment, manage_url, self._clock.now())
         file = self._calendar.for_letter(
             appointment,
             patient,

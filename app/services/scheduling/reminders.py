@@ -180,7 +180,7 @@ class VisitReminders:
         if patient is None or patient.email is None:
             return False
         page = self._links.visit_page(visit.id)
-        letter = self._composer.visit_reminder(clinic, patient, visit, page)
+        letter = self._composer.visit_reminder(clinic, patient, visit, page, self._clock.now())
         draft = Draft(
             patient_id=patient.id,
             subject=letter.subject,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignType, FollowUpDetails
 from app.models.patient import Patient, Treatment
 from app.models.schedule import Clinic
-from app.services.outreach.composer import Composer
+from app.services.outreach.composer import READING_TIME, Composer
 from app.services.outreach.letters import Letter, greeting_name, local_time, quotable
 from app.services.outreach.links import Links
 from app.services.tokens import LinkTokens, TokenPurpose
@@ -58,6 +58,10 @@ def campaign_of(patient: Patient, kind: CampaignType) -> Campaign:
     return make_campaign(patient_id=patient.id, campaign_type=kind, follow_up_details=follow_up)
 
 
+WRITTEN = datetime(2026, 8, 18, 15, 0, tzinfo=UTC)
+"""Two days before the visit."""
+
+
 def visit() -> Appointment:
     return Appointment(
         patient_id=new_id(),
@@ -98,11 +102,11 @@ def every_letter(language: str) -> Iterator[Letter]:
     yield COMPOSER.handoff_notice(CLINIC, patient)
     yield COMPOSER.emergency(CLINIC, patient)
     yield COMPOSER.opt_out_receipt(CLINIC, patient)
-    yield COMPOSER.visit_booked(CLINIC, patient, visit(), MANAGE_URL)
-    yield COMPOSER.visit_changed(CLINIC, patient, visit(), MANAGE_URL)
-    yield COMPOSER.visit_updated(CLINIC, patient, visit(), MANAGE_URL)
-    yield COMPOSER.visit_cancelled(CLINIC, patient, visit(), MANAGE_URL)
-    yield COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL)
+    yield COMPOSER.visit_booked(CLINIC, patient, visit(), MANAGE_URL, WRITTEN)
+    yield COMPOSER.visit_changed(CLINIC, patient, visit(), MANAGE_URL, WRITTEN)
+    yield COMPOSER.visit_updated(CLINIC, patient, visit(), MANAGE_URL, WRITTEN)
+    yield COMPOSER.visit_cancelled(CLINIC, patient, visit(), MANAGE_URL, WRITTEN)
+    yield COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL, WRITTEN)
     yield waitlist_offer(patient)
     yield COMPOSER.waitlist_closed(CLINIC, patient, PAGE_URL)
 
@@ -235,13 +239,42 @@ class TestWhatItRefersTo:
 
 class TestVisits:
     def test_name_the_clinics_time_and_zone(self) -> None:
-        english = COMPOSER.visit_booked(CLINIC, patient_of(), visit(), MANAGE_URL)
-        spanish = COMPOSER.visit_booked(CLINIC, patient_of("es-MX"), visit(), MANAGE_URL)
+        english = COMPOSER.visit_booked(CLINIC, patient_of(), visit(), MANAGE_URL, WRITTEN)
+        spanish = COMPOSER.visit_booked(CLINIC, patient_of("es-MX"), visit(), MANAGE_URL, WRITTEN)
 
         assert "Thursday, August 20, 2026, 2:30 PM EDT" in english.content
         assert "jueves, 20 de agosto de 2026, 14:30 EDT" in spanish.content
         assert "Teeth cleaning (45 minutes)" in english.content
         assert MANAGE_URL in english.content
+
+    @pytest.mark.parametrize(
+        ("language", "offer", "instead"),
+        [
+            ("en", r"move or cancel", "too near to be moved or cancelled there"),
+            ("es", r"(cambi|cancel)(ar|e\b)", "Falta muy poco para cambiarla o cancelarla ahí"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "name", ["visit_booked", "visit_changed", "visit_updated", "visit_reminder"]
+    )
+    @pytest.mark.parametrize("status", [AppointmentStatus.BOOKED, AppointmentStatus.CONFIRMED])
+    def test_offer_no_change_that_the_link_would_refuse(
+        self, language: str, offer: str, instead: str, name: str, status: AppointmentStatus
+    ) -> None:
+        clinic = CLINIC.model_copy(update={"self_service_notice_minutes": 120})
+        one = visit().model_copy(update={"status": status})
+        last = one.appointment_date - timedelta(minutes=120) - READING_TIME
+        compose, patient = getattr(COMPOSER, name), patient_of(language)
+
+        in_time = compose(clinic, patient, one, MANAGE_URL, last).content
+        too_late = compose(clinic, patient, one, MANAGE_URL, last + timedelta(seconds=1)).content
+
+        assert re.search(offer, in_time)
+        assert instead not in in_time
+        assert not re.search(offer, too_late.replace(instead, ""))
+        assert instead in too_late
+        assert MANAGE_URL in too_late
+        assert too_late.count(clinic.phone) >= 2
 
     @pytest.mark.parametrize(
         ("zone", "text"),
@@ -267,8 +300,8 @@ class TestReminder:
         confirmed = visit().model_copy(update={"status": AppointmentStatus.CONFIRMED})
         patient = patient_of(language)
 
-        open_one = COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL).content
-        sure_one = COMPOSER.visit_reminder(CLINIC, patient, confirmed, MANAGE_URL).content
+        open_one = COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL, WRITTEN).content
+        sure_one = COMPOSER.visit_reminder(CLINIC, patient, confirmed, MANAGE_URL, WRITTEN).content
 
         for content in (open_one, sure_one):
             assert when in content

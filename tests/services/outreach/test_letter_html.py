@@ -16,6 +16,7 @@ from tests.services.outreach.test_composer import (
     CLINIC,
     COMPOSER,
     MANAGE_URL,
+    WRITTEN,
     campaign_of,
     every_letter,
     patient_of,
@@ -109,7 +110,7 @@ class TestEveryLetter:
 
 class TestStructure:
     def test_an_address_on_a_line_of_its_own_is_a_button(self) -> None:
-        letter = COMPOSER.visit_booked(CLINIC, patient_of(), visit(), MANAGE_URL)
+        letter = COMPOSER.visit_booked(CLINIC, patient_of(), visit(), MANAGE_URL, WRITTEN)
 
         tags = Page(letter.html).tags
         (button,) = [attributes for _, attributes in tags if attributes.get("href") == MANAGE_URL]
@@ -119,7 +120,7 @@ class TestStructure:
 
     def test_text_has_no_colour_of_its_own(self) -> None:
         """So that it is readable on whatever a dark mail program puts behind it."""
-        letter = COMPOSER.visit_booked(CLINIC, patient_of(), visit(), MANAGE_URL)
+        letter = COMPOSER.visit_booked(CLINIC, patient_of(), visit(), MANAGE_URL, WRITTEN)
 
         for tag, attributes in Page(letter.html).tags:
             style = attributes.get("style", "")
@@ -156,7 +157,7 @@ class TestHostileWords:
     def test_of_the_practice(self, field: str) -> None:
         clinic = CLINIC.model_copy(update={field: HOSTILE})
 
-        letter = COMPOSER.visit_booked(clinic, patient_of(), visit(), MANAGE_URL)
+        letter = COMPOSER.visit_booked(clinic, patient_of(), visit(), MANAGE_URL, WRITTEN)
 
         hold_as_text(letter)
 
@@ -181,7 +182,7 @@ class TestHostileWords:
     def test_of_a_service(self) -> None:
         named = visit().model_copy(update={"service_name": HOSTILE})
 
-        hold_as_text(COMPOSER.visit_changed(CLINIC, patient_of(), named, MANAGE_URL))
+        hold_as_text(COMPOSER.visit_changed(CLINIC, patient_of(), named, MANAGE_URL, WRITTEN))
 
     @pytest.mark.parametrize(
         "words", ["https://evil.example/x", "See\nhttps://evil.example/x\nand javascript:alert(1)"]
