@@ -166,6 +166,13 @@ class InteractionRepository(DocumentRepository[Interaction]):
             sort=[("timestamp", -1)],
         )
 
+    async def has_later_notice(self, message: Interaction) -> bool:
+        """Whether a newer letter about the same visit has left. By the index of the patient."""
+        newer = {"patient_id": message.patient_id, "timestamp": {"$gt": message.timestamp}}
+        about = {"appointment_id": message.appointment_id, "delivery.status": DeliveryStatus.SENT}
+        notice = {"delivery.message_class": MessageClass.VISIT_NOTICE}
+        return await self._find_one({**newer, **about, **notice}) is not None
+
     # The outbox
 
     async def due(self, now: datetime, limit: int) -> list[Interaction]:

@@ -192,6 +192,7 @@ class SendGate:
             self._silence,
             self._still_wanted,
             self._visit_stands,
+            self._still_news,
             self._still_true,
             self._switched_on,
             self._hours,
@@ -259,6 +260,18 @@ class SendGate:
             and visit.wants_reminders
         )
         return None if stands else GateVerdict(Verdict.DROP, "visit_changed")
+
+    async def _still_news(self, case: _Case) -> GateVerdict | None:
+        """A letter about a visit that was held up must not be read after the one that came later:
+        "booked" would be the last word about a visit that is cancelled.
+        """
+        message = case.message
+        is_notice = _class_of(message) is MessageClass.VISIT_NOTICE
+        if not is_notice or message.appointment_id is None:
+            return None
+        if await self._repositories.interactions.has_later_notice(message):
+            return GateVerdict(Verdict.DROP, "superseded")
+        return None
 
     async def _still_true(self, case: _Case) -> GateVerdict | None:
         """A waitlist letter is for somebody who waits still, about a time that is free still."""

@@ -13,7 +13,9 @@ from app.models.decision import Urgency
 from app.models.interaction import Interaction, MessageClass
 from app.models.patient import Consent, Patient, PatientStatus
 from app.models.records import Suppression, SuppressionReason
+from app.services.mail.transport import TransientMailError
 from app.services.outreach.gate import GateVerdict, Verdict
+from app.services.outreach.outbox import Draft
 from tests.fakes import NOON, FrozenClock
 from tests.services.outreach.parts import Parts, RecordingTransport
 
@@ -263,6 +265,62 @@ def a_visit(patient: Patient, at: datetime) -> Appointment:
         duration_minutes=60,
         created_from=CreatedFrom.MANUAL_ADMIN,
     )
+
+
+class TestNoticesOfOneVisit:
+    async def notice(
+        self, parts: Parts, patient: Patient, visit: Appointment, key: str
+    ) -> Interaction:
+        """One queued a second after whatever came before."""
+        assert isinstance(parts.clock, FrozenClock)
+        parts.clock.advance(seconds=1)
+        draft = Draft(
+            patient_id=patient.id,
+            appointment_id=visit.id,
+            subject=key,
+            content="Hello.",
+            message_class=M.VISIT_NOTICE,
+            dedupe_key=key,
+        )
+        return (await parts.outbox.enqueue(draft))[0]
+
+    async def test_one_that_was_held_up_is_not_the_last_word(
+        self, parts: Parts, patient: Patient, transport: RecordingTransport, clock: FrozenClock
+    ) -> None:
+        visit = await parts.visit(patient)
+        booked = await self.notice(parts, patient, visit, "booked")
+        transport.failures = [TransientMailError("busy")]
+        await parts.drain()
+        await self.notice(parts, patient, visit, "cancelled")
+        await parts.drain()
+        clock.advance(hours=1)
+        await parts.drain()
+
+        assert [mail.subject for mail in transport.sent] == ["cancelled"]
+        delivery = (await parts.reread(booked)).delivery
+        assert delivery is not None
+        assert (delivery.status, delivery.error) == ("suppressed", "superseded")
+
+    async def test_all_leave_in_their_order(
+        self, parts: Parts, patient: Patient, transport: RecordingTransport
+    ) -> None:
+        visit = await parts.visit(patient)
+        for key in ("booked", "moved", "cancelled"):
+            await self.notice(parts, patient, visit, key)
+            await parts.drain()
+
+        assert [mail.subject for mail in transport.sent] == ["booked", "moved", "cancelled"]
+
+    async def test_what_left_about_another_visit_is_no_reason(
+        self, parts: Parts, patient: Patient, transport: RecordingTransport
+    ) -> None:
+        first = await self.notice(parts, patient, await parts.visit(patient), "first")
+        transport.failures = [TransientMailError("busy")]
+        await parts.drain()
+        await self.notice(parts, patient, await parts.visit(patient), "second")
+        await parts.drain()
+
+        assert (await decide(parts, first)).verdict is Verdict.SEND
 
 
 class TestSendingHours:
