@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.core.clock import utc_now
-from app.db.database import Database
+from app.db.database import Database, within
 from app.db.embedded import EmbeddedDatabase
 from app.db.indexes import ensure_indexes
 from app.demo.process import running_service
@@ -25,6 +25,8 @@ from bench.sizes import Sizes
 
 FIRST_BOOKED_DAY = 65
 """After any next month that is asked about: what is booked must not change what is read there."""
+FILL_SECONDS = 600.0
+"""Far longer than a request may take."""
 _BATCH = 200
 """The embedded server takes longer a document for larger ones."""
 
@@ -76,10 +78,9 @@ async def embedded(folder: Path) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def opened(uri: str, name: str) -> AsyncIterator[Database]:
-    """A database with every index."""
+    """A database, with what it holds."""
     database = Database(uri, name)
     try:
-        await ensure_indexes(database)
         yield database
     finally:
         database.close()
@@ -93,7 +94,9 @@ async def site(uri: str, name: str, folder: Path, sizes: Sizes) -> AsyncIterator
     settings = {**SETTINGS, "MONGO_URI": uri, "DATABASE_NAME": name}
     command = ("bench.app",)
     async with opened(uri, name) as database:
-        await _fill(database, book, everybody)
+        await ensure_indexes(database)
+        async with within(FILL_SECONDS):
+            await _fill(database, book, everybody)
         async with (
             running_service(folder, settings, command=command) as (url, _),
             connected(urlsplit(url).port or 0) as load,
