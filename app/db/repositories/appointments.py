@@ -298,10 +298,9 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         """
         query = {
             "pending_event.at": {"$gt": EVER, "$lt": written_before},
-            "$or": [
-                {"pending_event.not_before": {"$exists": False}},
-                {"pending_event.not_before": {"$lte": now}},
-            ],
+            # Also true of one that was never put off. Not an `$or`, for which the embedded server
+            # walks over every visit there ever was.
+            "pending_event.not_before": {"$not": {"$gt": now}},
         }
         return await self._find_readable(query, sort=[("pending_event.at", 1)], limit=limit)
 
