@@ -8,7 +8,6 @@ starts.
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     BeforeValidator,
@@ -22,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import EmailAddress
 from app.core.hours import SendingHours, parse_clock_time, parse_sending_hours
+from app.core.zones import known_zone
 
 MIN_SECRET_BYTES = 32
 """HS256 wants a key of at least 256 bits (RFC 7518, section 3.2)."""
@@ -164,8 +164,8 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
+            known_zone(value)
+        except ValueError as error:
             message = "CLINIC_TIMEZONE must be an IANA name such as America/New_York."
             raise ValueError(message) from error
         return value

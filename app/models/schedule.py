@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from app.core.zones import known_zone
 from app.models.appointment import GENERIC_SERVICE_ID
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
 
@@ -145,9 +146,8 @@ BufferMinutes = Annotated[int, Field(ge=0, le=240)]
 
 def _known_zone(name: str) -> str:
     try:
-        ZoneInfo(name)
-    # A folder of the zone database ("America") fails as a file, a path ("../x") as a value.
-    except (KeyError, ValueError, OSError) as error:
+        known_zone(name)
+    except ValueError as error:
         message = "Not a time zone of the IANA database, for example America/New_York."
         raise ValueError(message) from error
     return name

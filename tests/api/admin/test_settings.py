@@ -350,6 +350,7 @@ class TestClinic:
         ("change", "kind"),
         [
             ({"timezone": "Mars/Base"}, "validation"),
+            ({"timezone": "localtime"}, "validation"),
             ({"slot_grid_minutes": 7}, "validation"),
             ({"country": "usa"}, "validation"),
             ({"key": "other"}, "validation"),
