@@ -80,7 +80,7 @@ class Scheduling:
         reader = ScheduleReader(repositories, clinic)
         availability = AvailabilityService(reader, clock)
         placement = Placement(repositories, reader, availability, clock)
-        newcomers = Newcomers(repositories, directory)
+        newcomers = Newcomers(repositories, directory, placement)
         calendar = VisitCalendar(repositories, reader, base.links, base.settings.mail_from)
         effects = AppointmentEffects(
             repositories=repositories,

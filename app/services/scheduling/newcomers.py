@@ -12,16 +12,19 @@ from app.models.appointment import Appointment
 from app.models.patient import Patient
 from app.services.patients import PatientDirectory
 from app.services.scheduling.claims import claims_for
-from app.services.scheduling.refusals import PatientHasVisitError
+from app.services.scheduling.placement import Placement
 
 
 class Newcomers:
     """Stores the patient of a visit that was booked for somebody new."""
 
-    def __init__(self, repositories: Repositories, directory: PatientDirectory) -> None:
+    def __init__(
+        self, repositories: Repositories, directory: PatientDirectory, placement: Placement
+    ) -> None:
         self._appointments = repositories.appointments
         self._campaigns = repositories.campaigns
         self._directory = directory
+        self._placement = placement
 
     async def settle(self, appointment: Appointment) -> Appointment:
         """The visit as it is once its patient is stored; can be called again.
@@ -43,10 +46,9 @@ class Newcomers:
         campaign_id = campaign.id if campaign else None
         try:
             await self._appointments.hand_to(appointment, patient.id, claims, campaign_id)
-        except DuplicateValueError as error:
+        except DuplicateValueError:
             await self._appointments.delete(appointment.id)
-            message = "The patient already has a visit at this time."
-            raise PatientHasVisitError(message, extra={"alternatives": []}) from error
+            await self._placement.refuse_second(appointment, patient.id)
         return await self._appointments.get(appointment.id) or appointment
 
 

@@ -18,6 +18,7 @@ from app.models.appointment import Appointment
 from app.models.base import PyObjectId
 from app.models.schedule import Clinic, Service
 from app.services.scheduling.availability import AvailabilityService, FreeTime
+from app.services.scheduling.booked import service_as_booked
 from app.services.scheduling.claims import (
     chair_key,
     claims_for,
@@ -124,6 +125,20 @@ class Placement:
                     return stored
         busy = found.patient_busy or patient_key(placing.patient_id) in taken
         return await self._refuse(clinic, placing, patient_busy=busy)
+
+    async def refuse_second(self, visit: Appointment, patient_id: PyObjectId) -> NoReturn:
+        """Say to whom `visit` was to be handed that they have one then.
+
+        Raises `PatientHasVisitError`, with the nearest times that are free for them.
+        """
+        placing = Placing(
+            appointment_id=visit.id,
+            service=service_as_booked(visit, None),
+            patient_id=patient_id,
+            starts_at=visit.appointment_date,
+        )
+        clinic = (await self._reader.setup()).clinic
+        await self._refuse(clinic, placing, patient_busy=True)
 
     async def free_times(self, placing: Placing, first: date, last: date) -> list[FreeTime]:
         """Where else the visit could go on these local days; the time it has is not among them."""

@@ -173,7 +173,7 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
     reader = ScheduleReader(repositories, clinic)
     availability = AvailabilityService(reader, clock)
     placement = Placement(repositories, reader, availability, clock)
-    newcomers = Newcomers(repositories, directory)
+    newcomers = Newcomers(repositories, directory, placement)
     calendar = VisitCalendar(repositories, reader, links, settings.mail_from)
     effects = AppointmentEffects(
         repositories=repositories,

@@ -13,6 +13,7 @@ from app.models.patient import Patient, PatientType
 from app.models.schedule import Chair
 from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.localtime import months_later
+from app.services.scheduling.refusals import PatientHasVisitError
 from tests.services.scheduling.practice import STAFF, Practice, become, form, moment
 from tests.services.scheduling.rfc5545 import Component, hold_to_the_rules
 
@@ -396,11 +397,15 @@ class TestReconcile:
             }
         )
         await practice.repositories.appointments.insert(held)
-        practice.clock.advance(seconds=11)
 
-        await practice.effects.reconcile()
+        with pytest.raises(PatientHasVisitError) as refused:
+            await practice.effects.apply(visit)
 
         assert [one.id for one in await practice.every_visit()] == [held.id]
+        taken = f"{visit.appointment_date:%Y-%m-%dT%H:%M:%SZ}"
+        named = [one["appointment_date"] for one in refused.value.extra["alternatives"]]
+        assert len(named) == 3
+        assert taken not in named
 
     async def test_leaves_what_a_request_is_just_doing(self, practice: Practice) -> None:
         _, campaign, visit = await booked(practice)
