@@ -7,10 +7,9 @@ twice: campaign moves are conditional, letters have a key, and a treatment is no
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from app.core.clock import Clock
 from app.core.errors import AppError
@@ -21,31 +20,25 @@ from app.models.appointment import (
     Appointment,
     AppointmentEvent,
     AppointmentEventKind,
-    CreatedFrom,
 )
 from app.models.campaign import (
-    BOOKED_STATUSES,
-    BookingFunnelStatus,
     Campaign,
-    CampaignStatus,
-    HandoffDetails,
 )
-from app.models.decision import Urgency
 from app.models.interaction import CalendarMethod, MessageClass
 from app.models.patient import Patient, Treatment
 from app.models.records import AuditEntry
-from app.services.campaigns import CampaignLifecycle, Moved
+from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.outreach.composer import Composer
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Draft, Outbox
-from app.services.outreach.planner import follow_up_after_reply
 from app.services.scheduling.localtime import day_bounds, local_day, months_later
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.scheduling.setup import Setup
 from app.services.scheduling.stuck import StuckVisits
 from app.services.scheduling.visit_calendar import VisitCalendar
+from app.services.scheduling.visit_campaigns import VisitCampaigns
 from app.services.work import Wakeable
 
 logger = logging.getLogger(__name__)
@@ -59,8 +52,6 @@ CLAIMS_KEPT = timedelta(days=30)
 CLAIMS_SPAN = timedelta(days=365)
 """What is older was freed by earlier runs, or does no harm: only the index is a little bigger."""
 FREE_CLAIMS_EVERY = timedelta(hours=6)
-
-_NO_SHOW_SUMMARY = "The patient did not come to a visit. Please call and offer a new one."
 
 _Kind = AppointmentEventKind
 _LETTERS = {
@@ -76,10 +67,6 @@ _METHODS = {
     "visit_updated": CalendarMethod.REQUEST,
     "visit_cancelled": CalendarMethod.CANCEL,
 }
-
-
-_LOSSES = frozenset({_Kind.CANCELLED, _Kind.DELETED, _Kind.NO_SHOW})
-"""What may leave a campaign without a visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +99,7 @@ class AppointmentEffects:
         """`waitlist` is woken by whatever frees or takes time."""
         self._repositories = repositories
         self._appointments = repositories.appointments
-        self._lifecycle = lifecycle
+        self._visit_campaigns = VisitCampaigns(repositories, lifecycle, clinic)
         self._clinic = clinic
         self._reader = reader
         self._newcomers = newcomers
@@ -139,14 +126,14 @@ class AppointmentEffects:
         self._waitlist.wake()
         appointment = await self._newcomers.settle(appointment)
         await _all(
-            self._reach_campaign(appointment, event, known),
+            self._visit_campaigns.reach(appointment, event, known.campaign if known else None),
             self._reach_patient(appointment, event),
             self._notify(appointment, event, known),
         )
         if event.kind == _Kind.DELETED:
             await self._remove(appointment, event)
-        else:
-            await self._appointments.clear_event(appointment)
+        elif not await self._appointments.clear_event(appointment):
+            await self._visit_campaigns.catch_up(appointment, event)
 
     async def apply_now(self, appointment: Appointment, known: Known | None = None) -> None:
         """`apply`, for a request whose change is stored already: that change stands.
@@ -203,102 +190,6 @@ class AppointmentEffects:
             await self._stuck.failed(seen)
             return False
         return True
-
-    # The campaign
-
-    async def _reach_campaign(
-        self, appointment: Appointment, event: AppointmentEvent, known: Known | None
-    ) -> None:
-        campaign = await self._campaign_of(appointment, known)
-        if campaign is None:
-            return
-        if event.kind == _Kind.BOOKED:
-            await self._campaign_booked(campaign, appointment, event)
-        elif event.kind == _Kind.CONFIRMED:
-            await self._move(campaign, CampaignStatus.BOOKING_COMPLETED, event)
-        elif event.kind == _Kind.MOVED:
-            await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event)
-        elif event.kind == _Kind.COMPLETED:
-            await self._move(campaign, CampaignStatus.RECOVERED, event)
-        elif event.kind in _LOSSES and campaign.status in BOOKED_STATUSES:
-            await self._campaign_lost_visit(campaign, appointment, event)
-
-    async def _campaign_of(self, appointment: Appointment, known: Known | None) -> Campaign | None:
-        if appointment.campaign_id is None:
-            return None
-        if known and known.campaign and known.campaign.id == appointment.campaign_id:
-            return known.campaign
-        return await self._repositories.campaigns.get(appointment.campaign_id)
-
-    async def _campaign_booked(
-        self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent
-    ) -> None:
-        """The funnel in the same write as the status, or by itself where that stays."""
-        funnel: dict[str, Any] = {}
-        if appointment.created_from == CreatedFrom.AI_AGENT_FORM and campaign.is_active:
-            funnel = {
-                "booking_funnel.status": BookingFunnelStatus.FORM_SUBMITTED,
-                "booking_funnel.submitted_at": event.at,
-            }
-        moved = await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event, funnel)
-        if funnel and not moved:
-            await self._repositories.campaigns.update_fields(campaign.id, funnel)
-
-    async def _campaign_lost_visit(
-        self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent
-    ) -> None:
-        """Cancelled, deleted or no-show: only the last live visit takes the campaign with it."""
-        if await self._appointments.live_for_campaign(campaign.id, other_than=appointment.id):
-            return
-        if event.kind == _Kind.NO_SHOW:
-            await self._ask_for_person(campaign, event)
-            return
-        clinic = await self._clinic.current()
-        next_at = follow_up_after_reply(event.at, clinic.zone)
-        await self._lifecycle.move(
-            campaign,
-            CampaignStatus.RE_ENGAGED,
-            by=event.by,
-            fields={"follow_up_details.next_attempt_at": next_at},
-            only_from=BOOKED_STATUSES,
-        )
-
-    async def _ask_for_person(self, campaign: Campaign, event: AppointmentEvent) -> None:
-        """Attention first: seen by staff even where a crash keeps the status from moving."""
-        await self._lifecycle.raise_attention(
-            campaign.id, reason="no_show", summary=_NO_SHOW_SUMMARY, urgency=Urgency.NORMAL
-        )
-        details = HandoffDetails(
-            reason="no_show",
-            summary=_NO_SHOW_SUMMARY,
-            handed_off_at=event.at,
-            requested_by=event.by,
-        )
-        await self._lifecycle.move(
-            campaign,
-            CampaignStatus.HANDOFF_REQUIRED,
-            by=event.by,
-            fields={"handoff_details": details.to_stored()},
-            only_from=BOOKED_STATUSES,
-        )
-
-    async def _move(
-        self,
-        campaign: Campaign,
-        to: CampaignStatus,
-        event: AppointmentEvent,
-        fields: Mapping[str, Any] | None = None,
-    ) -> bool:
-        """Whether it moved. Where the table does not allow it, the campaign stays as it is."""
-        result = await self._lifecycle.move(
-            campaign, to, by=event.by, fields=fields, reads_back=False
-        )
-        if result.is_refused:
-            logger.info(
-                "a visit changed and its campaign stays",
-                extra={"campaign_id": str(campaign.id), "status": result.campaign.status},
-            )
-        return result.outcome is Moved.MOVED
 
     # The patient
 

@@ -407,6 +407,33 @@ class TestReconcile:
         assert len(named) == 3
         assert taken not in named
 
+    @pytest.mark.parametrize(
+        ("newer", "expected"),
+        [
+            (AppointmentStatus.CANCELLED, C.RE_ENGAGED),
+            (AppointmentStatus.NO_SHOW, C.HANDOFF_REQUIRED),
+            (AppointmentStatus.CONFIRMED, C.BOOKING_COMPLETED),
+            (AppointmentStatus.COMPLETED, C.RECOVERED),
+            (None, C.RE_ENGAGED),
+        ],
+        ids=["cancelled", "no_show", "confirmed", "completed", "deleted"],
+    )
+    async def test_a_run_that_is_overtaken_does_not_undo_what_came_after(
+        self, practice: Practice, newer: AppointmentStatus | None, expected: CampaignStatus
+    ) -> None:
+        """A slow one still books a campaign whose visit is cancelled by then."""
+        _, campaign, visit = await booked(practice)
+        event = AppointmentEvent(kind=Kind.BOOKED, at=practice.clock.now(), by="booking")
+        slow = visit.model_copy(update={"pending_event": event})
+        if newer is None:
+            await practice.appointments.delete(visit.id, by=STAFF)
+        else:
+            await become(practice, visit, newer)
+
+        await practice.effects.apply(slow)
+
+        assert (await practice.campaign(campaign)).status == expected
+
     async def test_leaves_what_a_request_is_just_doing(self, practice: Practice) -> None:
         _, campaign, visit = await booked(practice)
         await crash_after(practice, visit, Kind.CONFIRMED)
