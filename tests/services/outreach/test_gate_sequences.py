@@ -101,14 +101,23 @@ class Days(RuleBasedStateMachine):
         """By one process or several at once."""
         self.run(self.world.send(senders=senders))
 
-    @rule(mood=st.sampled_from(Mood), can_tell=st.booleans(), senders=st.integers(1, 2))
+    @rule(
+        who=someone,
+        mood=st.sampled_from(list(Mood)[::-1]),
+        can_tell=st.booleans(),
+        senders=st.integers(1, 2),
+    )
     def the_mail_server_misbehaves(
         self,
+        who: int,
         mood: Mood,
         can_tell: bool,
         senders: int,
     ) -> None:
         """Once; then whatever a crash left is settled by another process, minutes later."""
+        self.world.sleep_until(11)
+        self.run(self.world.start_campaign(self._person(who)))
+        self.run(self.world.sweep())
         self.world.transport.mood = mood
         self.world.transport.can_tell = can_tell
         self.run(self.world.send(senders=senders))
@@ -164,6 +173,16 @@ class Days(RuleBasedStateMachine):
     def staff_write(self, who: int) -> None:
         """And keep the conversation."""
         self.run(self.world.staff_write(self._person(who)))
+
+    @rule(who=someone)
+    def staff_write_before_a_letter_leaves(self, who: int) -> None:
+        """It was queued in the evening."""
+        self.world.sleep_until(20)
+        self.run(self.world.start_campaign(self._person(who)))
+        self.run(self.world.sweep())
+        self.run(self.world.staff_write(self._person(who)))
+        self.world.sleep_until(11)
+        self._pass(0)
 
     @rule(who=someone)
     def staff_claim(self, who: int) -> None:
