@@ -37,6 +37,8 @@ from app.services.outreach.gate import GateVerdict, SendGate, Verdict
 from app.services.outreach.planner import days_after
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.proactive import dropped_key
+from app.services.outreach.reach import Obstacle
+from app.services.outreach.unreachable import UnreachablePatients
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class OutboxSender:
         self._clinic = clinic
         self._clock = clock
         self._observe = observe
+        self._unreachable = UnreachablePatients(repositories, clinic, clock)
         by_deadline = timedelta(seconds=transport.deadline_seconds + LEASE_MARGIN_SECONDS)
         self._lease = max(SENDING_LEASE, by_deadline)
 
@@ -160,6 +163,8 @@ class OutboxSender:
         elif verdict.verdict is Verdict.DEFER:
             await self._defer(claim, verdict)
         else:
+            if verdict.reason == Obstacle.NO_ADDRESS and patient is not None:
+                await self._unreachable.ask_for_a_person(patient.id)
             await self._suppress(message, DeliveryStatus.SENDING, claim.term, verdict.reason)
 
     async def _hand_over(

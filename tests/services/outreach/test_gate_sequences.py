@@ -26,9 +26,9 @@ from tests.services.outreach.gate_world import WORDS, Mood, World
 
 pytestmark = pytest.mark.mongo
 
-EXAMPLES = 16
-STEPS = 40
-MANY = 50
+EXAMPLES = 9
+STEPS = 32
+MANY = 30
 
 someone = st.integers(0, 4)
 statuses = st.sampled_from([*PatientStatus, PatientStatus.ACTIVE, PatientStatus.ACTIVE])

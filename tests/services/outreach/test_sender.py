@@ -581,3 +581,35 @@ class TestWithoutAPatient:
 
         assert transport.sent == []
         assert (await delivery(parts, message)).error == "no_patient"
+
+
+class TestNoWayOut:
+    async def test_becomes_a_task_in_the_campaign(self, parts: Parts) -> None:
+        patient = await parts.patient(email=None, phone="+12125550142")
+        campaign = await parts.campaign(patient)
+        message = await parts.message(patient, MessageClass.AGENT_ANSWER, campaign)
+
+        await parts.drain()
+
+        kept = await parts.reread_campaign(campaign)
+        assert kept.attention is not None
+        assert kept.attention.reason == "no_way_to_reach"
+        delivery = (await parts.reread(message)).delivery
+        assert delivery is not None
+        assert (delivery.status, delivery.error) == (DeliveryStatus.SUPPRESSED, "no_address")
+
+    async def test_without_a_campaign_is_one_task_a_day_in_the_list(
+        self, parts: Parts, clock: FrozenClock
+    ) -> None:
+        patient = await parts.patient(email=None, phone="+12125550142")
+        for number in range(2):
+            await parts.message(patient, MessageClass.VISIT_NOTICE, key=f"k{number}")
+        await parts.drain()
+        clock.advance(days=1)
+        await parts.message(patient, MessageClass.VISIT_NOTICE, key="k2")
+        await parts.drain()
+
+        listed = await parts.repositories.interactions.unmatched_page(page=1, limit=10)
+
+        assert [note.patient_id for note in listed.items] == [patient.id] * 2
+        assert {note.sender for note in listed.items} == {None}
