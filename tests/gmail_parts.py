@@ -18,10 +18,11 @@ from app.services.leases import Leases
 from app.services.mail.gmail import Gmail
 from app.services.mail.gmail.sync import MailboxSync
 from app.services.mail.incoming import Read, read_incoming
+from app.services.mail.reply_tags import ReplyTags
 from app.services.mail.transport import OutgoingMail
 from app.services.mailbox_mail import MailboxMail
 from app.services.work import WakeSignal
-from tests.factories import make_settings
+from tests.factories import SECRET, make_settings
 from tests.fakes import NOON, FrozenClock
 
 MAILBOX = "frontdesk@example.com"
@@ -37,6 +38,7 @@ GMAIL_SETTINGS: dict[str, Any] = {
     "gmail_api_base_url": "http://gmail.test",
     "google_token_url": "http://gmail.test/token",
 }
+TAGS = ReplyTags(SECRET, MAILBOX, are_used=True)
 
 
 @dataclass
@@ -91,6 +93,7 @@ def make_mailbox_mail(
         events=repositories.inbound_events,
         clinic=ClinicService(repositories, settings),
         read=read,
+        tags=TAGS,
     )
 
 

@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     # Mail
     mail_transport: Literal["file", "smtp", "gmail"] = "file"
     mail_from: EmailAddress = "frontdesk@example.com"
+    mail_reply_tags: bool | None = None
     staff_alert_email: OptionalEmail = None
     smtp_host: str = "localhost"
     smtp_port: int = Field(default=587, ge=1, le=65535)
@@ -246,6 +247,12 @@ class Settings(BaseSettings):
     def outreach_is_on(self) -> bool:
         """Whether outreach leaves: on in development, off in production until switched on."""
         return not self.is_production if self.outreach_enabled is None else self.outreach_enabled
+
+    @property
+    def reply_tags_are_used(self) -> bool:
+        """Whether Reply-To names the letter: with Gmail, which is known to take plus addresses."""
+        default = self.mail_transport == "gmail"
+        return default if self.mail_reply_tags is None else self.mail_reply_tags
 
     @property
     def base_url(self) -> str:

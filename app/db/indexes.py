@@ -18,6 +18,7 @@ from app.models.waitlist import WaitlistStatus
 IDEMPOTENCY_KEEP_SECONDS = 7 * 24 * 3600
 INBOUND_KEEP_SECONDS = 90 * 24 * 3600
 WAITLIST_KEEP_SECONDS = 365 * 24 * 3600
+BOUNCE_KEEP_SECONDS = 365 * 24 * 3600
 IMPORT_ROWS_KEEP_SECONDS = 30 * 24 * 3600
 
 PATIENT_EMAIL_NAME = "patient_email_name"
@@ -116,6 +117,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     "chairs": [_index("chair_name", ("name", UP))],
     "time_off": [_index("time_off_span", ("ends_at", UP), ("starts_at", UP))],
     "suppressions": [_index(SUPPRESSION_ADDRESS, ("address", UP), unique=True)],
+    "bounces": [
+        _index("bounce_letter", ("address", UP), ("kind", UP), ("key", UP), unique=True),
+        _index("bounce_recent", ("at", UP), expireAfterSeconds=BOUNCE_KEEP_SECONDS),
+    ],
     "inbound_events": [
         _index("inbound_due", ("state", UP), ("not_before", UP)),
         _index(

@@ -52,7 +52,7 @@ class Delivery(StoredModel):
 
     `term` grows with every claim; every write under a claim repeats it, so that a worker that lost
     its lease changes nothing. `day_slot` is unique: one outreach a day and address, held by the
-    database.
+    database. `sent_to`: the address it left for; unknown where a crash hid it.
     """
 
     status: DeliveryStatus = DeliveryStatus.PENDING
@@ -63,6 +63,7 @@ class Delivery(StoredModel):
     lease_until: UtcDatetime | None = None
     sent_at: UtcDatetime | None = None
     provider_message_id: str | None = None
+    sent_to: str | None = None
     day_slot: str | None = None
     error: str | None = None
 
@@ -103,6 +104,7 @@ class MailFacts(StoredModel):
     `machine` is the kind of machine that wrote it (`MachineKind`), none for a person; `is_forged`:
     the sender's own policy disowns it (DMARC); `returns_on`: the ISO date an out-of-office names;
     `bounced`: the addresses a bounce speaks of; `is_cut`: not all of it was read.
+    `letter_id`: the letter of ours that a bounce or a complaint really names, sent to `letter_to`.
     """
 
     message_id: str | None = None
@@ -112,6 +114,8 @@ class MailFacts(StoredModel):
     is_cut: bool = False
     returns_on: str | None = None
     bounced: list[str] = Field(default_factory=list)
+    letter_id: PyObjectId | None = None
+    letter_to: str | None = None
 
 
 class Settlement(StoredModel):

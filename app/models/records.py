@@ -15,6 +15,11 @@ class SuppressionReason(StrEnum):
     OPT_OUT = "opt_out"
     UNSUBSCRIBE_LINK = "unsubscribe_link"
     HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCES = "soft_bounces"
+
+
+UNDELIVERABLE = frozenset({SuppressionReason.HARD_BOUNCE, SuppressionReason.SOFT_BOUNCES})
+"""Mail does not arrive there; all other reasons are wishes."""
 
 
 class Suppression(Document):
@@ -24,6 +29,27 @@ class Suppression(Document):
     reason: SuppressionReason
     at: UtcDatetime
     source: str
+
+
+class BounceKind(StrEnum):
+    """How a letter came back."""
+
+    HARD = "hard"
+    SOFT = "soft"
+
+
+class Bounce(Document):
+    """A letter that came back, once for each letter (`key`) and kind.
+
+    Soft ones count until `cleared_at`: mail reached the address after them.
+    """
+
+    address: str
+    kind: BounceKind
+    key: str
+    at: UtcDatetime
+    source: str
+    cleared_at: UtcDatetime | None = None
 
 
 class InboundState(StrEnum):

@@ -21,7 +21,7 @@ from app.models.campaign import (
 from app.models.decision import Intent
 from app.models.interaction import Direction, Interaction, MessageClass
 from app.models.patient import Channel, Patient, PatientStatus
-from app.models.records import SuppressionReason
+from app.models.records import UNDELIVERABLE
 from app.models.role import StaffMember
 from app.services.campaigns import CampaignLifecycle, Moved
 from app.services.clinic import ClinicService
@@ -323,7 +323,7 @@ class Conversations:
             message = "The patient is not active or has no e-mail address on file."
             raise PatientUnreachableError(message)
         suppression = await self._repositories.suppressions.for_address(patient.email)
-        if suppression and suppression.reason == SuppressionReason.HARD_BOUNCE:
+        if suppression and suppression.reason in UNDELIVERABLE:
             message = "Mail to the address on file bounced. Please correct the address first."
             raise PatientUnreachableError(message)
         wishes = (patient.consent.opted_out_at, suppression.at if suppression else None)

@@ -233,6 +233,7 @@ class Outreach:
                     repositories=repositories,
                     clinic=clinic,
                     links=base.links,
+                    tags=base.reply_tags,
                     settings=settings,
                     clock=clock,
                 ),

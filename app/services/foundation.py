@@ -12,6 +12,7 @@ from app.services.clinic import ClinicService
 from app.services.leases import Leases
 from app.services.mail import build_gmail
 from app.services.mail.gmail import Gmail
+from app.services.mail.reply_tags import ReplyTags
 from app.services.metrics import Metrics
 from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
@@ -35,6 +36,7 @@ class Foundation:
     security: SecurityService
     tokens: LinkTokens
     links: Links
+    reply_tags: ReplyTags
     composer: Composer
     clinic: ClinicService
     lifecycle: CampaignLifecycle
@@ -65,6 +67,7 @@ class Foundation:
             security=SecurityService(repositories.staff, settings, key, clock),
             tokens=tokens,
             links=links,
+            reply_tags=ReplyTags(key, settings.mail_from, are_used=settings.reply_tags_are_used),
             composer=Composer(links),
             clinic=ClinicService(repositories, settings),
             lifecycle=lifecycle,

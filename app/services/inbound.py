@@ -27,6 +27,7 @@ from app.services.email_processor import (
     RelayMessage,
     message_of,
 )
+from app.services.mail.reading.machine import MachineKind
 from app.services.mailbox_mail import MailboxMail, NotNowError
 from app.services.matching import Match, MessageMatcher
 from app.services.received import Received, from_relay, unread_from_mailbox
@@ -54,6 +55,12 @@ SPAM = "spam that belongs to no patient"
 
 OWN_MESSAGE = "sent by the practice itself"
 """Noted on a copy of what we sent: a relay may push a mailbox's sent mail too."""
+
+
+NAMES_A_LETTER = frozenset(
+    {MachineKind.HARD_BOUNCE, MachineKind.SOFT_BOUNCE, MachineKind.COMPLAINT}
+)
+"""What somebody may forge to have a patient's address given up."""
 
 
 _random_share = random.SystemRandom().random
@@ -152,6 +159,7 @@ class InboundProcessor:
         match = await self._match(received)
         if received.is_spam and match.patient is None:
             return SPAM
+        await self._prove(received, match)
         await self._reactive.run(await self._record(received, match))
         return None
 
@@ -190,7 +198,20 @@ class InboundProcessor:
             answered=received.answered,
             returned_key=received.returned_key,
             channel=received.channel,
+            tagged=received.tagged,
         )
+
+    async def _prove(self, received: Received, match: Match) -> None:
+        """Note with a bounce or a complaint which letter to that patient it really names."""
+        facts = received.facts
+        if facts is None or facts.machine not in NAMES_A_LETTER or match.patient is None:
+            return
+        letter = await self._matcher.letter_returned(
+            received.thread_id, received.answered, received.returned_key
+        )
+        if letter is not None and letter.patient_id == match.patient.id:
+            facts.letter_id = letter.id
+            facts.letter_to = letter.delivery.sent_to if letter.delivery else None
 
     async def _record(self, received: Received, match: Match) -> Interaction:
         """The message as an interaction, stored once under its provider's ids."""

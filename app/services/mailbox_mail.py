@@ -21,6 +21,7 @@ from app.services.mail.gmail.errors import (
 from app.services.mail.gmail.keeping import kept_part
 from app.services.mail.gmail.sync import MailboxSync
 from app.services.mail.incoming import Read
+from app.services.mail.reply_tags import ReplyTags
 from app.services.received import Received, from_mailbox
 from app.services.scheduling.localtime import local_day
 
@@ -55,12 +56,14 @@ class MailboxMail:
         events: InboundEventRepository,
         clinic: ClinicService,
         read: Read,
+        tags: ReplyTags,
     ) -> None:
         self._client = client
         self._sync = sync
         self._events = events
         self._clinic = clinic
         self._read = read
+        self._tags = tags
 
     async def follow(self, notification: GmailNotification) -> str | None:
         """Find what the notification tells of; a note where there was nothing to do.
@@ -98,7 +101,13 @@ class MailboxMail:
         at = _instant(event)
         zone = (await self._clinic.current()).zone
         mail = await asyncio.to_thread(self._read, event.raw or b"", local_day(at, zone))
-        return from_mailbox(message, mail, at, is_spam=bool(event.payload.get("is_spam")))
+        return from_mailbox(
+            message,
+            mail,
+            at,
+            is_spam=bool(event.payload.get("is_spam")),
+            tagged=self._tags.letter_answered(mail.addressed_to),
+        )
 
     async def _keep(self, event: InboundEvent, term: int, stored: StoredMessage) -> InboundEvent:
         """Before anything is done about it: from here on the mailbox is not needed any more."""

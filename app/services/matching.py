@@ -1,13 +1,15 @@
 """Whose message this is: the thread first, then the letter of ours that it answers or returns,
-then the sender's address or number, else a person decides.
+then the letter that the address it was sent to names, then the sender's address or number, else a
+person decides.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.repositories import Repositories
-from app.models.base import as_object_id
+from app.models.base import PyObjectId, as_object_id
 from app.models.campaign import Campaign
+from app.models.interaction import Direction, Interaction
 from app.models.patient import Channel, Patient
 from app.services.agent.replies import sender_address
 from app.services.outreach.postmark import PATIENT_THREAD
@@ -44,23 +46,52 @@ class MessageMatcher:
         answered: Sequence[str] = (),
         returned_key: str | None = None,
         channel: Channel = Channel.EMAIL,
+        tagged: PyObjectId | None = None,
     ) -> Match:
         """The patient and the campaign; nothing where it would be a guess.
 
         `answered`: the Message-IDs it refers to; `returned_key`: of which letter it is the bounce;
-        `sender`: on every `channel` but e-mail a number in E.164.
+        `tagged`: the letter whose reply address it was sent to; `sender`: on every `channel` but
+        e-mail a number in E.164.
         """
         in_thread = await self._by_campaign_thread(thread_id)
         in_thread = in_thread or await self._by_patient_thread(thread_id)
         in_thread = in_thread or await self._by_letter(answered, returned_key)
+        in_thread = in_thread or await self._by_tag(tagged)
         return in_thread or await self._by_sender(sender, channel)
+
+    async def letter_returned(
+        self, thread_id: str, answered: Sequence[str], returned_key: str | None
+    ) -> Interaction | None:
+        """Which letter of ours a bounce or a complaint is about, where it really names one.
+
+        Anybody can write a bounce. Its own key or Message-ID only who got the letter knows, and
+        only they make the mail provider put it into the letter's thread.
+        """
+        letter = await self._letter(answered, returned_key)
+        return letter or await self._interactions.last_sent_in_thread(thread_id)
 
     async def _by_letter(self, answered: Sequence[str], returned_key: str | None) -> Match | None:
         """The letter that it answers (RFC 5322, section 3.6.4), or that came back with it."""
+        return await self._about(await self._letter(answered, returned_key))
+
+    async def _by_tag(self, tagged: PyObjectId | None) -> Match | None:
+        return await self._about(await self._outgoing(tagged)) if tagged else None
+
+    async def _letter(
+        self, answered: Sequence[str], returned_key: str | None
+    ) -> Interaction | None:
         letter_id = as_object_id(returned_key or "")
-        letter = await self._interactions.get(letter_id) if letter_id else None
+        letter = await self._outgoing(letter_id) if letter_id else None
         if letter is None and answered:
             letter = await self._interactions.sent_as(answered)
+        return letter
+
+    async def _outgoing(self, letter_id: PyObjectId) -> Interaction | None:
+        found = await self._interactions.get(letter_id)
+        return found if found and found.direction is Direction.OUTGOING else None
+
+    async def _about(self, letter: Interaction | None) -> Match | None:
         if letter is None or letter.patient_id is None:
             return None
         if letter.campaign_id is not None:

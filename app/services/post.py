@@ -41,6 +41,7 @@ class Post:
             events=base.repositories.inbound_events,
             clinic=base.clinic,
             read=read_incoming,
+            tags=base.reply_tags,
         )
         return cls(sync=sync, mail=mail, watch=cls._watch(base, gmail, sync))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.models.base import PyObjectId
 from app.models.interaction import Direction, Interaction, MailFacts
 from app.models.patient import Channel
 from app.models.records import InboundEvent
@@ -17,7 +18,8 @@ UNREADABLE = "A message came that could not be read. Please open it in the mailb
 class Received:
     """One message. `provider_id` is what it is stored once under.
 
-    `answered` and `returned_key` tell which message of ours it is about, where it says so.
+    `answered`, `returned_key` and `tagged` tell which message of ours it is about, where it says
+    so: the Message-IDs it refers to, our key in a bounce, the letter that its address names.
     """
 
     thread_id: str
@@ -29,6 +31,7 @@ class Received:
     timestamp: datetime
     answered: tuple[str, ...] = ()
     returned_key: str | None = None
+    tagged: PyObjectId | None = None
     facts: MailFacts | None = None
     is_spam: bool = False
     channel: Channel = Channel.EMAIL
@@ -78,7 +81,12 @@ def _new_words(message: RelayMessage) -> str:
 
 
 def from_mailbox(
-    message: MailboxMessage, mail: IncomingMail, at: datetime, *, is_spam: bool
+    message: MailboxMessage,
+    mail: IncomingMail,
+    at: datetime,
+    *,
+    is_spam: bool,
+    tagged: PyObjectId | None = None,
 ) -> Received:
     """What lay in the mailbox since `at`."""
     return Received(
@@ -91,6 +99,7 @@ def from_mailbox(
         timestamp=at,
         answered=mail.answered,
         returned_key=mail.returned_key,
+        tagged=tagged,
         facts=mail.facts,
         is_spam=is_spam,
     )

@@ -1,7 +1,6 @@
 """From a notification to an answered reply, through the mailbox."""
 
 import asyncio
-import secrets
 from datetime import date, timedelta
 from typing import NoReturn
 
@@ -10,27 +9,17 @@ import pytest
 from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.demo.gmail.mailbox import FakeMessage, IncomingReply
-from app.models.base import PyObjectId
-from app.models.campaign import Campaign, CampaignChannel, CampaignStatus
+from app.models.campaign import CampaignStatus
 from app.models.decision import Intent
-from app.models.interaction import (
-    Delivery,
-    DeliveryStatus,
-    Direction,
-    Interaction,
-    MessageClass,
-)
-from app.models.patient import Patient
-from app.models.records import InboundEvent, InboundState
-from app.services.email_processor import GmailNotification
+from app.models.records import InboundState
 from app.services.inbound import MAX_ATTEMPTS, NO_MAILBOX, OWN_MESSAGE, SPAM
 from app.services.leases import Leases
 from app.services.mail.gmail.sync import LEASE
 from app.services.mailbox_mail import ALREADY_READ, ANOTHER_MAILBOX, GONE, NOT_TO_US
 from app.services.received import UNREADABLE
 from tests.agent_fakes import Stage
-from tests.fakes import FrozenClock
-from tests.gmail_parts import MAILBOX, Wired, make_mail, make_mailbox_mail, make_sync, wired
+from tests.gmail_desk import Desk
+from tests.gmail_parts import MAILBOX, Wired, make_mailbox_mail, make_sync
 
 S = CampaignStatus
 
@@ -67,101 +56,6 @@ X-Outbox-Key: {key}
 Hello
 --b--
 """
-
-
-class Desk:
-    """A stage, its mailbox, and a patient who was written to."""
-
-    def __init__(self, stage: Stage, at_gmail: Wired) -> None:
-        self.stage = stage
-        self.at_gmail = at_gmail
-        self.mailbox = at_gmail.fake.mailbox
-        self.events = stage.repositories.inbound_events
-
-    async def written_to(self, **given: str) -> tuple[Patient, Campaign, Interaction]:
-        """A patient with a campaign whose first letter left through Gmail."""
-        patient = await self.stage.patient(**given)
-        key = secrets.token_hex(12)
-        sent = await self.at_gmail.gmail.transport.send(make_mail(key=key, to=patient.email))
-        campaign = await self.stage.campaign(
-            patient, channel=CampaignChannel(thread_id=sent.thread_id)
-        )
-        letter = await self.stage.repositories.interactions.insert(
-            Interaction(
-                id=PyObjectId(key),
-                patient_id=patient.id,
-                campaign_id=campaign.id,
-                direction=Direction.OUTGOING,
-                subject="Your visit",
-                content="Hello",
-                timestamp=self.stage.clock.now(),
-                thread_id=sent.thread_id,
-                delivery=Delivery(
-                    status=DeliveryStatus.SENT,
-                    message_class=MessageClass.OUTREACH,
-                    not_before=self.stage.clock.now(),
-                    provider_message_id=sent.provider_message_id,
-                ),
-            )
-        )
-        return patient, campaign, letter
-
-    def answer(self, patient: Patient, campaign: Campaign, **given: object) -> FakeMessage:
-        """The patient answers in the thread."""
-        fields = {
-            "sender": patient.email or "",
-            "text": "Yes please!\n\nOn Mon, X wrote:\n> Hello\n",
-            "thread_id": campaign.channel.thread_id,
-            **given,
-        }
-        return self.mailbox.reply(IncomingReply(**fields))  # type: ignore[arg-type]
-
-    async def notify(
-        self, *, address: str = MAILBOX, history_id: int | None = None
-    ) -> InboundEvent:
-        """Gmail tells that something came."""
-        now = self.stage.clock.now()
-        told = GmailNotification(address, history_id or self.mailbox.history_id)
-        event = InboundEvent(
-            id=f"pubsub:s:{secrets.token_hex(4)}",
-            source="pubsub",
-            payload=told.to_payload(),
-            not_before=now,
-            created_at=now,
-            updated_at=now,
-        )
-        await self.events.store(event)
-        return event
-
-    async def drain(self) -> None:
-        """Work off what is due, and what that leads to."""
-        while await self.stage.inbound.work_off():
-            pass
-
-    async def event(self, event_id: str) -> InboundEvent:
-        """As it stands."""
-        found = await self.events.get(event_id)
-        assert found is not None
-        return found
-
-    async def incoming(self) -> list[Interaction]:
-        """Every recorded reply."""
-        return await self.stage.repositories.interactions._find({"direction": "incoming"})
-
-
-@pytest.fixture
-async def at_gmail(clock: FrozenClock, repositories: Repositories) -> Wired:  # type: ignore[misc]
-    """A mailbox that was read before."""
-    async with wired(clock) as parts:
-        await make_sync(parts, repositories).run()
-        yield parts
-
-
-@pytest.fixture
-def desk(at_gmail: Wired, repositories: Repositories, settings: Settings) -> Desk:
-    """The whole inbound path over the test's database and a fake Gmail."""
-    mailbox = make_mailbox_mail(at_gmail, repositories, settings)
-    return Desk(Stage(repositories, settings, at_gmail.clock, mailbox=mailbox), at_gmail)
 
 
 def event_id(message: FakeMessage) -> str:
@@ -440,7 +334,9 @@ class TestTrouble:
             raise RecursionError
 
         mailbox = make_mailbox_mail(at_gmail, repositories, settings, unreadable)
-        desk = Desk(Stage(repositories, settings, at_gmail.clock, mailbox=mailbox), at_gmail)
+        desk = Desk(
+            Stage(repositories, settings, at_gmail.clock, mailbox=mailbox), at_gmail, settings
+        )
         message = desk.mailbox.reply(IncomingReply("x@example.com", "Hi"))
         await desk.notify()
 

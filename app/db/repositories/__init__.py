@@ -18,6 +18,7 @@ from app.db.repositories.mailboxes import MailboxRepository
 from app.db.repositories.patients import PatientRepository
 from app.db.repositories.records import (
     AuditRepository,
+    BounceRepository,
     IdempotencyRepository,
     InboundEventRepository,
     KnowledgeRepository,
@@ -52,6 +53,7 @@ class Repositories:
     time_off: TimeOffRepository
     clinic: ClinicRepository
     suppressions: SuppressionRepository
+    bounces: BounceRepository
     inbound_events: InboundEventRepository
     mailboxes: MailboxRepository
     leases: LeaseRepository
@@ -81,6 +83,7 @@ class Repositories:
             time_off=TimeOffRepository(database, clock),
             clinic=ClinicRepository(database, clock),
             suppressions=SuppressionRepository(database, clock),
+            bounces=BounceRepository(database, clock),
             inbound_events=InboundEventRepository(database, clock),
             mailboxes=MailboxRepository(database, clock),
             leases=LeaseRepository(database, clock),

@@ -155,6 +155,12 @@ class InteractionRepository(DocumentRepository[Interaction]):
         guard = {"_id": last.id, "delivery.status": DeliveryStatus.SENT}
         return await self._update(guard, {"$set": {"delivery.status": DeliveryStatus.BOUNCED}})
 
+    async def mark_bounced(self, letter_id: PyObjectId, error: str) -> bool:
+        """A letter that left came back; `error` says how. What came back for good stays so."""
+        guard = {"_id": letter_id, "delivery.status": DeliveryStatus.SENT}
+        fields = {"delivery.status": DeliveryStatus.BOUNCED, "delivery.error": error}
+        return await self._update(guard, {"$set": fields})
+
     async def mark_unmatched(self, interaction_id: PyObjectId) -> bool:
         """Put an incoming message before staff, who say whose it is."""
         return await self.update_fields(interaction_id, {"unmatched": True})

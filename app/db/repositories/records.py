@@ -10,6 +10,8 @@ from app.db.repositories.schedule import ListedRepository
 from app.models.base import PyObjectId
 from app.models.records import (
     AuditEntry,
+    Bounce,
+    BounceKind,
     IdempotencyRecord,
     InboundEvent,
     InboundState,
@@ -52,16 +54,70 @@ class SuppressionRepository(DocumentRepository[Suppression]):
             return False
         return True
 
-    async def escalate(self, address: str, reason: SuppressionReason, source: str) -> bool:
-        """Give a suppressed address a stronger reason; `False` where it is not suppressed."""
-        fields = {"reason": reason, "source": source}
-        return await self._update({"address": address}, {"$set": fields})
+    async def escalate(
+        self, suppression: Suppression, replacing: Iterable[SuppressionReason]
+    ) -> bool:
+        """Give a suppressed address a stronger reason than one of `replacing`; whether it did."""
+        fields = {"reason": suppression.reason, "source": suppression.source}
+        guard = {"address": suppression.address, "reason": {"$in": list(replacing)}}
+        return await self._update(guard, {"$set": fields})
 
-    async def remove(self, address: str, reasons: Iterable[SuppressionReason]) -> bool:
-        """Lift a suppression that stands for one of `reasons`; whether there was one."""
-        query = {"address": address, "reason": {"$in": list(reasons)}}
+    async def remove(
+        self, address: str, reasons: Iterable[SuppressionReason], *, until: datetime | None = None
+    ) -> bool:
+        """Lift a suppression that stands for one of `reasons`; whether there was one.
+
+        One that was made after `until` stays.
+        """
+        query: dict[str, Any] = {"address": address, "reason": {"$in": list(reasons)}}
+        if until is not None:
+            query["at"] = {"$lte": until}
         result = await self._collection.delete_one(query)
         return result.deleted_count == 1
+
+
+class BounceRepository(DocumentRepository[Bounce]):
+    """Queries over `bounces`."""
+
+    collection_name = "bounces"
+    model = Bounce
+
+    async def record(self, bounce: Bounce) -> bool:
+        """Keep it once for each letter and kind; whether it is new."""
+        try:
+            await self.insert(bounce)
+        except DuplicateValueError:
+            return False
+        return True
+
+    async def count_soft(self, address: str, since: datetime) -> int:
+        """Letters that came back softly from an address after `since`, none having arrived."""
+        query = {
+            "address": address,
+            "kind": BounceKind.SOFT,
+            "at": {"$gt": since},
+            "cleared_at": {"$exists": False},
+        }
+        return await self._collection.count_documents(query)
+
+    async def clear_soft(self, address: str, until: datetime) -> None:
+        """Mail reached the address at `until`: what came back before counts no more."""
+        guard = {
+            "address": address,
+            "kind": BounceKind.SOFT,
+            "at": {"$lte": until},
+            "cleared_at": {"$exists": False},
+        }
+        await self._collection.update_many(guard, {"$set": {"cleared_at": self._clock.now()}})
+
+    async def count_since(self, since: datetime) -> dict[BounceKind, int]:
+        """How many letters came back after `since`, by kind."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"at": {"$gt": since}}},
+            {"$group": {"_id": "$kind", "count": {"$sum": 1}}},
+        ]
+        rows = await self._collection.aggregate(pipeline).to_list(None)
+        return {BounceKind(row["_id"]): int(row["count"]) for row in rows}
 
 
 class InboundEventRepository(Repository[InboundEvent]):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import cached_property
 from typing import Any
 
 from app.core.clock import Clock
@@ -31,7 +32,7 @@ class FakeMessage:
     raw: bytes
     received_at: datetime
 
-    @property
+    @cached_property
     def parsed(self) -> EmailMessage:
         """With its headers."""
         return email.message_from_bytes(self.raw, policy=email.policy.default)
@@ -57,7 +58,8 @@ class IncomingReply:
     """What somebody writes into the mailbox.
 
     With a `thread_id` it answers the last message we sent there; `authentication` is what the
-    receiving server found out about the sender (`pass`, `fail`), or nothing.
+    receiving server found out about the sender (`pass`, `fail`), or nothing. Without `to` it goes
+    where the answered message asked for.
     """
 
     sender: str
@@ -69,6 +71,7 @@ class IncomingReply:
     authentication: str | None = "pass"
     headers: dict[str, str] = field(default_factory=dict)
     is_spam: bool = False
+    to: str | None = None
 
 
 class NoSuchThreadError(KeyError):
@@ -193,7 +196,7 @@ class FakeMailbox:
                 f"smtp.mailfrom={reply.sender}; dmarc={verdict} header.from={domain}"
             )
         message["From"] = formataddr((reply.sender_name, reply.sender))
-        message["To"] = self.address
+        message["To"] = reply.to or self._answers_go_to(reply.thread_id)
         message["Date"] = format_datetime(self._clock.now())
         message["Message-ID"] = f"<{secrets.token_hex(12)}@{reply.sender.rpartition('@')[2]}>"
         self._refer(message, reply)
@@ -203,6 +206,10 @@ class FakeMailbox:
         if reply.html is not None:
             message.add_alternative(reply.html, subtype="html")
         return message
+
+    def _answers_go_to(self, thread_id: str | None) -> str:
+        sent = [one for one in self.thread(thread_id or "") if "SENT" in one.labels]
+        return (sent[-1].header("Reply-To") if sent else "") or self.address
 
     def _refer(self, message: EmailMessage, reply: IncomingReply) -> None:
         subject = reply.subject

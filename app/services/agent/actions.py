@@ -22,7 +22,9 @@ from app.services.agent.replies import (
     ReplyMail,
     heard_on,
     interaction_source,
+    returned_letter,
 )
+from app.services.agent.returned import is_own_word
 from app.services.campaigns import CampaignLifecycle, Moved
 from app.services.metrics import Metrics
 from app.services.outreach.composer import Composer
@@ -80,11 +82,14 @@ class CampaignActions:
             Action.OPT_OUT: self._opt_out,
             Action.OPT_OUT_AGAIN: self._opt_out_again,
             Action.BOUNCE: self._bounce,
+            Action.SOFT_BOUNCE: self._soft_bounce,
             Action.RECORD_ONLY: self._record_only,
         }
 
     async def perform(self, reply: CampaignReply) -> None:
         """Do everything the stored decision asks for, and bring the summary up to date."""
+        if is_own_word(reply.interaction, reply.patient) and reply.patient.email:
+            await self._consent.address_works(reply.patient.email, reply.interaction.timestamp)
         await self._handlers[Action(reply.decision.action)](reply)
         said = await self._repositories.interactions.conversation(reply.campaign.id)
         day = local_day(reply.interaction.timestamp, reply.clinic.zone)
@@ -242,13 +247,38 @@ class CampaignActions:
 
     async def _bounce(self, reply: CampaignReply) -> None:
         """The address does not work. Where a person keeps the campaign, they find another way."""
+        letter_id = returned_letter(reply.interaction)
         if reply.patient.email:
             await self._consent.hard_bounce(
-                reply.patient.email, source=interaction_source(reply.interaction)
+                reply.patient.email,
+                source=interaction_source(reply.interaction),
+                letter_id=letter_id,
             )
-        await self._repositories.interactions.mark_last_bounced(
-            reply.campaign.id, reply.interaction.timestamp
+        interactions = self._repositories.interactions
+        if letter_id is not None:
+            await interactions.mark_bounced(letter_id, Reason.BOUNCED)
+        else:
+            await interactions.mark_last_bounced(reply.campaign.id, reply.interaction.timestamp)
+        await self._give_up(reply)
+
+    async def _soft_bounce(self, reply: CampaignReply) -> None:
+        """This letter did not arrive. Whoever has a visit to come should hear of it otherwise."""
+        letter_id = returned_letter(reply.interaction)
+        if letter_id is None or reply.patient.email is None:
+            return
+        is_given_up = await self._consent.soft_bounce(
+            reply.patient.email,
+            letter_id=letter_id,
+            at=reply.interaction.timestamp,
+            source=interaction_source(reply.interaction),
         )
+        await self._repositories.interactions.mark_bounced(letter_id, Reason.SOFT_BOUNCE)
+        if is_given_up:
+            await self._give_up(reply)
+        elif reply.decision.campaign_status not in FOLLOWED_UP_STATUSES:
+            await self._attend(reply, Urgency.NORMAL)
+
+    async def _give_up(self, reply: CampaignReply) -> None:
         result = await self._lifecycle.move(
             reply.campaign,
             CampaignStatus.RECOVERY_FAILED,

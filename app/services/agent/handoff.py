@@ -39,6 +39,9 @@ _OPEN = {
     Reason.THIRD_PERSON: "Open: find out what happened, nothing is sent until then.",
     Reason.BOUNCED: "Open: mail to their address came back; reach them another way.",
     Reason.ASSIGNED_BY_STAFF: "Open: it matched nobody and was given to them by staff; answer it.",
+    Reason.SOFT_BOUNCE: "Open: this letter did not arrive; tell them another way if it matters.",
+    Reason.BOUNCE_UNPROVEN: "Open: it says that mail to them came back, and names none of ours.",
+    Reason.COMPLAINED: "Open: they called our mail spam, and get no more; see what is open.",
     Reason.PROCESSING_FAILED: "Open: the assistant failed on this message; read it and answer.",
 }
 

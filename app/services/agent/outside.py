@@ -16,7 +16,9 @@ from app.services.agent.replies import (
     ReplyMail,
     heard_on,
     interaction_source,
+    returned_letter,
 )
+from app.services.agent.returned import is_own_word
 from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 
@@ -42,6 +44,8 @@ class OutsideActions:
     async def perform(self, reply: Reply) -> None:
         """Do everything the stored decision asks for."""
         action = Action(reply.decision.action)
+        if reply.patient is not None:
+            await self._note_address(reply, reply.patient, action)
         if action in {Action.OPT_OUT, Action.OPT_OUT_AGAIN} or reply.decision.opts_out_too:
             await self._opt_out(reply, with_receipt=action == Action.OPT_OUT)
         if action == Action.EMERGENCY and reply.patient is not None:
@@ -68,6 +72,24 @@ class OutsideActions:
             kind = MessageClass.OPT_OUT_RECEIPT
             await self._mail.queue(reply.interaction, patient, letter, kind, "opt_out_receipt")
 
+    async def _note_address(self, reply: Reply, patient: Patient, action: Action) -> None:
+        """What it tells of whether mail reaches them."""
+        letter_id = returned_letter(reply.interaction)
+        source, at = interaction_source(reply.interaction), reply.interaction.timestamp
+        if patient.email is None:
+            return
+        if is_own_word(reply.interaction, patient):
+            await self._consent.address_works(patient.email, at)
+        if action == Action.BOUNCE:
+            await self._consent.hard_bounce(patient.email, source=source, letter_id=letter_id)
+        elif action == Action.SOFT_BOUNCE and letter_id:
+            await self._consent.soft_bounce(
+                patient.email, letter_id=letter_id, at=at, source=source
+            )
+        if action in _RETURNED and letter_id:
+            reason = reply.decision.reason or Reason.BOUNCED
+            await self._repositories.interactions.mark_bounced(letter_id, reason)
+
     async def _send_emergency_text(self, reply: Reply, patient: Patient) -> None:
         letter = self._composer.emergency(reply.clinic, patient)
         kind = MessageClass.EMERGENCY_TEXT
@@ -80,5 +102,6 @@ class OutsideActions:
         await self._alerts.unmatched_arrived(reply.interaction.id, reply.analysis.urgency)
 
 
+_RETURNED = frozenset({Action.BOUNCE, Action.SOFT_BOUNCE})
 _SETTLED = frozenset({Action.OPT_OUT, Action.OPT_OUT_AGAIN})
 """What leaves nothing for a person, where the patient is known."""

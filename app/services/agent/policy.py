@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from app.models.campaign import FOLLOWED_UP_STATUSES, CampaignStatus
 from app.models.decision import AiAnalysis, Intent
+from app.services.agent.returned import Returned
 
 
 class Action(StrEnum):
@@ -26,6 +27,7 @@ class Action(StrEnum):
     OPT_OUT = "opt_out"
     OPT_OUT_AGAIN = "opt_out_again"
     BOUNCE = "bounce"
+    SOFT_BOUNCE = "soft_bounce"
     RECORD_ONLY = "record_only"
     LEAVE_TO_STAFF = "leave_to_staff"
 
@@ -48,6 +50,9 @@ class Reason(StrEnum):
     THIRD_PERSON = "third_person"
     BOUNCED = "bounced"
     SOFT_BOUNCE = "soft_bounce"
+    BOUNCE_UNPROVEN = "bounce_unproven"
+    DELAYED = "delayed"
+    COMPLAINED = "complained"
     AUTO_REPLY = "auto_reply"
     NO_CAMPAIGN = "no_campaign"
     PROCESSING_FAILED = "processing_failed"
@@ -63,7 +68,8 @@ class Reading:
     """Whether the engine was sure enough to act on (a guard always is)."""
     returns_on: date | None = None
     """The day an out-of-office names."""
-    is_hard_bounce: bool = True
+    returned: Returned = Returned.NOTHING
+    """What a bounce or a complaint comes to."""
     opts_out_too: bool = False
     """It also asks for no more messages, and something else leads (an emergency, a stranger)."""
 
@@ -124,8 +130,8 @@ def without_answer(reading: Reading, *, asks_for_times_alone: bool) -> Choice:
 def _by_guard(reading: Reading, situation: Situation) -> Choice | None:
     """What holds in every status, and with nobody's leave."""
     intent = reading.analysis.intent
-    if intent == Intent.BOUNCE:
-        return _bounce(reading, situation)
+    if intent == Intent.BOUNCE or (intent == Intent.AUTO_REPLY and reading.returned in _REPORTS):
+        return _returned(reading, situation)
     if intent in _STRANGERS:
         has_campaign = situation.status is not None
         action = Action.HAND_OFF_SILENTLY if has_campaign else Action.LEAVE_TO_STAFF
@@ -147,12 +153,22 @@ _STRANGERS = {
 }
 
 
-def _bounce(reading: Reading, situation: Situation) -> Choice:
-    if not reading.is_hard_bounce:
-        return Choice(Action.RECORD_ONLY, Reason.SOFT_BOUNCE)
-    if situation.status is None:
-        return Choice(Action.LEAVE_TO_STAFF, Reason.BOUNCED)
-    return Choice(Action.BOUNCE, Reason.BOUNCED)
+def _returned(reading: Reading, situation: Situation) -> Choice:
+    """A complaint is a stop without a receipt: they called our mail spam, and get none about it."""
+    if reading.returned is Returned.UNPROVEN:
+        has_campaign = situation.status is not None
+        action = Action.HAND_OFF_SILENTLY if has_campaign else Action.LEAVE_TO_STAFF
+        return Choice(action, Reason.BOUNCE_UNPROVEN)
+    return _RETURNED[reading.returned]
+
+
+_REPORTS = frozenset({Returned.COMPLAINT, Returned.UNPROVEN})
+_RETURNED = {
+    Returned.HARD: Choice(Action.BOUNCE, Reason.BOUNCED),
+    Returned.SOFT: Choice(Action.SOFT_BOUNCE, Reason.SOFT_BOUNCE),
+    Returned.COMPLAINT: Choice(Action.OPT_OUT_AGAIN, Reason.COMPLAINED),
+    Returned.NOTHING: Choice(Action.RECORD_ONLY, Reason.DELAYED),
+}
 
 
 def _by_intent(reading: Reading, situation: Situation) -> Choice:

@@ -1,19 +1,19 @@
 """Reads a reply: guards first, then the engine, and what the two together say."""
 
 import logging
-import re
 from dataclasses import replace
 from datetime import date
 
 from app.models.decision import AiAnalysis, Evidence, Intent, Sentiment, Urgency
 from app.models.interaction import Interaction, MailFacts
-from app.models.patient import Channel, normalise_email
+from app.models.patient import Channel
 from app.services.agent.engine import Engine
 from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
 from app.services.agent.guards.third_person import ThirdPerson
 from app.services.agent.intent import INTENT_THRESHOLD, IntentPrediction
 from app.services.agent.policy import Reading
 from app.services.agent.questions import split_questions
+from app.services.agent.returned import what_returned
 from app.services.agent.verdict import Verdict, combine
 from app.services.mail.reading.machine import MachineKind
 
@@ -29,12 +29,6 @@ _SETTLED_BY_GUARDS = frozenset(
 """Findings that no engine can add to: it is not asked."""
 
 _BOUNCES = frozenset({MachineKind.HARD_BOUNCE, MachineKind.SOFT_BOUNCE, MachineKind.DELAY})
-
-# RFC 3463: class 4 is a persistent transient failure, class 5 a permanent one.
-_TRANSIENT = re.compile(
-    r"(?<![\d.])4\.\d{1,3}\.\d{1,3}(?![\d.])|\bdelay(?:ed)?\b|\bstill being\b", re.I
-)
-_PERMANENT = re.compile(r"(?<![\d.])5\.\d{1,3}\.\d{1,3}(?![\d.])")
 
 
 class ReplyReader:
@@ -101,7 +95,7 @@ class ReplyReader:
             analysis=self._analysis(intent, findings, prediction, verdict),
             is_certain=not verdict.needs_person,
             returns_on=findings.returns_on,
-            is_hard_bounce=_is_hard(interaction, patient_email),
+            returned=what_returned(interaction, patient_email),
             opts_out_too=verdict.opt_out and intent != Intent.OPT_OUT,
         )
 
@@ -173,16 +167,3 @@ def _vouched_for(findings: GuardFindings, interaction: Interaction) -> GuardFind
     settled = interaction.settlement
     is_vouched = settled is not None and settled.read_by_agent
     return replace(findings, sender_verified=True) if is_vouched else findings
-
-
-def _is_hard(interaction: Interaction, patient_email: str | None) -> bool:
-    """Whether a bounce is for good. In doubt yes: a dead address must not be written to again.
-
-    A mail's report says it, and for whom: another address (of a redirection, say) is not theirs.
-    """
-    if interaction.mail is not None:
-        named = {normalise_email(address) for address in interaction.mail.bounced}
-        is_theirs = not named or patient_email in named
-        return interaction.mail.machine == MachineKind.HARD_BOUNCE and is_theirs
-    text = f"{interaction.subject or ''}\n{interaction.raw_content or interaction.content}"
-    return _PERMANENT.search(text) is not None or _TRANSIENT.search(text) is None

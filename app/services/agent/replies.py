@@ -127,6 +127,11 @@ def _message_id(interaction: Interaction) -> str | None:
     return interaction.provider_id.removeprefix(prefix) if interaction.provider_id else None
 
 
+def returned_letter(interaction: Interaction) -> PyObjectId | None:
+    """The letter of ours that a bounce really names."""
+    return interaction.mail.letter_id if interaction.mail else None
+
+
 def interaction_source(interaction: Interaction) -> str:
     """How a suppression names the message it goes back to."""
     return f"interaction:{interaction.id}"

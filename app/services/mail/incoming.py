@@ -14,6 +14,7 @@ from app.services.mail.reading.parse import read_mail
 RECEIVER = "mx.google.com"
 """Who stamps `Authentication-Results` on the mail that a Gmail mailbox gets."""
 MAX_ANSWERED = 50
+MAX_ADDRESSED = 100
 MAX_BOUNCED = 20
 
 
@@ -22,7 +23,7 @@ class IncomingMail:
     """One mail. `new_text` is what its sender newly wrote, `text` everything.
 
     `answered` are the Message-IDs it refers to, the nearest first. `returned_key` is our own key of
-    the message that a bounce returns.
+    the message that a bounce returns. `addressed_to` is every address it was written or brought to.
     """
 
     sender: str
@@ -32,6 +33,7 @@ class IncomingMail:
     answered: tuple[str, ...]
     facts: MailFacts
     returned_key: str | None = None
+    addressed_to: tuple[str, ...] = ()
 
 
 Read = Callable[[bytes, date], IncomingMail]
@@ -49,6 +51,7 @@ def read_incoming(raw: bytes, today: date) -> IncomingMail:
         answered=_answered(mail, machine),
         facts=_facts(mail, machine),
         returned_key=machine.original_key if machine else None,
+        addressed_to=_addressed_to(mail),
     )
 
 
@@ -69,6 +72,11 @@ def _answered(mail: ReadMail, machine: MachineMail | None) -> tuple[str, ...]:
     returned = machine.original_message_id if machine else None
     named = (returned, mail.in_reply_to, *reversed(mail.references))
     return tuple(dict.fromkeys(one for one in named if one))[:MAX_ANSWERED]
+
+
+def _addressed_to(mail: ReadMail) -> tuple[str, ...]:
+    written = (address.email for address in (*mail.to, *mail.cc))
+    return tuple(dict.fromkeys((*mail.delivered_to, *written)))[:MAX_ADDRESSED]
 
 
 def _spelled(sender: Address) -> str:

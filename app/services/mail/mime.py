@@ -75,7 +75,7 @@ def _headers(mail: OutgoingMail, sender: str) -> dict[str, str]:
         "Subject": _clean(mail.subject),
         "Date": format_datetime(mail.date),
         "Message-ID": message_id(mail.key, sender),
-        "Reply-To": sender,
+        "Reply-To": mail.reply_to or sender,
         "X-Outbox-Key": mail.key,
     }
     if mail.in_reply_to:

@@ -22,7 +22,8 @@ class OutgoingMail:
     `key` names it once and for all (an interaction's id): a transport that can tell never lets the
     same key out twice. `to` is an address alone, `to_name` what stands before it. `html` says the
     same as `text`; `calendar` is the visit that both are about. `tried_since`: an earlier try, at
-    that time at the earliest, may have handed it over without our noting it.
+    that time at the earliest, may have handed it over without our noting it. `reply_to`: where
+    replies go, if not to the sender.
     """
 
     key: str
@@ -41,6 +42,7 @@ class OutgoingMail:
     html: str | None = None
     calendar: CalendarPart | None = None
     tried_since: datetime | None = None
+    reply_to: str | None = None
 
 
 @dataclass(frozen=True)

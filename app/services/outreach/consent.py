@@ -1,4 +1,8 @@
-"""Whether somebody wants to be written to. "Stop" means stop, for everybody on that mailbox."""
+"""Whether somebody wants to be written to, and can be. "Stop" means stop, for everybody on that
+mailbox; an address that does not work is left alone.
+"""
+
+from datetime import datetime, timedelta
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,13 +12,26 @@ from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.campaign import CampaignStatus
 from app.models.patient import Patient, normalise_email
-from app.models.records import AuditEntry, Suppression, SuppressionReason
+from app.models.records import AuditEntry, Bounce, BounceKind, Suppression, SuppressionReason
 from app.services.campaigns import CampaignLifecycle
 from app.services.tokens import LinkTokens, TokenPurpose
 
 OPT_OUTS = (SuppressionReason.OPT_OUT, SuppressionReason.UNSUBSCRIBE_LINK)
 UNSUBSCRIBE_SOURCE = "unsubscribe_link"
 PATIENT = "patient"
+SOFT_BOUNCES_TO_GIVE_UP = 3
+SOFT_BOUNCES_WITHIN = timedelta(days=14)
+"""So many letters back softly in so long, with no word from there: it is as good as dead.
+
+A mailbox that was full over a holiday gets a letter or two in that time: outreach comes days apart.
+"""
+_WEAKER = {
+    SuppressionReason.HARD_BOUNCE: (*OPT_OUTS, SuppressionReason.SOFT_BOUNCES),
+    SuppressionReason.OPT_OUT: (SuppressionReason.SOFT_BOUNCES,),
+    SuppressionReason.UNSUBSCRIBE_LINK: (SuppressionReason.SOFT_BOUNCES,),
+    SuppressionReason.SOFT_BOUNCES: (),
+}
+"""What each reason replaces. A wish outlives soft bounces, which a reply would lift."""
 
 
 class ConsentService:
@@ -72,7 +89,8 @@ class ConsentService:
     ) -> None:
         """They want messages again. A dead address stays suppressed: consent does not revive it.
 
-        `by` is who recorded it, `consented_by` who gave the consent, `source` how.
+        One that only came back softly is tried again. `by` is who recorded it, `consented_by` who
+        gave the consent, `source` how.
         """
         details = {
             "source": source,
@@ -85,10 +103,42 @@ class ConsentService:
         )
         for contact in filter(None, (patient.email, patient.phone)):
             await self._repositories.suppressions.remove(contact, OPT_OUTS)
+        if patient.email:
+            await self.address_works(patient.email, self._clock.now())
 
-    async def hard_bounce(self, address: str, *, source: str) -> None:
+    async def hard_bounce(
+        self, address: str, *, source: str, letter_id: PyObjectId | None = None
+    ) -> None:
         """The address does not exist (any more): nothing at all is sent to it."""
-        await self._suppress(normalise_email(address), SuppressionReason.HARD_BOUNCE, source)
+        bounced = normalise_email(address)
+        await self._suppress(bounced, SuppressionReason.HARD_BOUNCE, source)
+        key = str(letter_id) if letter_id else source
+        await self._count(bounced, BounceKind.HARD, key, self._clock.now(), source)
+
+    async def soft_bounce(
+        self, address: str, *, letter_id: PyObjectId, at: datetime, source: str
+    ) -> bool:
+        """A letter did not arrive, which counts once; whether the address is given up by now."""
+        bounced = normalise_email(address)
+        await self._count(bounced, BounceKind.SOFT, str(letter_id), at, source)
+        since = at - SOFT_BOUNCES_WITHIN
+        if await self._repositories.bounces.count_soft(bounced, since) < SOFT_BOUNCES_TO_GIVE_UP:
+            return False
+        await self._suppress(bounced, SuppressionReason.SOFT_BOUNCES, source)
+        return True
+
+    async def address_works(self, address: str, at: datetime) -> None:
+        """Somebody wrote from there at `at`: soft bounces before that count no more."""
+        await self._repositories.bounces.clear_soft(address, at)
+        await self._repositories.suppressions.remove(
+            address, (SuppressionReason.SOFT_BOUNCES,), until=at
+        )
+
+    async def _count(
+        self, address: str, kind: BounceKind, key: str, at: datetime, source: str
+    ) -> None:
+        bounce = Bounce(address=address, kind=kind, key=key, at=at, source=source)
+        await self._repositories.bounces.record(bounce)
 
     async def unsubscribe(self, token: str) -> None:
         """What the link in a message does (RFC 8058). Raises `InvalidLinkError`.
@@ -123,5 +173,5 @@ class ConsentService:
     async def _suppress(self, address: str, reason: SuppressionReason, source: str) -> None:
         suppressions = self._repositories.suppressions
         entry = Suppression(address=address, reason=reason, at=self._clock.now(), source=source)
-        if not await suppressions.add(entry) and reason == SuppressionReason.HARD_BOUNCE:
-            await suppressions.escalate(address, reason, source)
+        if not await suppressions.add(entry):
+            await suppressions.escalate(entry, _WEAKER[reason])

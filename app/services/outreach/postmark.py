@@ -10,6 +10,7 @@ from app.models.campaign import Campaign
 from app.models.interaction import Interaction, MessageClass
 from app.models.patient import Patient
 from app.services.clinic import ClinicService
+from app.services.mail.reply_tags import ReplyTags
 from app.services.mail.transport import OutgoingMail
 from app.services.outreach.links import Links
 
@@ -35,12 +36,14 @@ class Postmark:
         repositories: Repositories,
         clinic: ClinicService,
         links: Links,
+        tags: ReplyTags,
         settings: Settings,
         clock: Clock,
     ) -> None:
         self._repositories = repositories
         self._clinic = clinic
         self._links = links
+        self._tags = tags
         self._settings = settings
         self._clock = clock
 
@@ -67,6 +70,7 @@ class Postmark:
             is_automatic=_class_of(message) is not MessageClass.STAFF,
             unsubscribe_url=self._unsubscribe_url(message, patient),
             tried_since=_tried_since(message),
+            reply_to=self._tags.reply_to(message.id),
         )
 
     async def subject(self, message: Interaction) -> str:

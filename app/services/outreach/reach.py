@@ -8,7 +8,7 @@ from enum import StrEnum
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.patient import Patient, PatientStatus
-from app.models.records import Suppression, SuppressionReason
+from app.models.records import UNDELIVERABLE, Suppression
 
 
 class Obstacle(StrEnum):
@@ -33,14 +33,14 @@ def stopped_for_good(patient: Patient, suppression: Suppression | None) -> Obsta
         return _STATUS_OBSTACLES[patient.status]
     if not patient.email:
         return Obstacle.NO_ADDRESS
-    if suppression and suppression.reason == SuppressionReason.HARD_BOUNCE:
+    if suppression and suppression.reason in UNDELIVERABLE:
         return Obstacle.BOUNCED
     return None
 
 
 def has_opted_out(patient: Patient, suppression: Suppression | None) -> bool:
     """Whether the patient, or anybody on their mailbox, asked for no more messages."""
-    by_address = suppression and suppression.reason != SuppressionReason.HARD_BOUNCE
+    by_address = suppression and suppression.reason not in UNDELIVERABLE
     return patient.has_opted_out or bool(by_address)
 
 

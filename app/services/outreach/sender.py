@@ -21,7 +21,7 @@ from app.db.repositories.records import CLOCK_SKEW_MARGIN
 from app.models.campaign import Campaign
 from app.models.decision import Urgency
 from app.models.interaction import Delivery, DeliveryStatus, Interaction
-from app.models.patient import Patient
+from app.models.patient import Patient, normalise_email
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.mail.transport import (
@@ -176,12 +176,14 @@ class OutboxSender:
             await self._try_later(claim, str(error), error.retry_after)
         except PermanentMailError as error:
             if error.recipient_refused:
-                await self._consent.hard_bounce(mail.to, source="smtp_refusal")
+                await self._consent.hard_bounce(
+                    mail.to, source="smtp_refusal", letter_id=claim.message.id
+                )
             await self._give_up(claim, DeliveryStatus.FAILED, str(error))
         except UnknownOutcomeError as error:
             await self._note(claim, self._give_up(claim, DeliveryStatus.UNKNOWN, str(error)))
         else:
-            await self._note(claim, self._record(claim, sent, mail.subject, campaign))
+            await self._note(claim, self._record(claim, sent, mail.subject, campaign, to=mail.to))
 
     async def _note(self, claim: _Claim, noting: Awaitable[None]) -> None:
         """The message left, or may have: no fault in noting that may send it again.
@@ -198,7 +200,13 @@ class OutboxSender:
             )
 
     async def _record(
-        self, claim: _Claim, sent: SentMail, subject: str, campaign: Campaign | None
+        self,
+        claim: _Claim,
+        sent: SentMail,
+        subject: str,
+        campaign: Campaign | None,
+        *,
+        to: str | None = None,
     ) -> None:
         """The thread is noted first: with the status written, nobody would come back for it."""
         if campaign is not None and campaign.channel.thread_id is None:
@@ -207,6 +215,7 @@ class OutboxSender:
             "status": DeliveryStatus.SENT,
             "sent_at": self._clock.now(),
             "provider_message_id": sent.provider_message_id,
+            **({"sent_to": normalise_email(to)} if to else {}),
         }
         await self._repositories.interactions.record_sent(
             claim.message, claim.term, fields, subject=subject, thread_id=sent.thread_id

@@ -16,6 +16,7 @@ from app.models.patient import Patient
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.leases import Leases
+from app.services.mail.reply_tags import ReplyTags
 from app.services.mail.transport import OutgoingMail, SentMail, Transport
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.composer import Composer
@@ -136,6 +137,9 @@ class Parts:
                     repositories=repositories,
                     clinic=clinic,
                     links=links,
+                    tags=ReplyTags(
+                        SECRET, settings.mail_from, are_used=settings.reply_tags_are_used
+                    ),
                     settings=settings,
                     clock=clock,
                 ),
