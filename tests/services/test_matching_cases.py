@@ -238,7 +238,7 @@ class Town:
     async def receive(self, came: Came) -> str:
         """The message comes; its id in the mailbox."""
         letter = self.letters[came.thread] if came.thread else None
-        fields = {
+        fields: dict[str, Any] = {
             "subject": None if letter else "About my teeth",
             **{name: self.here(v) if isinstance(v, str) else v for name, v in came.given.items()},
             "headers": self.headers(came),

@@ -2,9 +2,8 @@
 mailbox; an address that does not work is left alone.
 """
 
-from datetime import datetime, timedelta
-
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.clock import Clock

@@ -239,6 +239,7 @@ class World:
                 repositories=base.repositories,
                 clinic=base.clinic,
                 links=base.links,
+                tags=base.reply_tags,
                 settings=base.settings,
                 clock=self.clock,
             ),
