@@ -38,6 +38,7 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
+from app.services.staff_mail import StaffMail
 from app.services.tokens import LinkTokens
 from app.services.unmatched import AssignedMail
 from app.services.work import WakeSignal
@@ -198,6 +199,9 @@ class Stage:
                 reactive=self.reactive,
                 lifecycle=self.lifecycle,
                 alerts=self.alerts,
+            ),
+            written_here=StaffMail(
+                repositories, MessageMatcher(repositories), self.lifecycle, clock
             ),
             jitter=lambda: 0.0,
         )

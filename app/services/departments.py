@@ -52,6 +52,7 @@ from app.services.scheduling.waitlist_answers import WaitlistAnswers
 from app.services.scheduling.waitlist_letters import WaitlistLetters
 from app.services.scheduling.waitlist_offers import WaitlistOffers
 from app.services.scheduling.waitlist_people import WaitingPeople
+from app.services.staff_mail import StaffMail
 from app.services.unmatched import AssignedMail, UnmatchedMessages
 from app.services.webhook_signature import SignatureVerifier
 
@@ -332,6 +333,9 @@ class Agent:
                     reactive=reactive,
                     lifecycle=base.lifecycle,
                     alerts=outreach.alerts,
+                ),
+                written_here=StaffMail(
+                    repositories, MessageMatcher(repositories), base.lifecycle, clock
                 ),
             ),
             agent=AiAgent(engine=engine, proactive=outreach.proactive, reactive=reactive),

@@ -76,11 +76,15 @@ class GmailNotification:
 
 @dataclass(frozen=True)
 class MailboxMessage:
-    """A message that lies in a mailbox of ours; what it says has to be fetched."""
+    """A message that lies in a mailbox of ours; what it says has to be fetched.
+
+    `is_sent`: it is known to have left from there, before anybody looked at it.
+    """
 
     mailbox: str
     message_id: str
     thread_id: str
+    is_sent: bool = False
 
     @property
     def event_id(self) -> str:
@@ -94,6 +98,7 @@ class MailboxMessage:
             "mailbox": self.mailbox,
             "message_id": self.message_id,
             "thread_id": self.thread_id,
+            "is_sent": self.is_sent,
         }
 
 
@@ -156,6 +161,7 @@ def message_of(payload: dict[str, Any]) -> StoredMessage:
             mailbox=identifier(payload, "mailbox", MAX_ADDRESS_CHARACTERS),
             message_id=identifier(payload, "message_id", MAX_ID_CHARACTERS),
             thread_id=identifier(payload, "thread_id", MAX_ID_CHARACTERS),
+            is_sent=payload.get("is_sent") is True,
         )
     if payload.get("form") == ASSIGNED_FORM:
         return AssignedMessage(

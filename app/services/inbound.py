@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.clock import Clock
@@ -31,6 +31,7 @@ from app.services.mail.reading.machine import MachineKind
 from app.services.mailbox_mail import MailboxMail, NotNowError
 from app.services.matching import Match, MessageMatcher
 from app.services.received import Received, from_relay, unread_from_mailbox
+from app.services.staff_mail import StaffMail
 from app.services.unmatched import NOT_ASSIGNED, WAIT_FOR_ASSIGNMENT, AssignedMail
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class InboundProcessor:
         clock: Clock,
         own_address: str,
         assigned: AssignedMail,
+        written_here: StaffMail,
         mailbox: MailboxMail | None = None,
         jitter: Callable[[], float] = _random_share,
     ) -> None:
@@ -99,6 +101,7 @@ class InboundProcessor:
         self._own_address = normalise_email(own_address)
         self._mailbox = mailbox
         self._assigned = assigned
+        self._written_here = written_here
         self._jitter = jitter
         self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
 
@@ -154,6 +157,12 @@ class InboundProcessor:
         received = await self._received(event, message, term)
         if isinstance(received, str):
             return received
+        if received.is_sent:
+            return await self._written_here.take_in(received)
+        return await self._take_in(received)
+
+    async def _take_in(self, received: Received) -> str | None:
+        """What somebody wrote to us; a note where it is nobody's work."""
         if sender_address(received.sender) == self._own_address:
             return OWN_MESSAGE
         match = await self._match(received)
@@ -261,7 +270,7 @@ class InboundProcessor:
         """Record it as usual or, where that is what fails, unread and unmatched."""
         try:
             received = await self._received(event, message, event.term + 1)
-            if isinstance(received, Received):
+            if isinstance(received, Received) and not received.is_sent:
                 return await self._record(received, await self._match(received))
         except UNAVAILABLE_ERRORS:
             raise
@@ -303,9 +312,14 @@ class InboundProcessor:
 
 def _by_thread(events: Sequence[InboundEvent]) -> list[list[InboundEvent]]:
     threads: dict[str, list[InboundEvent]] = {}
-    for event in sorted(events, key=lambda event: (event.created_at, event.id)):
+    for event in sorted(events, key=_turn_of):
         threads.setdefault(_line_of(event), []).append(event)
     return list(threads.values())
+
+
+def _turn_of(event: InboundEvent) -> tuple[bool, datetime, str]:
+    """As they came; but what staff wrote comes first: then nobody answers what they answered."""
+    return event.payload.get("is_sent") is not True, event.created_at, event.id
 
 
 def _line_of(event: InboundEvent) -> str:

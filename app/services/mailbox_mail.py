@@ -20,6 +20,7 @@ from app.services.mail.gmail.errors import (
 )
 from app.services.mail.gmail.keeping import kept_part
 from app.services.mail.gmail.sync import MailboxSync
+from app.services.mail.gmail.transport import KEY_HEADER
 from app.services.mail.incoming import Read
 from app.services.mail.reply_tags import ReplyTags
 from app.services.received import Received, from_mailbox
@@ -34,7 +35,8 @@ REFUSED = timedelta(minutes=5)
 ALREADY_READ = "what it tells of was read before"
 ANOTHER_MAILBOX = "not the mailbox of this service"
 GONE = "deleted from the mailbox before it was fetched"
-NOT_TO_US = "sent from the mailbox, or a draft"
+NO_LETTER = "a draft, or thrown away"
+OWN_LETTER = "sent by this service"
 
 
 class NotNowError(Exception):
@@ -90,29 +92,51 @@ class MailboxMail:
         Raises `NotNowError`.
         """
         if event.raw is None:
-            with _waiting_instead():
-                try:
-                    stored = await self._client.raw_message(message.message_id)
-                except NotInMailboxError:
-                    return GONE
-            if not stored.ref.is_to_us:
-                return NOT_TO_US
-            event = await self._keep(event, term, stored)
+            found = await self._find(message)
+            if isinstance(found, str):
+                return found
+            event = await self._keep(event, term, found)
+        return await self._read_kept(event, message)
+
+    async def _find(self, message: MailboxMessage) -> StoredMessage | str:
+        """The whole of it, or a note. Of what we sent, which is most of what is sent, its key."""
+        with _waiting_instead():
+            try:
+                if message.is_sent and await self._is_our_own(message):
+                    return OWN_LETTER
+                stored = await self._client.raw_message(message.message_id)
+            except NotInMailboxError:
+                return GONE
+        return stored if stored.ref.is_to_us or stored.ref.is_from_us else NO_LETTER
+
+    async def _is_our_own(self, message: MailboxMessage) -> bool:
+        stored = await self._client.message(message.message_id, [KEY_HEADER])
+        return KEY_HEADER.casefold() in stored.headers
+
+    async def _read_kept(self, event: InboundEvent, message: MailboxMessage) -> Received | str:
         at = _instant(event)
         zone = (await self._clinic.current()).zone
         mail = await asyncio.to_thread(self._read, event.raw or b"", local_day(at, zone))
+        is_sent = event.payload.get("is_sent") is True
+        if is_sent and mail.own_key:
+            return OWN_LETTER
         return from_mailbox(
             message,
             mail,
             at,
             is_spam=bool(event.payload.get("is_spam")),
             tagged=self._tags.letter_answered(mail.addressed_to),
+            is_sent=is_sent,
         )
 
     async def _keep(self, event: InboundEvent, term: int, stored: StoredMessage) -> InboundEvent:
         """Before anything is done about it: from here on the mailbox is not needed any more."""
         raw, is_cut = await asyncio.to_thread(kept_part, stored.raw or b"")
-        found = {"received_at": stored.received_at, "is_spam": stored.ref.is_spam}
+        found = {
+            "received_at": stored.received_at,
+            "is_spam": stored.ref.is_spam,
+            "is_sent": stored.ref.is_from_us,
+        }
         fields = {"raw": raw, "is_cut": is_cut}
         dotted = {f"payload.{name}": value for name, value in found.items()}
         await self._events.keep(event.id, term, fields | dotted)

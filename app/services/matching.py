@@ -60,6 +60,16 @@ class MessageMatcher:
         in_thread = in_thread or await self._by_tag(tagged)
         return in_thread or await self._by_sender(sender, channel)
 
+    async def conversation(self, thread_id: str, answered: Sequence[str]) -> Match:
+        """Whose conversation a message from us goes on with: by its thread, or by what it answers.
+
+        Never by its recipient: a bill to a patient is no word in a campaign.
+        """
+        found = await self._by_campaign_thread(thread_id)
+        found = found or await self._by_patient_thread(thread_id)
+        found = found or await self._by_letter(answered, None)
+        return found or await self._by_their_thread(thread_id) or Match()
+
     async def letter_returned(
         self, thread_id: str, answered: Sequence[str], returned_key: str | None
     ) -> Interaction | None:
@@ -116,6 +126,13 @@ class MessageMatcher:
         if patient_id is None or not thread_id.startswith(PATIENT_THREAD):
             letter = await self._interactions.last_sent_in_thread(thread_id)
             patient_id = letter.patient_id if letter else None
+        patient = await self._patients.get(patient_id) if patient_id else None
+        return Match(patient, await self._campaign_of(patient)) if patient else None
+
+    async def _by_their_thread(self, thread_id: str) -> Match | None:
+        """The patient began it, with a mail that answered none of ours."""
+        said = await self._interactions.in_thread(thread_id)
+        patient_id = next((one.patient_id for one in said if one.patient_id), None)
         patient = await self._patients.get(patient_id) if patient_id else None
         return Match(patient, await self._campaign_of(patient)) if patient else None
 

@@ -20,6 +20,7 @@ class Received:
 
     `answered`, `returned_key` and `tagged` tell which message of ours it is about, where it says
     so: the Message-IDs it refers to, our key in a bounce, the letter that its address names.
+    `is_sent`: somebody of the practice wrote it, in the mailbox itself, to `addressed_to`.
     """
 
     thread_id: str
@@ -35,6 +36,8 @@ class Received:
     facts: MailFacts | None = None
     is_spam: bool = False
     channel: Channel = Channel.EMAIL
+    addressed_to: tuple[str, ...] = ()
+    is_sent: bool = False
 
     def as_interaction(self) -> Interaction:
         """As it is recorded."""
@@ -87,6 +90,7 @@ def from_mailbox(
     *,
     is_spam: bool,
     tagged: PyObjectId | None = None,
+    is_sent: bool = False,
 ) -> Received:
     """What lay in the mailbox since `at`."""
     return Received(
@@ -102,6 +106,8 @@ def from_mailbox(
         tagged=tagged,
         facts=mail.facts,
         is_spam=is_spam,
+        addressed_to=mail.addressed_to,
+        is_sent=is_sent,
     )
 
 

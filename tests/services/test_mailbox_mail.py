@@ -15,7 +15,7 @@ from app.models.records import InboundState
 from app.services.inbound import MAX_ATTEMPTS, NO_MAILBOX, OWN_MESSAGE, SPAM
 from app.services.leases import Leases
 from app.services.mail.gmail.sync import LEASE
-from app.services.mailbox_mail import ALREADY_READ, ANOTHER_MAILBOX, GONE, NOT_TO_US
+from app.services.mailbox_mail import ALREADY_READ, ANOTHER_MAILBOX, GONE, NO_LETTER
 from app.services.received import UNREADABLE
 from tests.agent_fakes import Stage
 from tests.gmail_desk import Desk
@@ -251,7 +251,7 @@ class TestNotOurs:
 
         await desk.drain()
 
-        assert (await desk.event(event_id(message))).note == NOT_TO_US
+        assert (await desk.event(event_id(message))).note == NO_LETTER
 
     async def test_another_mailbox(self, desk: Desk) -> None:
         told = await desk.notify(address="else@example.com")

@@ -35,6 +35,21 @@ class InteractionRepository(DocumentRepository[Interaction]):
 
     async def record_incoming(self, interaction: Interaction) -> Interaction:
         """Store an incoming message once; a second delivery answers the one that is stored."""
+        return await self._record_once(interaction)
+
+    async def record_written_elsewhere(self, interaction: Interaction) -> Interaction:
+        """Store once what somebody of the practice wrote by other means than ours."""
+        return await self._record_once(interaction)
+
+    async def with_provider_id(self, provider_id: str) -> Interaction | None:
+        """The message that is stored under its provider's id."""
+        return await self._find_one({"provider_id": provider_id})
+
+    async def in_thread(self, thread_id: str) -> list[Interaction]:
+        """What was said in a thread of the mail provider, by either side, oldest first."""
+        return await self._find({"thread_id": thread_id}, sort=OLDEST_FIRST)
+
+    async def _record_once(self, interaction: Interaction) -> Interaction:
         try:
             return await self.insert(interaction)
         except DuplicateValueError as error:

@@ -157,14 +157,19 @@ class GmailApi:
         except HistoryExpiredError as error:
             raise ApiError(404, "Requested entity was not found.") from error
         page, token = self._page(request, added)
-        records = [
-            {"id": str(number), "messages": [_ids(one)], "messagesAdded": [{"message": _ref(one)}]}
-            for number, one in page
-        ]
+        records = [self._record(number, one) for number, one in page]
         answer: Json = {"historyId": str(self._mailbox.history_id)}
         if records:
             answer["history"] = records
         return answer | token
+
+    def _record(self, number: int, message: FakeMessage) -> Json:
+        labels = sorted(self._mailbox.labels_then[number])
+        record = {"id": str(number), "messages": [_ids(message)]}
+        shown = {**_ids(message), "labelIds": labels}
+        if number in self._mailbox.labelled:
+            return {**record, "labelsAdded": [{"message": shown, "labelIds": labels}]}
+        return {**record, "messagesAdded": [{"message": shown}]}
 
     async def _list(self, request: Request) -> Json:
         found = [one for one in self._mailbox.newest_first() if _is_asked_for(one, request)]

@@ -74,6 +74,21 @@ class IncomingReply:
     to: str | None = None
 
 
+@dataclass(frozen=True)
+class HandWritten:
+    """What somebody of the practice writes in Gmail's own window.
+
+    With a `thread_id` it answers the last message there, from whoever that is. Gmail stores drafts
+    on the way; `keeps_id` says whether the last of them becomes the letter, or is replaced by it.
+    """
+
+    to: str
+    text: str
+    thread_id: str | None = None
+    subject: str | None = None
+    keeps_id: bool = False
+
+
 class NoSuchThreadError(KeyError):
     """A message names a thread that is not there."""
 
@@ -89,6 +104,8 @@ class FakeMailbox:
         self.address = address
         self.messages: dict[str, FakeMessage] = {}
         self.history: list[tuple[int, str]] = []
+        self.labels_then: dict[int, set[str]] = {}
+        self.labelled: set[int] = set()
         self.ledger: list[Json] = []
         self.history_id = 4_711
         self.replaces_message_ids = True
@@ -125,6 +142,19 @@ class FakeMailbox:
         """Somebody writes. Raises `NoSuchThreadError`."""
         return self.deliver(bytes(self._written(reply)), is_spam=reply.is_spam)
 
+    def write(self, written: HandWritten) -> FakeMessage:
+        """Somebody of the practice writes by hand. Raises `NoSuchThreadError`."""
+        message = self._by_hand(written)
+        thread_id = self._thread_for(message, None)
+        draft = self._store(bytes(message), {"DRAFT"}, thread_id)
+        if written.keeps_id:
+            draft.labels = {"SENT"}
+            self._note(draft)
+            self.labelled.add(self.history_id)
+            return draft
+        del self.messages[draft.id]
+        return self._store(bytes(message), {"SENT"}, thread_id)
+
     def thread(self, thread_id: str) -> list[FakeMessage]:
         """Its messages, oldest first."""
         return [one for one in self.messages.values() if one.thread_id == thread_id]
@@ -154,9 +184,14 @@ class FakeMailbox:
         name = f"{self._next_id:x}"
         stored = FakeMessage(name, thread_id or name, labels, raw, self._clock.now())
         self.messages[name] = stored
-        self._step()
-        self.history.append((self.history_id, name))
+        self._note(stored)
         return stored
+
+    def _note(self, message: FakeMessage) -> None:
+        """One more record of the history, with the labels of this moment."""
+        self._step()
+        self.history.append((self.history_id, message.id))
+        self.labels_then[self.history_id] = set(message.labels)
 
     def _step(self) -> None:
         self.history_id += self._random.randint(1, _LARGEST_STEP)
@@ -205,6 +240,24 @@ class FakeMailbox:
         message.set_content(reply.text)
         if reply.html is not None:
             message.add_alternative(reply.html, subtype="html")
+        return message
+
+    def _by_hand(self, written: HandWritten) -> EmailMessage:
+        message = EmailMessage(policy=email.policy.SMTP)
+        message["From"] = self.address
+        message["To"] = written.to
+        message["Date"] = format_datetime(self._clock.now())
+        message["Message-ID"] = f"<CA+{secrets.token_urlsafe(24)}@mail.gmail.com>"
+        subject = written.subject
+        if written.thread_id is not None:
+            earlier = self.thread(written.thread_id)
+            if not earlier:
+                raise NoSuchThreadError(written.thread_id)
+            subject = subject or f"Re: {_PREFIX.sub('', earlier[-1].header('Subject'))}"
+            message["In-Reply-To"] = earlier[-1].header("Message-ID")
+            message["References"] = " ".join(one.header("Message-ID") for one in earlier)
+        message["Subject"] = subject or "Hello"
+        message.set_content(written.text)
         return message
 
     def _answers_go_to(self, thread_id: str | None) -> str:

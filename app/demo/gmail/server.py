@@ -16,7 +16,7 @@ from app.core.clock import Clock, SystemClock
 from app.demo.gmail.api import GmailApi
 from app.demo.gmail.faults import Faults
 from app.demo.gmail.google import SignIn
-from app.demo.gmail.mailbox import FakeMailbox, IncomingReply, NoSuchThreadError
+from app.demo.gmail.mailbox import FakeMailbox, HandWritten, IncomingReply, NoSuchThreadError
 from app.demo.gmail.push import Pusher, PushTarget, Signer
 
 Json = dict[str, Any]
@@ -55,6 +55,7 @@ class FakeGmail:
             *self.api.routes(),
             Route("/_fake/health", self._health),
             Route("/_fake/reply", self._reply, methods=["POST"]),
+            Route("/_fake/write", self._write, methods=["POST"]),
             Route("/_fake/deliver", self._deliver, methods=["POST"]),
             Route("/_fake/faults", self._faults, methods=["PUT"]),
             Route("/_fake/expire-history", self._expire_history, methods=["POST"]),
@@ -86,6 +87,17 @@ class FakeGmail:
             return _problem(str(error))
         except NoSuchThreadError:
             return _problem("We sent nothing in this thread.")
+        self.api.tell()
+        return JSONResponse({"id": message.id, "thread_id": message.thread_id})
+
+    async def _write(self, request: Request) -> Response:
+        """Somebody of the practice writes by hand: the fields of `HandWritten`."""
+        try:
+            message = self.mailbox.write(HandWritten(**await request.json()))
+        except TypeError as error:
+            return _problem(str(error))
+        except NoSuchThreadError:
+            return _problem("There is no such thread.")
         self.api.tell()
         return JSONResponse({"id": message.id, "thread_id": message.thread_id})
 

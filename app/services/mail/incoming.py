@@ -24,6 +24,7 @@ class IncomingMail:
 
     `answered` are the Message-IDs it refers to, the nearest first. `returned_key` is our own key of
     the message that a bounce returns. `addressed_to` is every address it was written or brought to.
+    `own_key` is our key on the message itself: we sent it.
     """
 
     sender: str
@@ -34,6 +35,7 @@ class IncomingMail:
     facts: MailFacts
     returned_key: str | None = None
     addressed_to: tuple[str, ...] = ()
+    own_key: str | None = None
 
 
 Read = Callable[[bytes, date], IncomingMail]
@@ -52,6 +54,7 @@ def read_incoming(raw: bytes, today: date) -> IncomingMail:
         facts=_facts(mail, machine),
         returned_key=machine.original_key if machine else None,
         addressed_to=_addressed_to(mail),
+        own_key=mail.header("x-outbox-key"),
     )
 
 

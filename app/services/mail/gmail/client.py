@@ -26,8 +26,11 @@ Json = dict[str, Any]
 
 PAGE_SIZE = 500
 """The most that `history.list` and `messages.list` hand out at once."""
-NOT_REPLIES = frozenset({"SENT", "DRAFT", "TRASH", "CHAT"})
-"""Labels of what nobody wrote to us. Mail that a filter archived has no INBOX and is still mail."""
+NO_MAIL = frozenset({"DRAFT", "TRASH", "CHAT"})
+"""Labels of what is no letter, or not yet, or no more. What a filter archived has no INBOX and is
+still mail.
+"""
+SENT = "SENT"
 
 _RATE_REASONS = frozenset(
     {
@@ -62,7 +65,12 @@ class MessageRef:
     @property
     def is_to_us(self) -> bool:
         """Whether it can be a reply, as far as its labels tell."""
-        return not self.labels & NOT_REPLIES
+        return not self.labels & {SENT, *NO_MAIL}
+
+    @property
+    def is_from_us(self) -> bool:
+        """Whether it left from the mailbox, by whose hand ever."""
+        return SENT in self.labels and not self.labels & NO_MAIL
 
 
 @dataclass(frozen=True)
@@ -178,7 +186,7 @@ class GmailClient:
         """What came since a cursor. Raises `HistoryGoneError` where that is too long ago."""
         params: Json = {
             "startHistoryId": str(since),
-            "historyTypes": "messageAdded",
+            "historyTypes": ["messageAdded", "labelAdded"],
             "maxResults": PAGE_SIZE,
         }
         if page:
@@ -310,10 +318,16 @@ def _message_page(answer: Json) -> MessagePage:
 
 def _history_page(answer: Json) -> HistoryPage:
     records = answer.get("history", ())
-    added = [_ref(one["message"]) for record in records for one in record.get("messagesAdded", ())]
+    added = [_ref(one["message"]) for record in records for one in _added(record)]
     current = _history_id(answer)
     reaches = max((_number(record["id"]) for record in records), default=0)
     return HistoryPage(added, reaches, current, _next_page(answer))
+
+
+def _added(record: Json) -> list[Json]:
+    """What came, and what was a draft until it was sent: that may keep its id and change labels."""
+    sent = [one for one in record.get("labelsAdded", ()) if SENT in one.get("labelIds", ())]
+    return [*record.get("messagesAdded", ()), *sent]
 
 
 def _next_page(answer: Json) -> str | None:

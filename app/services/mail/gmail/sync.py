@@ -1,4 +1,5 @@
-"""Finds what came into the mailbox, and stores each message's id once before the cursor moves.
+"""Finds what came into the mailbox or left from it, and stores each message's id once before the
+cursor moves.
 
 Any number of replicas may be asked at once: one reads, under a lease, and a notification that found
 it busy comes round again. A cursor that Gmail forgot leads to a look through everything that came
@@ -113,7 +114,7 @@ class MailboxSync:
         """Everything since the last look. The new cursor is read first: nothing falls between."""
         current = (await self._client.profile()).history_id
         since = int((mailbox.synced_at - LOOK_BACK).timestamp())
-        query = f"after:{since} -in:sent -in:draft -in:trash -in:chat"
+        query = f"after:{since} -in:draft -in:trash -in:chat"
         page: str | None = None
         for _ in range(MAX_PAGES):
             found = await self._client.messages(query=query, page=page)
@@ -130,8 +131,10 @@ class MailboxSync:
         now = self._clock.now()
         new = 0
         for message in messages:
-            if message.is_to_us:
-                known = MailboxMessage(self.address, message.id, message.thread_id)
+            if message.is_to_us or message.is_from_us:
+                known = MailboxMessage(
+                    self.address, message.id, message.thread_id, is_sent=message.is_from_us
+                )
                 event = InboundEvent(
                     id=known.event_id,
                     source=SOURCE,

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.db.repositories import Repositories
-from app.demo.gmail.mailbox import FakeMessage, IncomingReply
+from app.demo.gmail.mailbox import FakeMessage, HandWritten, IncomingReply
 from app.models.records import InboundEvent
 from app.services.leases import Leases
 from app.services.mail.gmail.errors import GmailUnavailableError
@@ -84,15 +84,20 @@ class TestRun:
         assert [event.id for event in await stored(repositories)] == event_ids(came)
         assert at_gmail.times("history.list") == 1 + 4
 
-    async def test_what_we_sent_is_no_mail_to_us(
+    async def test_what_left_is_stored_as_that_and_drafts_are_not(
         self, at_gmail: Wired, repositories: Repositories, sync: MailboxSync
     ) -> None:
         await at_gmail.gmail.transport.send(make_mail())
         await at_gmail.gmail.transport.send(make_mail(key="to-ourselves", to=MAILBOX))
+        at_gmail.fake.mailbox.write(HandWritten("x@example.com", "Hello"))
+        at_gmail.fake.mailbox.write(HandWritten("x@example.com", "Hello", keeps_id=True))
 
         await sync.run()
 
-        assert await stored(repositories) == []
+        left = [one for one in at_gmail.fake.mailbox.messages.values() if "SENT" in one.labels]
+        events = await stored(repositories)
+        assert [event.id for event in events] == event_ids(left)
+        assert [event.payload["is_sent"] for event in events] == [True] * 4
 
     async def test_spam_and_archived_mail_is_looked_at_too(
         self, at_gmail: Wired, repositories: Repositories, sync: MailboxSync
@@ -181,12 +186,13 @@ class TestExpiredHistory:
         seen = arrive(at_gmail, 2)
         await sync.run()
         missed = arrive(at_gmail, 5)
-        await at_gmail.gmail.transport.send(make_mail())
+        left = at_gmail.fake.mailbox.write(HandWritten("x@example.com", "Hello"))
         at_gmail.fake.mailbox.expire_history()
 
         await sync.run()
 
-        assert [event.id for event in await stored(repositories)] == event_ids(seen + missed)
+        found = event_ids([*seen, *missed, left])
+        assert [event.id for event in await stored(repositories)] == found
         assert await cursor(repositories) == at_gmail.fake.mailbox.history_id
 
     async def test_the_look_is_bounded(
