@@ -166,8 +166,8 @@ def headers_for(services: Services) -> HeadersFor:
 
     async def sign_in(role: StaffRole) -> dict[str, str]:
         member = await services.repositories.staff.insert(make_staff(role=role))
-        token = services.security.create_access_token(member, services.clock.now())
-        return {"Authorization": f"Bearer {token}"}
+        pair = await services.sessions.open(member)
+        return {"Authorization": f"Bearer {pair.access_token}"}
 
     return sign_in
 

@@ -34,7 +34,8 @@ from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
 from app.services.scheduling.waitlist import Waitlist
 from app.services.scheduling.waitlist_answers import WaitlistAnswers
-from app.services.security import SecurityService
+from app.services.security import Identity, SecurityService
+from app.services.sessions import Sessions
 from app.services.unmatched import UnmatchedMessages
 
 _bearer = OAuth2PasswordBearer(
@@ -61,14 +62,45 @@ def security(parts: ServicesDep) -> SecurityService:
 SecurityDep = Annotated[SecurityService, Depends(security)]
 
 
-async def current_user(
-    parts: ServicesDep, token: Annotated[str | None, Depends(_bearer)]
-) -> StaffMember:
-    """The member of staff whose token came along. Raises `UnauthenticatedError`."""
+def sessions(parts: ServicesDep) -> Sessions:
+    """Staying signed in."""
+    return parts.sessions
+
+
+SessionsDep = Annotated[Sessions, Depends(sessions)]
+
+
+class PasswordChangeRequiredError(ForbiddenError):
+    """The password was set under an older rule; only changing it is allowed."""
+
+    slug = "password-change-required"
+    title = "Change your password first"
+
+
+async def identity(parts: ServicesDep, token: Annotated[str | None, Depends(_bearer)]) -> Identity:
+    """Whose token came along, and in which session. Raises `UnauthenticatedError`."""
     if not token:
         message = "Please sign in."
         raise UnauthenticatedError(message)
     return await parts.security.authenticate(token)
+
+
+IdentityDep = Annotated[Identity, Depends(identity)]
+"""Anybody who is signed in, even with a password that must be changed first."""
+
+
+async def current_user(found: IdentityDep) -> StaffMember:
+    """The member of staff whose token came along.
+
+    Raises `UnauthenticatedError` and `PasswordChangeRequiredError`.
+    """
+    if found.member.must_change_password:
+        message = (
+            "Your password is shorter than the practice's rules now ask for. Change it "
+            "(PATCH /api/v1/users/me/password), then go on."
+        )
+        raise PasswordChangeRequiredError(message)
+    return found.member
 
 
 CurrentUser = Annotated[StaffMember, Depends(current_user)]

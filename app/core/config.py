@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     jwt_secret_key: OptionalSecret = None
     jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     access_token_expire_minutes: int = Field(default=15, ge=1, le=1440)
+    session_idle_minutes: int = Field(default=30, ge=1, le=1440)
+    session_hours: int = Field(default=12, ge=1, le=720)
     first_admin_email: OptionalEmail = None
     first_admin_password: OptionalSecret = None
 

@@ -20,6 +20,7 @@ INBOUND_KEEP_SECONDS = 90 * 24 * 3600
 WAITLIST_KEEP_SECONDS = 365 * 24 * 3600
 BOUNCE_KEEP_SECONDS = 365 * 24 * 3600
 IMPORT_ROWS_KEEP_SECONDS = 30 * 24 * 3600
+SESSION_KEEP_SECONDS = 7 * 24 * 3600
 
 PATIENT_EMAIL_NAME = "patient_email_name"
 CAMPAIGN_ONE_ACTIVE = "campaign_one_active"
@@ -173,6 +174,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("conflict_date", ("state", UP), ("appointment_date", UP), ("_id", UP)),
         _index("conflict_patient", ("patient_id", UP), ("state", UP), ("appointment_date", UP)),
     ],
+    "sessions": [_index("session_keep", ("ends_at", UP), expireAfterSeconds=SESSION_KEEP_SECONDS)],
     "idempotency_keys": [
         _index("idempotency_keep", ("created_at", UP), expireAfterSeconds=IDEMPOTENCY_KEEP_SECONDS)
     ],

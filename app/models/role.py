@@ -1,8 +1,11 @@
 """Staff. The collection keeps the owner's name `role`; the class says what it is."""
 
+from datetime import datetime
 from enum import StrEnum
 
-from app.models.base import Document
+from pydantic import Field
+
+from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
 
 
 class StaffRole(StrEnum):
@@ -19,12 +22,30 @@ class StaffRole(StrEnum):
         return ranks.index(self) >= ranks.index(other)
 
 
+class LiveSession(StoredModel):
+    """A sign-in that has not been ended, and when it ends by itself."""
+
+    id: PyObjectId
+    ends_at: UtcDatetime
+
+
 class StaffMember(Document):
-    """A person who signs in. `token_generation` grows to end every session at once."""
+    """A person who signs in.
+
+    `sessions` decides who is signed in: every request reads this document anyway, so that a
+    session's end costs no other look-up, and ending all of them is one write.
+    """
 
     name: str
     email: str
     role: StaffRole
     hashed_password: str
     disabled: bool = False
-    token_generation: int = 0
+    must_change_password: bool = False
+    sessions: list[LiveSession] = Field(default_factory=list)
+
+    def session(self, session_id: PyObjectId, now: datetime) -> LiveSession | None:
+        """The session with this id while it lasts."""
+        return next(
+            (one for one in self.sessions if one.id == session_id and now < one.ends_at), None
+        )

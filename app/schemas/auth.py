@@ -6,17 +6,32 @@ from pydantic import Field
 
 from app.models.base import PyObjectId
 from app.models.role import StaffRole
-from app.schemas.base import OutputSchema
+from app.schemas.base import EXAMPLE_ID, InputSchema, OutputSchema
+
+VISIBLE_ASCII = r"^[\x21-\x7e]+$"
+_ACCESS_EXAMPLE = "eyJhbGciOiJIUzI1NiJ9.e30.x"
+_REFRESH_EXAMPLE = f"{EXAMPLE_ID}.kq3vN0Zy2m8l5s0cQqZtq1r7Yb9dJx4uWg6hTfEoRaM"
 
 
-class AccessToken(OutputSchema):
-    """What lets a member of staff in for a while."""
+class Tokens(OutputSchema):
+    """What lets a member of staff in for a while, and what renews it."""
 
     access_token: str = Field(
-        description="Send it as `Authorization: Bearer …`.", examples=["eyJhbGciOiJIUzI1NiJ9.e30.x"]
+        description="Send it as `Authorization: Bearer …`.", examples=[_ACCESS_EXAMPLE]
     )
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of the scheme
     expires_in: int = Field(description="Seconds until it ends.", examples=[900])
+    refresh_token: str = Field(
+        description="Good for one `POST /auth/refresh`.", examples=[_REFRESH_EXAMPLE]
+    )
+
+
+class RefreshToken(InputSchema):
+    """The token of the last sign-in or refresh."""
+
+    refresh_token: str = Field(
+        min_length=1, max_length=200, pattern=VISIBLE_ASCII, examples=[_REFRESH_EXAMPLE]
+    )
 
 
 class Me(OutputSchema):

@@ -20,6 +20,7 @@ from app.services.jobs import Jobs
 from app.services.metrics import Metrics
 from app.services.post import Post
 from app.services.security import SecurityService
+from app.services.sessions import Sessions
 from app.services.tokens import LinkTokens
 
 
@@ -111,6 +112,11 @@ class Services:
     def security(self) -> SecurityService:
         """Signing in."""
         return self.base.security
+
+    @property
+    def sessions(self) -> Sessions:
+        """Staying signed in."""
+        return self.base.sessions
 
     @property
     def tokens(self) -> LinkTokens:

@@ -19,6 +19,7 @@ from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
 from app.services.security import SecurityService
+from app.services.sessions import Sessions
 from app.services.signing_key import load_signing_key
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
@@ -34,6 +35,7 @@ class Foundation:
     repositories: Repositories
     metrics: Metrics
     security: SecurityService
+    sessions: Sessions
     tokens: LinkTokens
     links: Links
     reply_tags: ReplyTags
@@ -58,13 +60,15 @@ class Foundation:
         links = Links(settings, tokens)
         lifecycle = CampaignLifecycle(repositories.campaigns, clock)
         outbox_signal = WakeSignal()
+        security = SecurityService(repositories.staff, settings, key, clock)
         return cls(
             settings=settings,
             clock=clock,
             database=database,
             repositories=repositories,
             metrics=metrics,
-            security=SecurityService(repositories.staff, settings, key, clock),
+            security=security,
+            sessions=Sessions(repositories, security, settings, key, clock),
             tokens=tokens,
             links=links,
             reply_tags=ReplyTags(key, settings.mail_from, are_used=settings.reply_tags_are_used),

@@ -68,6 +68,11 @@ def verify_and_renew(password: str, hashed: str) -> tuple[bool, str | None]:
     return matches, renewed
 
 
+def is_too_short(password: str, min_length: int = MIN_LENGTH) -> bool:
+    """Whether it was set under an older rule: it still lets in, to be changed."""
+    return len(_normal(password)) < min_length
+
+
 def check_new_password(password: str, *, min_length: int = MIN_LENGTH) -> None:
     """Raise `WeakPasswordError` unless `password` may be set.
 

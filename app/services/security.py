@@ -1,7 +1,8 @@
 """Who somebody is: passwords against access, access tokens, the first administrator."""
 
 import secrets
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from jose import jwt
@@ -15,7 +16,7 @@ from app.db.errors import DuplicateValueError
 from app.db.repositories.staff import StaffRepository
 from app.models.base import OBJECT_ID_PATTERN, PyObjectId
 from app.models.patient import normalise_email
-from app.models.role import StaffMember, StaffRole
+from app.models.role import LiveSession, StaffMember, StaffRole
 from app.services.passwords import (
     MAX_LENGTH,
     MIN_LENGTH,
@@ -23,6 +24,7 @@ from app.services.passwords import (
     PasswordHasher,
     check_new_password,
     get_password_hash,
+    is_too_short,
     verify_password,
 )
 from app.services.tokens import ISSUER
@@ -46,7 +48,7 @@ class _AccessClaims(BaseModel):
 
     sub: Annotated[str, Field(pattern=OBJECT_ID_PATTERN)]
     typ: Literal["access"]
-    gen: int
+    sid: Annotated[str, Field(pattern=OBJECT_ID_PATTERN)]
     jti: str
     iss: str
     aud: str
@@ -63,8 +65,16 @@ class _AccessClaims(BaseModel):
         return latest_start <= seconds < self.exp
 
 
+@dataclass(frozen=True)
+class Identity:
+    """Who sends a request, and in which of their sessions."""
+
+    member: StaffMember
+    session: LiveSession
+
+
 class SecurityService:
-    """Signs staff in and recognises them."""
+    """Compares passwords, makes access tokens and recognises them."""
 
     def __init__(self, staff: StaffRepository, settings: Settings, key: str, clock: Clock) -> None:
         self._staff = staff
@@ -74,9 +84,14 @@ class SecurityService:
         self._hasher = PasswordHasher()
 
     @property
-    def expires_in_seconds(self) -> int:
-        """How long an access token lasts."""
-        return self._settings.access_token_expire_minutes * 60
+    def access_lifetime(self) -> timedelta:
+        """How long an access token lasts where its session does."""
+        return timedelta(minutes=self._settings.access_token_expire_minutes)
+
+    def seconds_left(self, session: LiveSession, now: datetime) -> int:
+        """How long an access token of this session, made `now`, will last."""
+        lifetime = min(self.access_lifetime, session.ends_at - now)
+        return max(0, int(lifetime.total_seconds()))
 
     async def login(self, email: str, password: str) -> StaffMember:
         """The member of staff with this address and password.
@@ -91,40 +106,43 @@ class SecurityService:
         matches, renewed = await self._hasher.verify(password, hashed)
         if member is None or not matches or member.disabled:
             raise UnauthenticatedError(_WRONG)
-        if renewed:
-            await self._staff.update_fields(member.id, {"hashed_password": renewed})
+        if renewed and await self._staff.renew_hash(member, renewed):
+            member.hashed_password = renewed
+        member.must_change_password = is_too_short(password, self._min_length)
         return member
 
-    def create_access_token(self, member: StaffMember, now: datetime) -> str:
-        """A token that lets `member` in from `now` until its time is over."""
+    def create_access_token(self, member: StaffMember, session: LiveSession, now: datetime) -> str:
+        """A token that lets `member` in from `now` until its time or the session is over."""
         issued = int(now.timestamp())
         claims = _AccessClaims(
             sub=str(member.id),
             typ="access",
-            gen=member.token_generation,
+            sid=str(session.id),
             jti=secrets.token_urlsafe(16),
             iss=ISSUER,
             aud=AUDIENCE,
             iat=issued,
             nbf=issued,
-            exp=issued + self.expires_in_seconds,
+            exp=issued + self.seconds_left(session, now),
         )
         algorithm = self._settings.jwt_algorithm
         return str(jwt.encode(claims.model_dump(), self._key, algorithm=algorithm))
 
-    async def authenticate(self, token: str) -> StaffMember:
+    async def authenticate(self, token: str) -> Identity:
         """Whose token this is, as they are stored now.
 
         Raises `UnauthenticatedError` for one that is not ours, not an access token, out of its
-        time, or whose holder is gone, disabled or has ended their sessions since.
+        time, or whose holder is gone, disabled or has ended the session since.
         """
+        now = self._clock.now()
         claims = self._read(token)
-        if not claims.holds_at(self._clock.now()):
+        if not claims.holds_at(now):
             raise UnauthenticatedError(_SIGN_IN)
         member = await self._staff.get(PyObjectId(claims.sub))
-        if member is None or member.disabled or member.token_generation != claims.gen:
+        session = member.session(PyObjectId(claims.sid), now) if member else None
+        if member is None or member.disabled or session is None:
             raise UnauthenticatedError(_SIGN_IN)
-        return member
+        return Identity(member, session)
 
     async def create_first_admin(self, email: str, password: str | None) -> str | None:
         """Make an administrator where nobody could sign in yet.
@@ -140,8 +158,7 @@ class SecurityService:
     async def create_admin(self, email: str, password: str | None) -> str | None:
         """Make an administrator unless the address is taken; otherwise as `create_first_admin`."""
         if password is not None:
-            floor = MIN_LENGTH if self._settings.is_production else MIN_LENGTH_IN_DEVELOPMENT
-            check_new_password(password, min_length=floor)
+            check_new_password(password, min_length=self._min_length)
         chosen = password or secrets.token_urlsafe(18)
         hashed = await self._hasher.hash(chosen)
         admin = StaffMember(
@@ -159,6 +176,10 @@ class SecurityService:
     def close(self) -> None:
         """End the threads that hash."""
         self._hasher.close()
+
+    @property
+    def _min_length(self) -> int:
+        return MIN_LENGTH if self._settings.is_production else MIN_LENGTH_IN_DEVELOPMENT
 
     def _read(self, token: str) -> _AccessClaims:
         if len(token) > MAX_TOKEN_LENGTH:

@@ -13,6 +13,8 @@ from tests.fakes import FrozenClock
 pytestmark = pytest.mark.mongo
 
 LOGIN = "/api/v1/auth/login"
+REFRESH = "/api/v1/auth/refresh"
+LOGOUT = "/api/v1/auth/logout"
 ME = "/api/v1/users/me"
 PASSWORD = "the quick brown fox"
 
@@ -40,7 +42,7 @@ class TestLogin:
 
         assert answer.status_code == 200
         body = answer.json()
-        assert set(body) == {"access_token", "token_type", "expires_in"}
+        assert set(body) == {"access_token", "token_type", "expires_in", "refresh_token"}
         assert (body["token_type"], body["expires_in"]) == ("bearer", 900)
         me = await app_client.get(ME, headers={"Authorization": f"Bearer {body['access_token']}"})
         robin = await services.repositories.staff.with_email("robin@example.com")
@@ -103,6 +105,134 @@ class TestLogin:
         answer = await app_client.post(LOGIN, content=content, headers=kind)
 
         assert 400 <= answer.status_code < 500
+
+
+async def signed_in(client: httpx.AsyncClient) -> dict[str, str]:
+    """What a sign-in of Robin answers."""
+    answer = await client.post(LOGIN, data={"username": "robin@example.com", "password": PASSWORD})
+    body: dict[str, str] = answer.json()
+    return body
+
+
+def bearer(tokens: dict[str, str]) -> dict[str, str]:
+    """The headers of a request with this access token."""
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+@pytest.mark.usefixtures("_robin")
+class TestRefresh:
+    async def test_answers_a_new_pair_that_lets_in(self, app_client: httpx.AsyncClient) -> None:
+        first = await signed_in(app_client)
+
+        answer = await app_client.post(REFRESH, json={"refresh_token": first["refresh_token"]})
+
+        assert answer.status_code == 200
+        second = answer.json()
+        assert set(second) == set(first)
+        assert second["refresh_token"] != first["refresh_token"]
+        assert second["access_token"] != first["access_token"]
+        assert (await app_client.get(ME, headers=bearer(second))).status_code == 200
+        assert (await app_client.get(ME, headers=bearer(first))).status_code == 200
+
+    async def test_a_token_used_twice_ends_the_session(
+        self, app_client: httpx.AsyncClient, clock: FrozenClock
+    ) -> None:
+        first = await signed_in(app_client)
+        body = {"refresh_token": first["refresh_token"]}
+        second = (await app_client.post(REFRESH, json=body)).json()
+        clock.advance(seconds=11)
+
+        again = await app_client.post(REFRESH, json=body)
+
+        assert again.status_code == 401
+        assert again.json()["type"].endswith("/problems/unauthenticated")
+        assert (await app_client.get(ME, headers=bearer(second))).status_code == 401
+        fresh = {"refresh_token": second["refresh_token"]}
+        assert (await app_client.post(REFRESH, json=fresh)).status_code == 401
+
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "garbage",
+            "66f2a1b4c3d2e1f0a9b8c7d6",
+            "66f2a1b4c3d2e1f0a9b8c7d6.x",
+            ".",
+            "{'$ne':null}",
+        ],
+    )
+    async def test_what_is_no_token_of_ours_is_refused(
+        self, app_client: httpx.AsyncClient, token: str
+    ) -> None:
+        answer = await app_client.post(REFRESH, json={"refresh_token": token})
+
+        assert answer.status_code == 401
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"refresh_token": ""},
+            {"refresh_token": "x" * 201},
+            {"refresh_token": "66f2a1b4c3d2e1f0a9b8c7d6.é"},
+            {"refresh_token": "66f2a1b4c3d2e1f0a9b8c7d6.\0"},
+            {"refresh_token": {"$ne": None}},
+            {"refresh_token": None},
+            {"refresh_token": "x", "role": "ADMIN"},
+        ],
+    )
+    async def test_a_body_of_another_form_is_refused(
+        self, app_client: httpx.AsyncClient, body: dict[str, object]
+    ) -> None:
+        assert (await app_client.post(REFRESH, json=body)).status_code == 422
+
+    async def test_half_a_character_is_refused(self, app_client: httpx.AsyncClient) -> None:
+        content = b'{"refresh_token": "66f2a1b4c3d2e1f0a9b8c7d6.\\ud800"}'
+
+        answer = await app_client.post(
+            REFRESH, content=content, headers={"Content-Type": "application/json"}
+        )
+
+        assert answer.status_code == 422
+
+    async def test_an_access_token_refreshes_nothing(self, app_client: httpx.AsyncClient) -> None:
+        first = await signed_in(app_client)
+
+        answer = await app_client.post(REFRESH, json={"refresh_token": first["access_token"][:200]})
+
+        assert answer.status_code == 401
+
+
+@pytest.mark.usefixtures("_robin")
+class TestLogout:
+    async def test_ends_this_session_and_no_other(self, app_client: httpx.AsyncClient) -> None:
+        here, elsewhere = await signed_in(app_client), await signed_in(app_client)
+
+        answer = await app_client.post(LOGOUT, headers=bearer(here))
+
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert (await app_client.get(ME, headers=bearer(here))).status_code == 401
+        assert (await app_client.get(ME, headers=bearer(elsewhere))).status_code == 200
+        body = {"refresh_token": here["refresh_token"]}
+        assert (await app_client.post(REFRESH, json=body)).status_code == 401
+        assert (await app_client.post(LOGOUT, headers=bearer(here))).status_code == 401
+
+
+@pytest.mark.usefixtures("_robin")
+class TestAPasswordThatMustBeChanged:
+    async def test_opens_nothing_but_the_way_to_change_it(
+        self, app_client: httpx.AsyncClient, services: Services
+    ) -> None:
+        tokens = await signed_in(app_client)
+        robin = await services.repositories.staff.with_email("robin@example.com")
+        assert robin is not None
+        await services.repositories.staff.update_fields(robin.id, {"must_change_password": True})
+
+        refused = await app_client.get("/api/v1/admin/patients", headers=bearer(tokens))
+
+        assert refused.status_code == 403
+        assert refused.json()["type"].endswith("/problems/password-change-required")
+        assert (await app_client.get(ME, headers=bearer(tokens))).status_code == 200
+        assert (await app_client.post(LOGOUT, headers=bearer(tokens))).status_code == 204
 
 
 class TestMe:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,16 +13,18 @@ from passlib.hash import bcrypt
 
 from app.core.errors import UnauthenticatedError
 from app.db.repositories import Repositories
-from app.models.role import StaffMember, StaffRole
+from app.models.base import new_id
+from app.models.role import LiveSession, StaffMember, StaffRole
 from app.services.passwords import WeakPasswordError, get_password_hash
 from app.services.security import AUDIENCE, SecurityService
 from app.services.tokens import ISSUER, LinkTokens, TokenPurpose
 from tests.factories import SECRET, make_settings, make_staff
-from tests.fakes import FrozenClock
+from tests.fakes import NOON, FrozenClock
 
 pytestmark = pytest.mark.mongo
 
 PASSWORD = "the quick brown fox"
+SESSION = LiveSession(id=new_id(), ends_at=NOON + timedelta(hours=12))
 
 
 @pytest.fixture
@@ -37,9 +40,8 @@ async def security(
 @pytest.fixture
 async def member(repositories: Repositories) -> StaffMember:
     """Somebody who knows `PASSWORD`."""
-    return await repositories.staff.insert(
-        make_staff(email="robin@example.com", hashed_password=get_password_hash(PASSWORD))
-    )
+    fields = {"hashed_password": get_password_hash(PASSWORD), "sessions": [SESSION]}
+    return await repositories.staff.insert(make_staff(email="robin@example.com", **fields))
 
 
 class TestLogin:
@@ -85,6 +87,37 @@ class TestLogin:
         with pytest.raises(UnauthenticatedError):
             await security.login(email, password)
 
+    @pytest.mark.parametrize(
+        ("environment", "password", "must_change"),
+        [
+            ("development", "8 is ok!", False),
+            ("production", "8 is ok!", True),
+            ("production", "fifteen is fine", False),
+        ],
+    )
+    async def test_a_short_password_still_lets_in_but_must_be_changed(
+        self,
+        *,
+        repositories: Repositories,
+        clock: FrozenClock,
+        environment: str,
+        password: str,
+        must_change: bool,
+    ) -> None:
+        settings = make_settings(
+            environment=environment,
+            mongo_uri="mongodb://127.0.0.1:1/",
+            public_base_url="https://clinic.example",
+        )
+        service = SecurityService(repositories.staff, settings, SECRET, clock)
+        hashed = get_password_hash(password)
+        await repositories.staff.insert(make_staff(email="o@example.com", hashed_password=hashed))
+
+        member = await service.login("o@example.com", password)
+        service.close()
+
+        assert member.must_change_password == must_change
+
     async def test_a_hash_of_an_old_kind_is_renewed_in_the_database(
         self, security: SecurityService, repositories: Repositories
     ) -> None:
@@ -105,9 +138,9 @@ class TestAuthenticate:
     async def test_recognises_a_token_until_its_time_is_over(
         self, security: SecurityService, member: StaffMember, clock: FrozenClock
     ) -> None:
-        token = security.create_access_token(member, clock.now())
+        token = security.create_access_token(member, SESSION, clock.now())
         clock.advance(minutes=14, seconds=59)
-        assert (await security.authenticate(token)).id == member.id
+        assert (await security.authenticate(token)).member.id == member.id
 
         clock.advance(seconds=1)
         with pytest.raises(UnauthenticatedError):
@@ -116,16 +149,16 @@ class TestAuthenticate:
     async def test_lets_two_clocks_differ_by_half_a_minute(
         self, security: SecurityService, member: StaffMember, clock: FrozenClock
     ) -> None:
-        token = security.create_access_token(member, clock.now())
+        token = security.create_access_token(member, SESSION, clock.now())
         clock.advance(seconds=-30)
-        assert (await security.authenticate(token)).id == member.id
+        assert (await security.authenticate(token)).member.id == member.id
 
         clock.advance(seconds=-1)
         with pytest.raises(UnauthenticatedError):
             await security.authenticate(token)
 
     @pytest.mark.parametrize(
-        "change", [{"disabled": True}, {"token_generation": 1}], ids=["disabled", "sessions ended"]
+        "change", [{"disabled": True}, {"sessions": []}], ids=["disabled", "sessions ended"]
     )
     async def test_what_is_stored_outranks_the_token(
         self,
@@ -135,9 +168,22 @@ class TestAuthenticate:
         clock: FrozenClock,
         change: dict[str, Any],
     ) -> None:
-        token = security.create_access_token(member, clock.now())
+        token = security.create_access_token(member, SESSION, clock.now())
         await repositories.staff.update_fields(member.id, change)
 
+        with pytest.raises(UnauthenticatedError):
+            await security.authenticate(token)
+
+    async def test_a_session_ends_a_token_before_its_own_time(
+        self, security: SecurityService, member: StaffMember, clock: FrozenClock
+    ) -> None:
+        clock.set(SESSION.ends_at - timedelta(minutes=5))
+        token = security.create_access_token(member, SESSION, clock.now())
+        assert security.seconds_left(SESSION, clock.now()) == 300
+        clock.advance(seconds=299)
+        assert (await security.authenticate(token)).session == SESSION
+
+        clock.advance(seconds=1)
         with pytest.raises(UnauthenticatedError):
             await security.authenticate(token)
 
@@ -148,16 +194,20 @@ class TestAuthenticate:
         repositories: Repositories,
         clock: FrozenClock,
     ) -> None:
-        token = security.create_access_token(member, clock.now())
+        token = security.create_access_token(member, SESSION, clock.now())
         await repositories.staff.update_fields(member.id, {"role": StaffRole.READ_ONLY})
 
-        assert (await security.authenticate(token)).role == StaffRole.READ_ONLY
+        assert (await security.authenticate(token)).member.role == StaffRole.READ_ONLY
 
     async def test_somebody_who_was_removed_is_nobody(
         self, security: SecurityService, clock: FrozenClock
     ) -> None:
+        stranger = make_staff(sessions=[SESSION])
+
         with pytest.raises(UnauthenticatedError):
-            await security.authenticate(security.create_access_token(make_staff(), clock.now()))
+            await security.authenticate(
+                security.create_access_token(stranger, SESSION, clock.now())
+            )
 
     async def test_a_link_is_no_sign_in(
         self, security: SecurityService, member: StaffMember, clock: FrozenClock
@@ -175,7 +225,7 @@ def claims_of(member: StaffMember, clock: FrozenClock) -> dict[str, Any]:
     return {
         "sub": str(member.id),
         "typ": "access",
-        "gen": 0,
+        "sid": str(SESSION.id),
         "jti": "x",
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -221,7 +271,7 @@ FORGERIES: dict[str, Forgery] = {
         {"alg": "HS256", "jwk": {"kty": "oct", "k": "AA"}, "jku": "http://127.0.0.1/"}, claims
     ),
     "a signature of another token": lambda claims: (
-        unsigned({"alg": "HS256"}, claims | {"gen": 1}).rsplit(".", 1)[0]
+        unsigned({"alg": "HS256"}, claims | {"sid": "0" * 24}).rsplit(".", 1)[0]
         + "."
         + signed()(claims).rsplit(".", 1)[1]
     ),
@@ -240,7 +290,9 @@ FORGERIES: dict[str, Forgery] = {
     "no issuer": signed(iss=None),
     "no audience": signed(aud=None),
     "no type": signed(typ=None),
-    "no generation": signed(gen=None),
+    "no session": signed(sid=None),
+    "a session that is another": signed(sid="0" * 24),
+    "a session that is a query": signed(sid={"$ne": None}),
     "nothing": lambda _: "",
     "no dots": lambda _: "garbage",
     "too many dots": lambda _: "a.b.c.d.e",
@@ -260,7 +312,7 @@ class TestForgedTokens:
     ) -> None:
         token = signed()(claims_of(member, clock))
 
-        assert (await security.authenticate(token)).id == member.id
+        assert (await security.authenticate(token)).member.id == member.id
 
     @pytest.mark.parametrize("name", FORGERIES)
     async def test_is_refused(

@@ -34,6 +34,7 @@ from app.db.repositories.schedule import (
     ServiceRepository,
     TimeOffRepository,
 )
+from app.db.repositories.sessions import SessionRepository
 from app.db.repositories.staff import StaffRepository
 from app.db.repositories.waitlist import WaitlistRepository
 
@@ -47,6 +48,7 @@ class Repositories:
     interactions: InteractionRepository
     appointments: AppointmentRepository
     staff: StaffRepository
+    sessions: SessionRepository
     providers: ProviderRepository
     chairs: ChairRepository
     services: ServiceRepository
@@ -77,6 +79,7 @@ class Repositories:
             interactions=InteractionRepository(database, clock),
             appointments=AppointmentRepository(database, clock),
             staff=StaffRepository(database, clock),
+            sessions=SessionRepository(database, clock),
             providers=ProviderRepository(database, clock),
             chairs=ChairRepository(database, clock),
             services=ServiceRepository(database, clock),
