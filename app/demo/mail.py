@@ -91,10 +91,13 @@ class GmailPost:
 
     async def answer(self, thread_id: str, address: str, text: str) -> str:
         """See `Post`."""
-        reply = {"thread_id": thread_id, "sender": address, "text": text}
-        answer = await self._gmail.post("/_fake/reply", json=reply)
-        answer.raise_for_status()
-        return f"a message came into the mailbox ({answer.json()['id']}), and Gmail notifies"
+        arrived = await self.arrive({"thread_id": thread_id, "sender": address, "text": text})
+        return f"a message came into the mailbox ({arrived['id']}), and Gmail notifies"
+
+    async def arrive(self, mail: Mapping[str, object]) -> Json:
+        """Somebody writes (see `IncomingReply`): the message's ids, and the mailbox's cursor."""
+        answer = await self._gmail.post("/_fake/reply", json=dict(mail))
+        return dict(answer.raise_for_status().json())
 
     async def ledger(self) -> list[Json]:
         """Everything Gmail accepted for sending."""

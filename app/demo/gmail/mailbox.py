@@ -5,11 +5,13 @@ import email.policy
 import random
 import re
 import secrets
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from app.core.clock import Clock
@@ -17,6 +19,7 @@ from app.core.clock import Clock
 Json = dict[str, Any]
 
 _FIRST_ID = 0x18C0000000000000
+_MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 _PREFIX = re.compile(r"^(?:(?:re|fwd?|aw|sv)\s*:\s*)+", re.IGNORECASE)
 _LARGEST_STEP = 17
 """Gmail's history ids grow, and not by one."""
@@ -110,6 +113,7 @@ class FakeMailbox:
         self.history_id = 4_711
         self.replaces_message_ids = True
         self._oldest_history_id = 0
+        self._by_message_id: dict[str, list[FakeMessage]] = {}
         self._clock = clock
         self._random = randomness
         self._next_id = _FIRST_ID
@@ -163,10 +167,11 @@ class FakeMailbox:
         """What was added after `history_id`. Raises `HistoryExpiredError`."""
         if history_id < self._oldest_history_id:
             raise HistoryExpiredError(history_id)
+        first = bisect_right(self.history, history_id, key=itemgetter(0))
         return [
             (number, self.messages[message_id])
-            for number, message_id in self.history
-            if number > history_id and message_id in self.messages
+            for number, message_id in self.history[first:]
+            if message_id in self.messages
         ]
 
     def expire_history(self) -> None:
@@ -184,6 +189,7 @@ class FakeMailbox:
         name = f"{self._next_id:x}"
         stored = FakeMessage(name, thread_id or name, labels, raw, self._clock.now())
         self.messages[name] = stored
+        self._by_message_id.setdefault(stored.header("Message-ID"), []).append(stored)
         self._note(stored)
         return stored
 
@@ -199,12 +205,15 @@ class FakeMailbox:
     def _thread_for(self, message: EmailMessage, asked_for: str | None) -> str | None:
         """Gmail's rule: a reference to a message of the thread, and its subject. A sender has to
         name the thread as well."""
-        is_ours = asked_for is not None
         wanted = " ".join(str(message.get(name, "")) for name in ("In-Reply-To", "References"))
-        for earlier in self.newest_first():
-            is_referred_to = earlier.header("Message-ID") and earlier.header("Message-ID") in wanted
-            in_thread = earlier.thread_id == asked_for if is_ours else True
-            if is_referred_to and in_thread and _same_subject(earlier, message):
+        referred_to = [
+            earlier
+            for message_id in set(_MESSAGE_ID.findall(wanted))
+            for earlier in self._by_message_id.get(message_id, ())
+            if earlier.id in self.messages and asked_for in {None, earlier.thread_id}
+        ]
+        for earlier in sorted(referred_to, key=lambda one: int(one.id, 16), reverse=True):
+            if _same_subject(earlier, message):
                 return earlier.thread_id
         return None
 

@@ -44,8 +44,10 @@ class Signer:
         key = {"kid": self._key_id, "kty": "RSA", "alg": "RS256", "use": "sig"}
         return {"keys": [{**key, "n": _number(numbers.n), "e": _number(numbers.e)}]}
 
-    def token(self, audience: str, account: str) -> str:
-        """What a push is authenticated with."""
+    def token(self, audience: str, account: str, **changed: object) -> str:
+        """What a push is authenticated with. `changed` claims stand in place of the true ones, and
+        one that is `None` is left out.
+        """
         now = int(self._clock.now().timestamp())
         claims = {
             "iss": "https://accounts.google.com",
@@ -57,7 +59,8 @@ class Signer:
             "iat": now,
             "exp": now + TOKEN_SECONDS,
         }
-        return jwt.encode(claims, self._pem, algorithm="RS256", headers={"kid": self._key_id})
+        kept = {name: value for name, value in (claims | changed).items() if value is not None}
+        return jwt.encode(kept, self._pem, algorithm="RS256", headers={"kid": self._key_id})
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Pusher:
         self._target = target
         self._signer = signer
         self._clock = clock
+        self._http = httpx.AsyncClient(timeout=ACK_SECONDS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def notify(self, address: str, history_id: int, delay_seconds: float) -> None:
@@ -90,20 +94,20 @@ class Pusher:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http.aclose()
 
     async def _push(self, body: Json, delay_seconds: float) -> None:
         await asyncio.sleep(delay_seconds)
         wait = FIRST_RETRY_SECONDS
-        async with httpx.AsyncClient(timeout=ACK_SECONDS) as http:
-            while not await self._is_taken(http, body):
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, LONGEST_RETRY_SECONDS)
+        while not await self._is_taken(body):
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_RETRY_SECONDS)
 
-    async def _is_taken(self, http: httpx.AsyncClient, body: Json) -> bool:
+    async def _is_taken(self, body: Json) -> bool:
         token = self._signer.token(self._target.audience, self._target.account)
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            answer = await http.post(self._target.url, json=body, headers=headers)
+            answer = await self._http.post(self._target.url, json=body, headers=headers)
         except httpx.HTTPError:
             return False
         return answer.status_code in {102, 200, 201, 202, 204}

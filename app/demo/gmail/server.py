@@ -16,8 +16,14 @@ from app.core.clock import Clock, SystemClock
 from app.demo.gmail.api import GmailApi
 from app.demo.gmail.faults import Faults
 from app.demo.gmail.google import SignIn
-from app.demo.gmail.mailbox import FakeMailbox, HandWritten, IncomingReply, NoSuchThreadError
-from app.demo.gmail.push import Pusher, PushTarget, Signer
+from app.demo.gmail.mailbox import (
+    FakeMailbox,
+    FakeMessage,
+    HandWritten,
+    IncomingReply,
+    NoSuchThreadError,
+)
+from app.demo.gmail.push import ACCOUNT, AUDIENCE, Pusher, PushTarget, Signer
 
 Json = dict[str, Any]
 KEYS_MAX_AGE_SECONDS = 3600
@@ -58,6 +64,7 @@ class FakeGmail:
             Route("/_fake/write", self._write, methods=["POST"]),
             Route("/_fake/deliver", self._deliver, methods=["POST"]),
             Route("/_fake/faults", self._faults, methods=["PUT"]),
+            Route("/_fake/push-token", self._push_token, methods=["POST"]),
             Route("/_fake/expire-history", self._expire_history, methods=["POST"]),
             Route("/_fake/end-access-tokens", self._end_access_tokens, methods=["POST"]),
             Route("/_fake/ledger", self._ledger),
@@ -87,8 +94,7 @@ class FakeGmail:
             return _problem(str(error))
         except NoSuchThreadError:
             return _problem("We sent nothing in this thread.")
-        self.api.tell()
-        return JSONResponse({"id": message.id, "thread_id": message.thread_id})
+        return self._arrived(message)
 
     async def _write(self, request: Request) -> Response:
         """Somebody of the practice writes by hand: the fields of `HandWritten`."""
@@ -98,16 +104,26 @@ class FakeGmail:
             return _problem(str(error))
         except NoSuchThreadError:
             return _problem("There is no such thread.")
-        self.api.tell()
-        return JSONResponse({"id": message.id, "thread_id": message.thread_id})
+        return self._arrived(message)
 
     async def _deliver(self, request: Request) -> Response:
         """A whole message arrives: `raw` in base64url, `is_spam`."""
         body = await request.json()
         raw = base64.urlsafe_b64decode(str(body["raw"]))
         message = self.mailbox.deliver(raw, is_spam=bool(body.get("is_spam")))
+        return self._arrived(message)
+
+    def _arrived(self, message: FakeMessage) -> Response:
+        """Notify; what came, and where the mailbox's history stands with it."""
         self.api.tell()
-        return JSONResponse({"id": message.id, "thread_id": message.thread_id})
+        history_id = self.mailbox.history_id
+        ids = {"id": message.id, "thread_id": message.thread_id}
+        return JSONResponse({**ids, "history_id": history_id})
+
+    async def _push_token(self, request: Request) -> Response:
+        """A token as a push carries it, its claims changed by the body's (`null` takes one out)."""
+        changed = await request.json()
+        return JSONResponse({"token": self.signer.token(AUDIENCE, ACCOUNT, **changed)})
 
     async def _faults(self, request: Request) -> Response:
         try:
