@@ -18,6 +18,7 @@ from app.models.patient import Patient
 from app.models.records import InboundEvent, KnowledgeArticle
 from app.services.agent.actions import CampaignActions
 from app.services.agent.answering import NOT_FOUND, Answer, AnswerSource
+from app.services.agent.context import NO_CONTEXT, ReplyContext
 from app.services.agent.encoder import FloatMatrix
 from app.services.agent.engine import Engine
 from app.services.agent.intent import IntentPrediction
@@ -81,7 +82,7 @@ class ScriptedEngine:
     async def warm_up(self) -> None:
         """See `Engine`."""
 
-    async def classify(self, text: str) -> IntentPrediction:
+    async def classify(self, text: str, context: ReplyContext = NO_CONTEXT) -> IntentPrediction:
         """See `Engine`."""
         self.classified.append(text)
         if self.error:
@@ -101,11 +102,18 @@ class ScriptedEngine:
         return KnowledgeIndex([], SilentEncoder())
 
     async def answer(
-        self, index: KnowledgeIndex, question: str, about: str | None = None
+        self,
+        index: KnowledgeIndex,
+        question: str,
+        about: str | None = None,
+        context: ReplyContext = NO_CONTEXT,
     ) -> Answer:
         """See `Engine`."""
         self.asked.append((question, about))
         return self.reply
+
+    def close(self) -> None:
+        """See `Engine`."""
 
 
 @dataclass

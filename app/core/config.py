@@ -49,6 +49,9 @@ def _number_from_text(value: object) -> object:
 OptionalText = Annotated[str | None, BeforeValidator(_blank_to_none)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_blank_to_none)]
+OptionalPrice = Annotated[
+    Annotated[float, Field(ge=0, le=100_000)] | None, BeforeValidator(_blank_to_none)
+]
 OptionalEmail = Annotated[EmailAddress | None, BeforeValidator(_blank_to_none)]
 
 
@@ -162,6 +165,10 @@ class Settings(BaseSettings):
     llm_base_url: Annotated[HttpUrl | None, BeforeValidator(_blank_to_none)] = None
     llm_model: OptionalText = None
     llm_api_key: OptionalSecret = None
+    llm_deadline_seconds: float = Field(default=12, gt=0, le=20)
+    llm_tokens_per_day: int = Field(default=200_000, ge=1000, le=1_000_000_000)
+    llm_input_price: OptionalPrice = None
+    llm_output_price: OptionalPrice = None
 
     @field_validator("clinic_timezone")
     @classmethod
@@ -180,6 +187,18 @@ class Settings(BaseSettings):
             message = (
                 "ATTEMPT_INTERVAL_DAYS needs one growing number of days for each of MAX_ATTEMPTS."
             )
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> Self:
+        """No model is a default: which one reads patients' words is the operator's choice."""
+        if self.llm_base_url is not None and self.llm_model is None:
+            message = "LLM_BASE_URL needs LLM_MODEL: the name of the model to ask for."
+            raise ValueError(message)
+        url = self.llm_base_url
+        if url is not None and (url.username or url.password or url.query or url.fragment):
+            message = "LLM_BASE_URL is an address alone: the key belongs into LLM_API_KEY."
             raise ValueError(message)
         return self
 
@@ -204,6 +223,10 @@ class Settings(BaseSettings):
                 "PUBLIC_BASE_URL is unset, so the links in letters would be broken.",
             ),
             (self.demo_data is True, "DEMO_DATA is on."),
+            (
+                self.llm_base_url is not None and not _keeps_secrets(self.llm_base_url),
+                "LLM_BASE_URL is neither https:// nor on this machine.",
+            ),
             *self._gmail_objections(),
         ]
         return [reason for applies, reason in checks if applies]
@@ -265,6 +288,11 @@ class Settings(BaseSettings):
     def booking_page(self) -> str:
         """The page that booking links open."""
         return self.booking_url or f"{self.base_url}/book"
+
+
+def _keeps_secrets(url: HttpUrl) -> bool:
+    """Whether what is sent there crosses no network in the clear."""
+    return url.scheme == "https" or url.host in {"localhost", "127.0.0.1", "[::1]"}
 
 
 _WEAK = "{} is missing or weak: at least 32 random bytes (256 bits) are needed."

@@ -19,6 +19,7 @@ IDEMPOTENCY_KEEP_SECONDS = 7 * 24 * 3600
 INBOUND_KEEP_SECONDS = 90 * 24 * 3600
 WAITLIST_KEEP_SECONDS = 365 * 24 * 3600
 BOUNCE_KEEP_SECONDS = 365 * 24 * 3600
+ENGINE_DAYS_KEEP_SECONDS = 400 * 24 * 3600
 IMPORT_ROWS_KEEP_SECONDS = 30 * 24 * 3600
 SESSION_KEEP_SECONDS = 7 * 24 * 3600
 
@@ -151,6 +152,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     "sweeps": [
         _index("sweep_recent", ("started_at", DOWN)),
         _index("sweep_status", ("status", UP), ("started_at", DOWN)),
+    ],
+    "engine_days": [
+        _index("engine_day_keep", ("created_at", UP), expireAfterSeconds=ENGINE_DAYS_KEEP_SECONDS)
     ],
     "audit_log": [_index("audit_subject", ("subject_id", UP), ("at", DOWN))],
     "imports": [

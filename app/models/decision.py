@@ -69,6 +69,31 @@ class Evidence(BaseModel):
     """Why another engine than the configured one answered."""
 
 
+class EngineUsage(BaseModel):
+    """What asking a model about one message came to, all questions together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    calls: int = Field(default=0, ge=0)
+    """Requests made, repeated ones counted."""
+    milliseconds: int = Field(default=0, ge=0)
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost: float | None = Field(default=None, ge=0)
+    """In the currency of `LLM_INPUT_PRICE`; `None` where no prices are set."""
+
+    def plus(self, other: "EngineUsage") -> "EngineUsage":
+        """Both together."""
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return EngineUsage(
+            calls=self.calls + other.calls,
+            milliseconds=self.milliseconds + other.milliseconds,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost=sum(costs) if costs else None,
+        )
+
+
 class AiAnalysis(BaseModel):
     """The decision record of one incoming message."""
 
@@ -85,3 +110,5 @@ class AiAnalysis(BaseModel):
     evidence: Evidence = Field(default_factory=Evidence)
     secondary_intents: list[Intent] = Field(default_factory=list)
     """What else the message asked for."""
+    usage: EngineUsage | None = None
+    """What asking a model cost; `None` where none was asked."""

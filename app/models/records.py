@@ -91,6 +91,16 @@ class Lease(StoredModel):
     expires_at: UtcDatetime
 
 
+class EngineDay(StoredModel):
+    """What all processes together used of a language model in a day. Its `_id` is the UTC date."""
+
+    id: str = Field(alias="_id")
+    tokens: int
+    calls: int
+    created_at: UtcDatetime
+    updated_at: UtcDatetime
+
+
 class SweepStatus(StrEnum):
     """Where a sweep stands."""
 

@@ -159,4 +159,6 @@ async def running_services(
         finally:
             if services.base.gmail is not None:
                 await services.base.gmail.client.close()
+            if services.agent.model is not None:
+                await services.agent.model.close()
             services.close()

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.services.agent.actions import CampaignActions
-from app.services.agent.engine import LocalEngine
+from app.services.agent.engine import Engine, LocalEngine
 from app.services.agent.knowledge import KnowledgeService
+from app.services.agent.llm.budget import TokenBudget
+from app.services.agent.llm.build import LanguageModel
 from app.services.agent.outside import OutsideActions
 from app.services.agent.reactive import ReactivePath
 from app.services.agent.reading import ReplyReader
@@ -261,7 +263,8 @@ class Outreach:
 class Agent:
     """Understanding replies and acting on them."""
 
-    engine: LocalEngine
+    engine: Engine
+    model: LanguageModel | None
     knowledge: KnowledgeService
     intake: PushIntake
     messages: MessageIntake
@@ -272,14 +275,19 @@ class Agent:
     def build(cls, base: Foundation, outreach: Outreach, post: Post | None) -> Self:
         """On top of the foundation, the outreach, and with Gmail the mailbox."""
         repositories, clock = base.repositories, base.clock
-        engine = LocalEngine()
+        local = LocalEngine()
+        budget = TokenBudget(repositories.engine_days, clock, base.settings.llm_tokens_per_day)
+        model = LanguageModel.build(
+            base.settings, local=local, budget=budget, metrics=base.metrics, clock=clock
+        )
+        engine: Engine = model.engine if model else local
         knowledge = KnowledgeService(repositories, engine)
         mail = ReplyMail(repositories, base.outbox)
         reactive = ReactivePath(
             repositories=repositories,
             settings=base.settings,
             clinic=base.clinic,
-            reader=ReplyReader(engine),
+            reader=ReplyReader(engine, parts=local),
             knowledge=knowledge,
             in_campaign=CampaignActions(
                 repositories=repositories,
@@ -304,6 +312,7 @@ class Agent:
         )
         return cls(
             engine=engine,
+            model=model,
             knowledge=knowledge,
             intake=PushIntake(
                 events=repositories.inbound_events,

@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ENGINE_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _SWEEP_SECONDS = (0.1, 0.5, 1, 5, 15, 30, 60, 300, 900)
 
 
@@ -53,6 +54,27 @@ class Metrics:
             "engine_fallbacks",
             "Times another engine than the configured one answered.",
             ["engine"],
+            registry=self._registry,
+        )
+        self._engine_questions = Histogram(
+            "engine_question_duration_seconds",
+            "Questions to the language model, by what came of them; retries included.",
+            ["question", "outcome"],
+            buckets=_ENGINE_SECONDS,
+            registry=self._registry,
+        )
+        self._engine_tokens = Counter(
+            "engine_tokens", "Tokens of the language model.", ["kind"], registry=self._registry
+        )
+        self._engine_cost = Counter(
+            "engine_cost",
+            "What they cost, in the currency of the configured prices.",
+            registry=self._registry,
+        )
+        self._held_back = Counter(
+            "engine_answers_held_back",
+            "Answers of the language model that the articles do not bear out.",
+            ["reason"],
             registry=self._registry,
         )
         self._sweep_seconds = Histogram(
@@ -105,6 +127,20 @@ class Metrics:
     def engine_fallback(self, engine: str) -> None:
         """`engine`, which is not the configured one, had to answer."""
         self._fallbacks.labels(engine).inc()
+
+    def engine_question(self, question: str, outcome: str, seconds: float) -> None:
+        """The language model was asked; `outcome` is `answered` or what went wrong."""
+        self._engine_questions.labels(question, outcome).observe(seconds)
+
+    def engine_tokens(self, sent: int, received: int, cost: float) -> None:
+        """It used so many tokens."""
+        self._engine_tokens.labels("input").inc(sent)
+        self._engine_tokens.labels("output").inc(received)
+        self._engine_cost.inc(cost)
+
+    def engine_answer_held_back(self, reason: str) -> None:
+        """What it answered is not in the articles, or is not what was asked."""
+        self._held_back.labels(reason).inc()
 
     def sweep(self, seconds: float) -> None:
         """A sweep ended."""

@@ -7,6 +7,7 @@ from app.core.clock import Clock
 from app.db.database import Database
 from app.db.repositories.appointments import AppointmentRepository
 from app.db.repositories.campaigns import CampaignRepository
+from app.db.repositories.engine_days import EngineDayRepository
 from app.db.repositories.imports import (
     ImportBatchRepository,
     ImportRepository,
@@ -69,6 +70,7 @@ class Repositories:
     import_batches: ImportBatchRepository
     import_rows: ImportRowRepository
     schedule_conflicts: ScheduleConflictRepository
+    engine_days: EngineDayRepository
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -100,4 +102,5 @@ class Repositories:
             import_batches=ImportBatchRepository(database, clock),
             import_rows=ImportRowRepository(database, clock),
             schedule_conflicts=ScheduleConflictRepository(database, clock),
+            engine_days=EngineDayRepository(database, clock),
         )

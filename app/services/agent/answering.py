@@ -7,8 +7,10 @@ answers.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.services.agent.context import Provenance
 from app.services.agent.questions import AskedFor, FactKind, asked_for, split_questions
 from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
 from app.services.agent.vocabulary import TREATMENT_TERMS, days_spoken_of, fold, terms
@@ -79,6 +81,8 @@ class Answer:
     found: bool
     text: str
     sources: list[AnswerSource]
+    by: Provenance | None = None
+    """Who gave it and what that took, where that is more than the engine's name."""
 
 
 NOT_FOUND = Answer(found=False, text="", sources=[])
@@ -91,15 +95,33 @@ def answer_question(index: KnowledgeIndex, question: str, about: str | None = No
     One question without an answer, or more than `MAX_QUESTIONS`, makes the whole not found: half
     an answer would look like a whole one. CPU work of about 20 ms a question: run it in a thread.
     """
-    asked = split_questions(question) or [question]
-    if len(asked) > MAX_QUESTIONS:
+    asked = questions_in(question)
+    if not asked:
         return NOT_FOUND
     found = [_supporting(index, one, question, about) for one in asked]
     if not all(found):
         return NOT_FOUND
-    passages = [passage for passages in found for passage in passages]
+    return quoting([passage for passages in found for passage in passages])
+
+
+def questions_in(message: str) -> list[str]:
+    """What a message asks, a message without a question mark as a whole; empty where it asks more
+    than can be answered without leaving something out.
+    """
+    asked = split_questions(message) or [message]
+    return asked if len(asked) <= MAX_QUESTIONS else []
+
+
+def quoting(passages: Sequence[ScoredPassage]) -> Answer:
+    """An answer of these passages' own words."""
     quotes = list(dict.fromkeys(quoted(passage) for passage in passages))
     return Answer(found=True, text="\n\n".join(quotes), sources=_sources(passages))
+
+
+def candidates(index: KnowledgeIndex, question: str, about: str | None) -> list[ScoredPassage]:
+    """The passages that may have to do with a question, best first."""
+    query = f"{question} {about}" if about else question
+    return [p for p in index.search(query, CANDIDATES) if p.score >= SCORE_FLOOR]
 
 
 def quoted(passage: ScoredPassage) -> str:
@@ -117,11 +139,9 @@ def _supporting(
 ) -> list[ScoredPassage]:
     """The passages of one article that answer the question, in the article's order."""
     wanted = asked_for(question, message, about)
-    if not wanted.subject and not wanted.names and not wanted.days:
+    if not wanted.is_about_something:
         return []
-    query = f"{question} {about}" if about else question
-    candidates = index.search(query, CANDIDATES)
-    held = [p for p in candidates if p.score >= SCORE_FLOOR and answers(wanted, p)]
+    held = [p for p in candidates(index, question, about) if answers(wanted, p)]
     if not held:
         return []
     best = max(held, key=lambda p: (_named(wanted, p), p.score))
@@ -140,6 +160,13 @@ def _named(wanted: AskedFor, passage: ScoredPassage) -> int:
 
 def answers(wanted: AskedFor, passage: ScoredPassage) -> bool:
     """Whether the passage itself holds everything the question asks for."""
+    return holds_facts(wanted, passage) and _same_subject(wanted, passage, quoted(passage))
+
+
+def holds_facts(wanted: AskedFor, passage: ScoredPassage) -> bool:
+    """Whether it holds the kinds of fact, the names, days and conditions, of the treatment asked
+    about. Whether it is about the same matter altogether, another has to tell.
+    """
     own = frozenset(terms(passage.text))
     quote = quoted(passage)
     return (
@@ -148,7 +175,6 @@ def answers(wanted: AskedFor, passage: ScoredPassage) -> bool:
         and wanted.days <= days_spoken_of(quote)
         and all(_HOLDS[kind].search(fold(passage.text)) for kind in wanted.kinds)
         and _same_treatment(wanted.subject, passage, own)
-        and _same_subject(wanted, passage, quote)
     )
 
 
@@ -169,7 +195,7 @@ def _same_subject(wanted: AskedFor, passage: ScoredPassage, quote: str) -> bool:
     return wanted.subject - implied <= said
 
 
-def _sources(passages: list[ScoredPassage]) -> list[AnswerSource]:
+def _sources(passages: Sequence[ScoredPassage]) -> list[AnswerSource]:
     best: dict[str, AnswerSource] = {}
     for passage in passages:
         known = best.get(passage.article_id)

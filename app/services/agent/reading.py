@@ -7,6 +7,7 @@ from datetime import date
 from app.models.decision import AiAnalysis, Evidence, Intent, Sentiment, Urgency
 from app.models.interaction import Interaction, MailFacts
 from app.models.patient import Channel
+from app.services.agent.context import MAX_NOTES, NO_CONTEXT, Provenance, ReplyContext
 from app.services.agent.engine import Engine
 from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
 from app.services.agent.guards.third_person import ThirdPerson
@@ -21,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 GUARD_ENGINE = "guard"
 MAX_NOTE_CHARACTERS = 200
-MAX_NOTES = 20
 
 _SETTLED_BY_GUARDS = frozenset(
     {Intent.BOUNCE, Intent.AUTO_REPLY, Intent.UNVERIFIED_SENDER, Intent.EMERGENCY}
@@ -34,10 +34,18 @@ _BOUNCES = frozenset({MachineKind.HARD_BOUNCE, MachineKind.SOFT_BOUNCE, MachineK
 class ReplyReader:
     """Turns an incoming message into a `Reading`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, parts: Engine | None = None) -> None:
+        """`parts` judges single sentences of a reply, where that is another than `engine`."""
         self._engine = engine
+        self._parts = parts or engine
 
-    async def read(self, interaction: Interaction, contact: str | None, today: date) -> Reading:
+    async def read(
+        self,
+        interaction: Interaction,
+        contact: str | None,
+        today: date,
+        context: ReplyContext = NO_CONTEXT,
+    ) -> Reading:
         """What `interaction` says. Raises whatever the engine raises where only it can decide.
 
         `contact`: the address, or on other channels the number, that the patient writes from.
@@ -54,27 +62,27 @@ class ReplyReader:
         findings = _with_headers(findings, interaction.mail)
         findings = _with_number(findings, interaction, contact)
         findings = _vouched_for(findings, interaction)
-        prediction = await self._predict(findings, interaction)
+        prediction = await self._predict(findings, interaction, context)
         verdict = combine(findings, prediction, INTENT_THRESHOLD)
         return self._reading(interaction, contact, findings, prediction, verdict)
 
     async def asks_for_times_alone(self, text: str) -> bool:
         """Whether every question in a wish to come is itself about coming ("when?", "how?")."""
         for question in split_questions(text):
-            prediction = await self._engine.classify(question)
+            prediction = await self._parts.classify(question)
             if prediction.intent != Intent.BOOKING_REQUEST:
                 return False
         return True
 
     async def _predict(
-        self, findings: GuardFindings, interaction: Interaction
+        self, findings: GuardFindings, interaction: Interaction, context: ReplyContext
     ) -> IntentPrediction | None:
         """The engine's word, unless a guard settles it. An opt-out does not wait for an engine."""
         leading = first_finding(findings)
         if leading in _SETTLED_BY_GUARDS:
             return None
         try:
-            return await self._engine.classify(interaction.content)
+            return await self._engine.classify(interaction.content, context)
         except Exception:
             if leading is None:
                 raise
@@ -108,14 +116,19 @@ class ReplyReader:
     ) -> AiAnalysis:
         by_guard = first_finding(findings) is not None
         is_urgent = intent == Intent.EMERGENCY or bool(findings.emergency)
+        said_by = prediction.by if prediction and prediction.by else None
+        by = said_by or Provenance(self._engine.name, self._engine.version)
+        evidence = _evidence(intent, findings, prediction, verdict, by_guard=by_guard)
+        by.note_in(evidence)
         return AiAnalysis(
             intent=intent,
             sentiment=prediction.sentiment if prediction else Sentiment.NEUTRAL,
             confidence=None if by_guard else verdict.confidence,
             urgency=Urgency.URGENT if is_urgent else Urgency.NORMAL,
-            engine=GUARD_ENGINE if by_guard else self._engine.name,
-            engine_version=None if by_guard else self._engine.version,
-            evidence=_evidence(intent, findings, prediction, verdict, by_guard=by_guard),
+            engine=GUARD_ENGINE if by_guard else by.engine,
+            engine_version=None if by_guard else by.version,
+            evidence=evidence,
+            usage=by.usage,
             secondary_intents=list(prediction.secondary) if prediction else [],
         )
 

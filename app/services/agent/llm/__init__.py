@@ -1,0 +1,1 @@
+"""An engine that asks a language model, behind an OpenAI-compatible API."""

@@ -1,0 +1,224 @@
+"""The engine that asks a language model, and lets it do nothing else than answer two questions.
+
+What a reply wants: the model says one of six intents, and the trained classifier runs beside it.
+Where either sees an emergency or an opt-out, or the classifier is clear that a person has to read
+it, that holds. What answers a question: the model picks sentences of the articles, and is held to
+them. Wherever it fails, the local engine answers and the record says why.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic
+
+from app.models.decision import EngineUsage, Intent
+from app.models.records import KnowledgeArticle
+from app.services.agent.answering import NOT_FOUND, Answer, questions_in, quoting
+from app.services.agent.context import NO_CONTEXT, Provenance, ReplyContext
+from app.services.agent.engine import LocalEngine
+from app.services.agent.intent import IntentPrediction
+from app.services.agent.llm.client import ChatClient, Meter
+from app.services.agent.llm.faults import LlmError, LlmFault
+from app.services.agent.llm.prompts import (
+    Messages,
+    answering_prompt,
+    prompt_version,
+    reading_prompt,
+)
+from app.services.agent.llm.support import holds_what_was_asked, supported
+from app.services.agent.llm.wire import FormT, PickedSentences, WhatItWants
+from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
+from app.services.metrics import Metrics
+
+NAMED_TOO = 0.5
+"""What an intent counts that the model names beside the main one: the form has no figure for it,
+and an emergency or an opt-out must reach its bar (`verdict`)."""
+CLEARLY_FOR_A_PERSON = 0.6
+"""From here on the classifier's word that the loop has no business with a reply outweighs the
+model's: instructions to the machine are of that class. Set by that thought, not fitted."""
+PASSAGES = 16
+TOKENS_OF_A_PRICE = 1_000_000
+
+_PROTECTED = (Intent.EMERGENCY, Intent.OPT_OUT)
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Of a million tokens; `None` where nobody set them."""
+
+    sent: float | None = None
+    received: float | None = None
+
+    def cost(self, meter: Meter) -> float | None:
+        """What the counted tokens cost."""
+        if self.sent is None and self.received is None:
+            return None
+        sent = meter.input_tokens * (self.sent or 0.0)
+        return (sent + meter.output_tokens * (self.received or 0.0)) / TOKENS_OF_A_PRICE
+
+
+@dataclass(frozen=True)
+class _Asked(Generic[FormT]):
+    """What came of asking: an answer, or what went wrong."""
+
+    answer: FormT | None
+    fault: LlmFault | None
+    usage: EngineUsage
+
+
+class OpenAiEngine:
+    """A model behind an OpenAI-compatible API, with the local engine beside and behind it."""
+
+    name = "openai"
+
+    def __init__(
+        self,
+        *,
+        client: ChatClient,
+        local: LocalEngine,
+        model: str,
+        prices: Prices,
+        metrics: Metrics,
+    ) -> None:
+        self._client = client
+        self._local = local
+        self._prices = prices
+        self._metrics = metrics
+        self._version = f"{model[:80]} prompt {prompt_version()}"
+
+    @property
+    def version(self) -> str | None:
+        """The model asked for, and the wording it is asked in."""
+        return self._version
+
+    async def warm_up(self) -> None:
+        """See `Engine`: the local engine is needed with every reply."""
+        await self._local.warm_up()
+
+    async def index(self, articles: Sequence[KnowledgeArticle]) -> KnowledgeIndex:
+        """See `Engine`: articles are searched on this machine."""
+        return await self._local.index(articles)
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._local.close()
+
+    async def classify(self, text: str, context: ReplyContext = NO_CONTEXT) -> IntentPrediction:
+        """See `Engine`."""
+        prompt = reading_prompt(text, context.names, await context.earlier())
+        beside, asked = await asyncio.gather(
+            self._local.classify(text), self._ask(prompt, WhatItWants)
+        )
+        if asked.answer is None:
+            return replace(beside, by=self._fallback(asked, "intent"))
+        return _more_cautious(asked.answer, beside, self._own(asked.usage))
+
+    async def answer(
+        self,
+        index: KnowledgeIndex,
+        question: str,
+        about: str | None = None,
+        context: ReplyContext = NO_CONTEXT,
+    ) -> Answer:
+        """See `Engine`. `by.notes` says where the model's answer was not let through."""
+        questions = questions_in(question)
+        passages = await self._local.candidates(index, questions, about)
+        offered = _each_once(passages)
+        if not offered:
+            return NOT_FOUND
+        texts = [passage.text for passage in offered]
+        prompt = answering_prompt(question, about, context.names, texts)
+        asked = await self._ask(prompt, PickedSentences)
+        if asked.answer is None:
+            local = await self._local.answer(index, question, about)
+            return replace(local, by=self._fallback(asked, "answer"))
+        return self._checked(asked.answer, offered, (questions, question, about), asked.usage)
+
+    def _checked(
+        self,
+        said: PickedSentences,
+        offered: Sequence[ScoredPassage],
+        asked: tuple[Sequence[str], str, str | None],
+        usage: EngineUsage,
+    ) -> Answer:
+        """The passages' own words, or nothing: then a person answers."""
+        if not said.found:
+            return replace(NOT_FOUND, by=self._own(usage))
+        picked = supported(said.sentences, offered)
+        if picked is None:
+            return self._held_back(usage, "unsupported")
+        if not holds_what_was_asked(picked, *asked):
+            return self._held_back(usage, "beside_the_question")
+        return replace(quoting(picked), by=self._own(usage))
+
+    def _held_back(self, usage: EngineUsage, why: str) -> Answer:
+        self._metrics.engine_answer_held_back(why)
+        return replace(NOT_FOUND, by=self._own(usage, f"engine:{why}"))
+
+    async def _ask(self, prompt: Messages, form: type[FormT]) -> _Asked[FormT]:
+        """Ask, time it and count it; no failure of the model leaves this method as an exception."""
+        meter, started = Meter(), time.monotonic()
+        answer: FormT | None = None
+        fault: LlmFault | None = None
+        try:
+            answer = await self._client.ask(prompt, form, meter)
+        except LlmError as error:
+            fault = error.fault
+            self._metrics.engine_fallback(self._local.name)
+        seconds = time.monotonic() - started
+        usage = EngineUsage(
+            calls=meter.calls,
+            milliseconds=round(seconds * 1000),
+            input_tokens=meter.input_tokens,
+            output_tokens=meter.output_tokens,
+            cost=self._prices.cost(meter),
+        )
+        self._metrics.engine_question(form.form_name, fault or "answered", seconds)
+        self._metrics.engine_tokens(meter.input_tokens, meter.output_tokens, usage.cost or 0.0)
+        return _Asked(answer, fault, usage)
+
+    def _own(self, usage: EngineUsage, *notes: str) -> Provenance:
+        return Provenance(self.name, self._version, usage, notes=notes)
+
+    def _fallback(self, asked: _Asked[FormT], part: str) -> Provenance:
+        reason = f"{part}: {asked.fault}"
+        local = self._local
+        return Provenance(local.name, local.version, asked.usage, fallback_reason=reason)
+
+
+def _more_cautious(said: WhatItWants, beside: IntentPrediction, by: Provenance) -> IntentPrediction:
+    """The model's word, unless the classifier sees what must not be overlooked."""
+    others = tuple(dict.fromkeys(intent for intent in said.also if intent != said.intent))
+    probabilities = {**dict.fromkeys(others, NAMED_TOO), said.intent: said.confidence}
+    for intent in _PROTECTED:
+        seen = max(probabilities.get(intent, 0.0), beside.probabilities.get(intent, 0.0))
+        probabilities[intent] = seen
+    prediction = IntentPrediction(
+        probabilities=probabilities,
+        intent=said.intent,
+        confidence=said.confidence,
+        secondary=others,
+        sentiment=said.sentiment,
+        by=by,
+    )
+    person = Intent.IRRELEVANT_CONFUSED
+    if said.intent in {person, *_PROTECTED} or beside.intent != person:
+        return prediction
+    if beside.confidence < CLEARLY_FOR_A_PERSON:
+        return prediction
+    return replace(
+        prediction,
+        probabilities={**probabilities, person: beside.confidence},
+        intent=person,
+        confidence=beside.confidence,
+        secondary=(said.intent, *others),
+        by=replace(by, notes=("beside:irrelevant_confused",)),
+    )
+
+
+def _each_once(passages: Sequence[ScoredPassage]) -> list[ScoredPassage]:
+    """Passages of several questions, without repetition, the best of all first."""
+    best_first = sorted(passages, key=lambda passage: -passage.score)
+    once = {(passage.article_id, passage.position): passage for passage in best_first}
+    return list(once.values())[:PASSAGES]
