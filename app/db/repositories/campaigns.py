@@ -132,10 +132,10 @@ class CampaignRepository(DocumentRepository[Campaign]):
             "status": CampaignStatus.RE_ENGAGED,
             "follow_up_details.next_attempt_at": {"$exists": False},
         }
-        followed = {**guard, "$or": [{"status": CampaignStatus.ATTEMPTING_RECOVERY}, unplanned]}
         planned = {**fields, "follow_up_details.next_attempt_at": next_attempt_at}
-        if await self._update(followed, {"$set": planned}):
-            return True
+        for followed in ({"status": CampaignStatus.ATTEMPTING_RECOVERY}, unplanned):
+            if await self._update({**guard, **followed}, {"$set": planned}):
+                return True
         return await self._update(guard, {"$set": fields})
 
     async def note_link_sent(
@@ -217,7 +217,7 @@ class CampaignRepository(DocumentRepository[Campaign]):
             "attention.resolved_at": {"$exists": False},
         }
         for _ in range(RACE_ATTEMPTS):
-            if await self._update({"_id": campaign_id, "$or": replaceable}, {"$set": fresh}):
+            if await self._update_where_any(campaign_id, replaceable, {"$set": fresh}):
                 return True
             if await self._update(as_urgent, {"$set": refreshed}):
                 return True
@@ -228,8 +228,23 @@ class CampaignRepository(DocumentRepository[Campaign]):
 
     async def open_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:
         """Ask for a person where nobody is asked for yet; `False` where something waits already."""
-        guard = {"_id": campaign_id, "$or": list(_NOTHING_WAITS)}
-        return await self._update(guard, {"$set": {"attention": attention.to_stored()}})
+        fresh = {"attention": attention.to_stored()}
+        return await self._update_where_any(campaign_id, _NOTHING_WAITS, {"$set": fresh})
+
+    async def _update_where_any(
+        self,
+        campaign_id: PyObjectId,
+        conditions: Iterable[Mapping[str, Any]],
+        update: Mapping[str, Any],
+    ) -> bool:
+        """Update where one of these holds, each tried in a write of its own: for an `$or` beside an id
+        the embedded server reads the whole collection. Whoever loses to a change in between sees
+        `False`, as if that change had come first.
+        """
+        for condition in conditions:
+            if await self._update({"_id": campaign_id, **condition}, update):
+                return True
+        return False
 
     async def claim_attention(self, campaign_id: PyObjectId, staff_id: PyObjectId) -> bool:
         """Take an open attention that nobody holds; of two who try, one wins."""

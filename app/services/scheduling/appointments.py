@@ -193,7 +193,7 @@ class AppointmentService:
         nobody sees and the reconciler removes.
         """
         for _ in range(RACE_ATTEMPTS):
-            current = await self._ready(appointment_id)
+            current = await self._ready(appointment_id, ends_it=True)
             fields = {"status": AppointmentStatus.CANCELLED} if _is_live(current) else {}
             event = self._event(_Kind.DELETED, current, by)
             if await self._appointments.change(current, fields, event, frees_time=True):
@@ -313,7 +313,8 @@ class AppointmentService:
     ) -> Appointment:
         """One conditional update along the table; where it already stands, nothing happens."""
         for _ in range(RACE_ATTEMPTS):
-            current = await self._ready(appointment_id)
+            ends_it = target == AppointmentStatus.CANCELLED
+            current = await self._ready(appointment_id, ends_it=ends_it)
             if current.status == target:
                 await self._require_due(current, next_follow_up_date)
                 return current
@@ -343,12 +344,15 @@ class AppointmentService:
         if wanted not in from_visit | {patient.next_follow_up_date}:
             raise AlreadyCompletedError(_OTHER_DATE)
 
-    async def _ready(self, appointment_id: PyObjectId) -> Appointment:
-        """The visit with nothing left undone: a change would overwrite an older one's note."""
+    async def _ready(self, appointment_id: PyObjectId, *, ends_it: bool = False) -> Appointment:
+        """The visit with nothing left undone: a change would overwrite an older one's note.
+
+        Where that cannot be done, a visit still to come can be ended (`ends_it`) all the same.
+        """
         current = await self.get(appointment_id)
         if current.pending_event is None:
             return current
-        await self._effects.apply(current)
+        await self._effects.finish(current, may_fail=ends_it and _is_live(current))
         return await self.get(appointment_id)
 
     async def _reload(self, appointment: Appointment) -> Appointment:

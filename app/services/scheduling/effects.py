@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.core.clock import Clock
-from app.core.errors import AppError
+from app.core.errors import AppError, UnavailableError
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
@@ -52,6 +52,11 @@ CLAIMS_KEPT = timedelta(days=30)
 CLAIMS_SPAN = timedelta(days=365)
 """What is older was freed by earlier runs, or does no harm: only the index is a little bigger."""
 FREE_CLAIMS_EVERY = timedelta(hours=6)
+
+_TRY_LATER = (
+    "The last change of this visit is not finished yet, so nothing was changed now. Try again in a "
+    "minute."
+)
 
 _Kind = AppointmentEventKind
 _LETTERS = {
@@ -148,6 +153,23 @@ class AppointmentEffects:
                 "effects of a visit are left to the reconciler",
                 extra={"appointment_id": str(appointment.id)},
             )
+
+    async def finish(self, appointment: Appointment, *, may_fail: bool) -> None:
+        """`apply`, for a request that changes the visit next.
+
+        With `may_fail` a fault is only logged: nobody is kept in a visit by a fault of ours, and
+        once it is cancelled, what a booking or a move asked for has no meaning any more. Raises
+        `UnavailableError` for a fault otherwise, and what `apply` raises.
+        """
+        try:
+            await self.apply(appointment)
+        except (AppError, *UNAVAILABLE_ERRORS):
+            raise
+        except Exception as fault:
+            extra = {"appointment_id": str(appointment.id)}
+            logger.exception("effects of an earlier change of a visit failed", extra=extra)
+            if not may_fail:
+                raise UnavailableError(_TRY_LATER) from fault
 
     async def reconcile(self) -> int:
         """Finish what a crash cut short, and drop claims on time long past; how much was done."""

@@ -2,8 +2,9 @@
 
 import pytest
 
+from app.core.errors import UnavailableError
 from app.db.repositories import Repositories
-from app.models.appointment import Appointment, AppointmentStatus
+from app.models.appointment import Appointment, AppointmentEventKind, AppointmentStatus
 from app.models.campaign import CampaignStatus
 from app.models.interaction import Interaction
 from app.services.outreach.outbox import Draft, Outbox
@@ -28,6 +29,11 @@ class CountingOutbox:
         self.asked += 1
         message = "disk full"
         raise OSError(message)
+
+
+async def _fails(*_given: object) -> None:
+    message = "disk full"
+    raise OSError(message)
 
 
 @pytest.fixture
@@ -139,6 +145,48 @@ class TestFailing:
 
         assert (await practice.visit(visit)).pending_event is None
         assert await practice.letters() == [f"appointment:{visit.id}:visit_booked:0"]
+
+
+@pytest.mark.usefixtures("broken")
+class TestTheNextChange:
+    async def test_may_be_to_cancel(self, practice: Practice, visit: Appointment) -> None:
+        cancelled = await practice.appointments.cancel(visit.id, by="patient")
+
+        assert cancelled.status == AppointmentStatus.CANCELLED
+        assert not cancelled.claims
+
+    async def test_may_be_to_delete(self, practice: Practice, visit: Appointment) -> None:
+        await practice.appointments.delete(visit.id, by="staff")
+
+        assert not (await practice.visit(visit)).claims
+
+    async def test_waits_where_the_visit_goes_on(
+        self, practice: Practice, visit: Appointment
+    ) -> None:
+        with pytest.raises(UnavailableError, match="nothing was changed"):
+            await practice.appointments.confirm(visit.id, by="patient")
+
+        stored = await practice.visit(visit)
+        assert stored.status == AppointmentStatus.BOOKED
+        assert stored.pending_event is not None
+        assert stored.pending_event.kind == AppointmentEventKind.BOOKED
+
+    async def test_never_takes_a_treatment_from_the_patient(
+        self, practice: Practice, visit: Appointment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        practice.effects._outbox = _healthy(practice)
+        practice.clock.set(visit.appointment_date)
+        with monkeypatch.context() as patients:
+            patients.setattr(practice.repositories.patients, "record_visit", _fails)
+            await practice.appointments.complete(visit.id, by="staff")
+
+            with pytest.raises(UnavailableError):
+                await practice.appointments.delete(visit.id, by="staff")
+
+        await practice.appointments.delete(visit.id, by="staff")
+        patient = await practice.repositories.patients.get(visit.patient_id)
+        assert patient is not None
+        assert [one.procedure_date for one in patient.treatment_history] == [visit.appointment_date]
 
 
 class TestAPersonIsAsked:
