@@ -12,6 +12,7 @@ import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
+from pymongo import monitoring
 
 from app.core.config import Settings
 from app.db.database import Database
@@ -22,6 +23,10 @@ from app.models.role import StaffRole
 from app.services.container import Services
 from tests.factories import make_settings, make_staff
 from tests.fakes import FrozenClock
+from tests.plans import QueryShapes
+
+QUERIES = QueryShapes()
+monitoring.register(QUERIES)
 
 EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=5000"
 START_SECONDS = 30
@@ -59,7 +64,10 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         _wait_until_open(port)
-        yield f"mongodb://127.0.0.1:{port}/?{EMBEDDED_OPTIONS}"
+        uri = f"mongodb://127.0.0.1:{port}/?{EMBEDDED_OPTIONS}"
+        yield uri
+        found = QUERIES.without_index(uri)
+        assert not found, "These queries read whole collections:\n" + "\n".join(found)
     finally:
         server.terminate()
         server.wait(timeout=20)

@@ -64,6 +64,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("patient_phone", ("phone", UP)),
         _index("patient_name", ("name_key", UP), ("_id", UP)),
         _index("patient_due", ("next_follow_up_date", UP), ("patient_type", UP)),
+        _index("patient_status", ("status", UP), ("name_key", UP), ("_id", UP)),
         _index("patient_type_status", ("patient_type", UP), ("status", UP), ("_id", UP)),
     ],
     "campaigns": [
@@ -85,7 +86,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("campaign_due", ("status", UP), ("follow_up_details.next_attempt_at", UP)),
         _index("campaign_thread", ("channel.thread_id", UP)),
         _index("campaign_ended", ("campaign_type", UP), ("ended_at", UP)),
-        _index("campaign_attention", ("attention.resolved_at", UP), ("attention.since", UP)),
+        _index("campaign_attention_since", ("attention.since", UP), ("attention.resolved_at", UP)),
     ],
     "interactions": [
         _unique_if_there(INTERACTION_PROVIDER_ID, "provider_id"),
@@ -105,6 +106,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _unique_if_there(APPOINTMENT_EXTERNAL_ID, "external_id"),
         _index("appointment_created", ("created_at", UP)),
         _index("appointment_date", ("appointment_date", UP), ("_id", UP)),
+        _index("appointment_provider", ("provider_id", UP), ("appointment_date", UP), ("_id", UP)),
         _index("appointment_patient", ("patient_id", UP), ("status", UP), ("appointment_date", UP)),
         _index("appointment_campaign", ("campaign_id", UP), ("status", UP)),
         _index("appointment_status_date", ("status", UP), ("appointment_date", UP)),

@@ -71,6 +71,8 @@ class LiveFilter:
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 BUCKET = timedelta(minutes=RASTER_MINUTES)
+ONE_TRIP = 10_000
+"""Documents of a batch: a practice's month fits, and the server cuts a batch at 16 MB anyway."""
 LONGEST_HOLD = timedelta(days=1)
 """More than a visit of 8 hours with buffers of 4 on each side occupies."""
 SETTLING_TIME = timedelta(days=7)
@@ -115,7 +117,7 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         if except_for is not None:
             query["_id"] = {"$ne": except_for}
         shown = {"_id": 0, **dict.fromkeys(HeldTime._fields, 1)}
-        found = await self._collection.find(query, shown).to_list(None)
+        found = await self._collection.find(query, shown, batch_size=ONE_TRIP).to_list(None)
         return [HeldTime(*_held_of(row)) for row in found]
 
     async def unplaced_claims_between(self, since: datetime, before: datetime) -> list[str]:

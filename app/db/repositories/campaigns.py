@@ -237,9 +237,10 @@ class CampaignRepository(DocumentRepository[Campaign]):
         conditions: Iterable[Mapping[str, Any]],
         update: Mapping[str, Any],
     ) -> bool:
-        """Update where one of these holds, each tried in a write of its own: for an `$or` beside an id
-        the embedded server reads the whole collection. Whoever loses to a change in between sees
-        `False`, as if that change had come first.
+        """Update where one of these holds, each tried in a write of its own.
+
+        For an `$or` beside an id the embedded server reads the whole collection. Whoever loses to a
+        change in between sees `False`, as if that change had come first.
         """
         for condition in conditions:
             if await self._update({"_id": campaign_id, **condition}, update):
