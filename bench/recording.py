@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,25 @@ class CommandRecorder(CommandListener):
             return
         on = body["collection"] if event.command_name == "getMore" else body[event.command_name]
         self._kept.append(Command(event.command_name, str(on), body, sent_at, answered_at))
+
+
+class CommandCounter(CommandListener):
+    """Registered like the recorder; counts commands by name and collection."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """See `CommandListener`."""
+        name = event.command_name
+        on = event.command.get("collection" if name == "getMore" else name)
+        self.counts[f"{name} {on}"] += 1
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """See `CommandListener`. Counted when it was sent."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """See `CommandListener`. Counted when it was sent."""
 
 
 def round_trips(commands: Sequence[Command]) -> list[list[Command]]:

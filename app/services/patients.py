@@ -13,7 +13,7 @@ from app.core.errors import ConflictError, NotFoundError, UnprocessableError
 from app.db.errors import DuplicateValueError
 from app.db.indexes import PATIENT_EMAIL_NAME
 from app.db.repositories import Repositories
-from app.models.base import new_id
+from app.models.base import PyObjectId, new_id
 from app.models.decision import Urgency
 from app.models.interaction import Direction, Interaction
 from app.models.patient import (
@@ -222,6 +222,15 @@ class PatientDirectory:
             if error.index != PATIENT_EMAIL_NAME:
                 return await self._patients.get(patient.id) or patient
         return await self._namesake(patient)
+
+    async def store_or_find_each(self, patients: Sequence[Patient]) -> dict[PyObjectId, Patient]:
+        """`store_or_find` for many at once: who is stored now, by the id that was asked for."""
+        refused = await self._patients.insert_each(patients)
+        stored = {patient.id: patient for patient in patients}
+        for patient in patients:
+            if patient.id in refused:
+                stored[patient.id] = await self.store_or_find(patient)
+        return stored
 
     async def create(self, patient: Patient, *, allow_duplicate: bool = False) -> Patient:
         """Store a new patient. Raises `DuplicatePatientError` unless a true namesake on the same

@@ -47,3 +47,34 @@ class TestBench:
             "POST /appointments/book with history / without",
         ]
         assert [path.name for path in tmp_path.iterdir()] == ["history-200-1"]
+
+    def test_of_imports_prints_what_a_file_took(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.imports", "--rows", "10", "20"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+        assert done.stderr == ""
+        assert done.returncode == 0
+        names = [line[:72].strip() for line in done.stdout.splitlines()]
+        measured = [
+            "first: seconds",
+            "first: CPU time a row, with the database",
+            "first: rows a second",
+            "first: commands a row",
+            "again: seconds",
+            "again: CPU time a row, with the database",
+            "again: rows a second",
+            "again: commands a row",
+        ]
+        assert names == [
+            *[f"10 rows, {one}" for one in measured],
+            "10 rows: peak memory of the process",
+            *[f"20 rows, {one}" for one in measured],
+            "20 rows: peak memory of the process",
+            "peak memory, 20 rows / 10",
+        ]

@@ -10,8 +10,8 @@ from tests.system.service import Json, Live, Stored, eventually, live, log_of, s
 
 pytestmark = [pytest.mark.mongo, pytest.mark.timeout(300)]
 
-ROWS = 250
-KILLED_AT = 110
+ROWS = 450
+KILLED_AT = 150
 LEASE_AND_WORK_SECONDS = 120
 
 

@@ -1,7 +1,7 @@
 """Appointments. The unique index on `claims` is what makes a double booking impossible."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -79,6 +79,9 @@ SETTLING_TIME = timedelta(days=7)
 """So long a visit that nobody marked as completed or missed still counts as booked: whoever was
 seen yesterday must not be asked today why they did not come."""
 
+
+STREAMED = 500
+"""Visits that are held at once where all of them are gone through."""
 
 _held_of = itemgetter(*HeldTime._fields)
 
@@ -191,20 +194,23 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         found = await self._find({"external_id": {"$in": list(external_ids)}})
         return {one.external_id: one for one in found if one.external_id is not None}
 
-    async def imported_live_between(
+    async def stream_imported_live(
         self, since: datetime, until: datetime, provider_ids: Iterable[PyObjectId]
-    ) -> list[Appointment]:
-        """Imported visits still to come that start in [since, until] with any of these."""
-        return await self._find(
-            {
-                "appointment_date": {"$gte": since, "$lte": until},
-                "provider_id": {"$in": list(provider_ids)},
-                "created_from": CreatedFrom.IMPORT,
-                "status": {"$in": sorted(LIVE_STATUSES)},
-                "external_id": {"$exists": True},
-            },
-            sort=[("appointment_date", 1), ("_id", 1)],
-        )
+    ) -> AsyncIterator[Appointment]:
+        """Imported visits still to come that start in [since, until] with any of these, by start;
+        without their claims.
+        """
+        query = {
+            "appointment_date": {"$gte": since, "$lte": until},
+            "provider_id": {"$in": list(provider_ids)},
+            "created_from": CreatedFrom.IMPORT,
+            "status": {"$in": sorted(LIVE_STATUSES)},
+            "external_id": {"$exists": True},
+        }
+        sort = [("appointment_date", 1), ("_id", 1)]
+        cursor = self._collection.find(query, {"claims": 0}, sort=sort, batch_size=STREAMED)
+        async for document in cursor:
+            yield self.model.from_stored(document)
 
     async def all_for_patient(self, patient_id: PyObjectId) -> list[Appointment]:
         """Every visit of a patient, newest first."""

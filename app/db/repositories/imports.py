@@ -4,9 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pymongo.errors import BulkWriteError
-
-from app.db.database import OPERATION_SECONDS, within
 from app.db.errors import DuplicateValueError
 from app.db.repositories.base import DocumentRepository, Page, Repository
 from app.models.base import PyObjectId
@@ -20,8 +17,6 @@ from app.models.imports import (
     RowOutcome,
     ScheduleConflict,
 )
-
-_DUPLICATE_KEY = 11000
 
 
 class ImportRepository(DocumentRepository[Import]):
@@ -73,6 +68,10 @@ class ImportRepository(DocumentRepository[Import]):
             update["$addToSet"] = {"span.provider_ids": {"$each": span["provider_ids"]}}
         guard = {**self._held(claimed), "cursor": claimed.cursor}
         return await self._update(guard, {name: part for name, part in update.items() if part})
+
+    async def keep(self, claimed: Import, lease_until: datetime) -> bool:
+        """Go on with a claim; `False` where it went."""
+        return await self._update(self._held(claimed), {"$set": {"available_at": lease_until}})
 
     async def release(self, claimed: Import, at: datetime) -> bool:
         """Give a claim back: somebody may try again from `at`."""
@@ -139,15 +138,8 @@ class ImportRowRepository(Repository[ImportRow]):
 
     async def store(self, rows: Sequence[ImportRow]) -> None:
         """Keep what became of rows; what is kept already stays as it is."""
-        if not rows:
-            return
-        try:
-            async with within(OPERATION_SECONDS):
-                await self._collection.insert_many([row.to_stored() for row in rows], ordered=False)
-        except BulkWriteError as error:
-            codes = {fault.get("code") for fault in error.details.get("writeErrors", [])}
-            if codes != {_DUPLICATE_KEY}:
-                raise
+        if rows:
+            await self._insert_each(rows)
 
     async def planned_between(
         self, import_id: PyObjectId, since: datetime, before: datetime

@@ -3,11 +3,16 @@
 A file speaks for the providers it names, from its first start to its last, and only ahead of now.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from app.core.clock import Clock
 from app.db.repositories import Repositories
-from app.models.appointment import Appointment
-from app.models.imports import Import, ImportRow, MissingVisits, RowOutcome
+from app.models.appointment import LIVE_STATUSES
+from app.models.base import PyObjectId
+from app.models.imports import FileSpan, Import, ImportRow, MissingVisits, RowOutcome
 from app.services.imports.conflicts import ScheduleConflicts
+from app.services.imports.processor import LEASE, ClaimLostError
 from app.services.imports.visit_writes import VisitWrites
 
 FEW = 10
@@ -16,12 +21,25 @@ FEW = 10
 _AFTER_EVERY_ROW = 10_000_000
 """They stand in no row: they are listed after all that do."""
 
+_PART = 100
+"""So many are written before the claim on the import is made longer."""
+
 _LISTED = "The file no longer names it. It was left as it is."
 _CANCELLED = "The file no longer names it. It is cancelled here too."
 _TOO_MANY = (
     "The file no longer names it. So many are missing that the file is likely cut short, so "
     "nothing was cancelled."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """What is kept of a visit that is missing: there may be tens of thousands."""
+
+    place: int
+    visit_id: PyObjectId
+    patient_id: PyObjectId
+    external_id: str | None
 
 
 class MissingVisitsSearch:
@@ -40,43 +58,79 @@ class MissingVisitsSearch:
         self._clock = clock
 
     async def run(self, wanted: Import) -> int:
-        """How many are missing. Listed first, then cancelled: after a crash both are repeated."""
+        """How many are missing. Listed first, then cancelled: after a crash both are repeated.
+
+        Raises `ClaimLostError` where another worker has taken the import over.
+        """
         if wanted.span is None:
             return 0
         named = await self._repositories.import_rows.external_ids(wanted.id)
-        there = await self._repositories.appointments.imported_live_between(
-            max(wanted.span.first, self._clock.now()), wanted.span.last, wanted.span.provider_ids
-        )
-        missing = [visit for visit in there if visit.external_id not in named]
+        missing, there = await self._gone(wanted, wanted.span, named)
         is_asked = wanted.options.missing == MissingVisits.CANCEL
-        cancels = is_asked and not is_suspicious(len(missing), len(there))
+        cancels = is_asked and not is_suspicious(len(missing), there)
         reason = _reason(is_asked=is_asked, cancels=cancels)
-        await self._list(wanted, missing, *reason)
+        for some in _in_parts(missing):
+            await self._keep(wanted)
+            await self._list(wanted, some, *reason)
         if cancels and not wanted.dry_run:
-            for visit in missing:
-                await self._writes.cancel(wanted, visit)
+            await self._cancel(wanted, missing)
             await self._conflicts.resolve_vanished(wanted, named)
         return await self._repositories.import_rows.count(wanted.id, RowOutcome.MISSING)
 
+    async def _gone(
+        self, wanted: Import, span: FileSpan, named: set[str]
+    ) -> tuple[list[_Gone], int]:
+        """The visits that the file does not name, and how many the book has in its span."""
+        found = self._repositories.appointments.stream_imported_live(
+            max(span.first, self._clock.now()), span.last, span.provider_ids
+        )
+        missing: list[_Gone] = []
+        there = 0
+        async for visit in found:
+            there += 1
+            if visit.external_id not in named:
+                missing.append(_Gone(there, visit.id, visit.patient_id, visit.external_id))
+        await self._keep(wanted)
+        return missing, there
+
+    async def _keep(self, wanted: Import) -> None:
+        """What is missing can be thousands of visits: longer than one lease."""
+        if not await self._repositories.imports.keep(wanted, self._clock.now() + LEASE):
+            raise ClaimLostError
+
+    async def _cancel(self, wanted: Import, missing: Sequence[_Gone]) -> None:
+        """Each as it stands now: one that somebody changed meanwhile is left to the next file."""
+        for some in _in_parts(missing):
+            await self._keep(wanted)
+            visits = await self._repositories.appointments.get_many(one.visit_id for one in some)
+            for visit in visits.values():
+                if visit.status in LIVE_STATUSES:
+                    await self._writes.cancel(wanted, visit)
+
     async def _list(
-        self, wanted: Import, missing: list[Appointment], reason: str, detail: str
+        self, wanted: Import, missing: Sequence[_Gone], reason: str, detail: str
     ) -> None:
         rows = [
             ImportRow(
-                id=f"{wanted.id}:missing:{visit.id}",
+                id=f"{wanted.id}:missing:{one.visit_id}",
                 import_id=wanted.id,
-                number=_AFTER_EVERY_ROW + place,
-                external_id=visit.external_id,
+                number=_AFTER_EVERY_ROW + one.place,
+                external_id=one.external_id,
                 outcome=RowOutcome.MISSING,
                 reason=reason,
                 detail=detail,
-                appointment_id=visit.id,
-                patient_id=visit.patient_id,
+                appointment_id=one.visit_id,
+                patient_id=one.patient_id,
                 created_at=self._clock.now(),
             )
-            for place, visit in enumerate(missing)
+            for one in missing
         ]
         await self._repositories.import_rows.store(rows)
+
+
+def _in_parts(missing: Sequence[_Gone]) -> Iterator[Sequence[_Gone]]:
+    for since in range(0, len(missing), _PART):
+        yield missing[since : since + _PART]
 
 
 def _reason(*, is_asked: bool, cancels: bool) -> tuple[str, str]:

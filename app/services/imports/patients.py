@@ -191,6 +191,7 @@ class PatientImporter:
             await self._patients.update_fields(known.id, fields)
             await self._opt_out(batch, known, wanted=opts_out)
         _note_on(known, fields, batch.now if opts_out else None)
+        batch.people.add(known)
         outcome = RowOutcome.UPDATED if is_news else _outcome_of_known(batch, known, row)
         return _result(batch, line, outcome, patient=known, notes=row.person.notes)
 

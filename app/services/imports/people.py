@@ -4,6 +4,7 @@ Other systems write names their own way ("Smith, Dana M."), and families share a
 contact alone names nobody here: the name has to fit, in any order of its words, and may lack some.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,7 +111,9 @@ class People:
     """The patients that some rows may be about, read at once."""
 
     def __init__(self, known: Iterable[Patient] = ()) -> None:
-        self._known = list(known)
+        self._by_contact: defaultdict[str, dict[PyObjectId, Patient]] = defaultdict(dict)
+        for one in known:
+            self.add(one)
 
     @classmethod
     async def among(cls, patients: PatientRepository, persons: Iterable[Person]) -> "People":
@@ -121,17 +124,19 @@ class People:
         return cls(await patients.with_any_contact(emails, phones))
 
     def add(self, patient: Patient) -> None:
-        """Somebody who was stored meanwhile."""
-        self._known.append(patient)
+        """Somebody who was stored meanwhile, or has another contact now."""
+        for contact in (patient.email, patient.phone):
+            if contact is not None:
+                self._by_contact[contact][patient.id] = patient
 
     def find(self, person: Person) -> Patient | None:
         """The patient, or `None` where the name fits nobody on the contact, or several."""
-        by_email = [one for one in self._known if person.email and one.email == person.email]
-        found = _fitting(by_email, person)
-        if found is None and person.phone:
-            by_phone = [one for one in self._known if one.phone == person.phone]
-            found = _fitting(by_phone, person)
-        return found
+        for contact in (person.email, person.phone):
+            on_contact = self._by_contact.get(contact or "", {})
+            found = _fitting(on_contact.values(), person)
+            if found is not None:
+                return found
+        return None
 
 
 def _fitting(candidates: Iterable[Patient], person: Person) -> Patient | None:

@@ -25,6 +25,10 @@ ABANDONED_AFTER = timedelta(hours=1)
 TIDY_EVERY = timedelta(minutes=10)
 
 
+class ClaimLostError(Exception):
+    """Another worker has the import: this one took longer than its claim held."""
+
+
 @dataclass
 class BatchResult:
     """What became of some rows, and what they were about."""
@@ -41,7 +45,10 @@ class RowImporter(Protocol):
         ...
 
     async def finish(self, wanted: Import, /) -> dict[str, int]:
-        """What the file as a whole asks for, after its rows; further outcomes to count."""
+        """What the file as a whole asks for, after its rows; further outcomes to count.
+
+        Raises `ClaimLostError` where another worker took over meanwhile.
+        """
         ...
 
 
@@ -80,6 +87,8 @@ class ImportProcessor:
             await self._step(due)
         except UNAVAILABLE_ERRORS:
             raise
+        except ClaimLostError:
+            logger.warning("import taken over", extra={"import_id": str(due.id)})
         except Exception as error:  # noqa: BLE001 - one bad import must not stop the others
             # The message of an error may quote what the file holds, so it is not logged.
             logger.error(  # noqa: TRY400

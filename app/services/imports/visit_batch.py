@@ -9,14 +9,14 @@ from app.db.repositories import Repositories
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId, new_id
 from app.models.campaign import Campaign
-from app.models.imports import Import, ImportLine, ScheduleConflict
+from app.models.imports import Import, ImportLine, ImportRow, ScheduleConflict
 from app.models.patient import Patient
 from app.services.clinic import ClinicService
 from app.services.imports.faults import RowFault
 from app.services.imports.holdings import Holdings, Wanted, spans_of
 from app.services.imports.merge import Change, compare
 from app.services.imports.people import People, is_same_name, new_patient
-from app.services.imports.visit_rows import Practice, VisitRow, read_row
+from app.services.imports.visit_rows import Named, Practice, VisitRow, read_row
 
 TAKES_TIME = frozenset(
     {AppointmentStatus.BOOKED, AppointmentStatus.CONFIRMED, AppointmentStatus.COMPLETED}
@@ -32,6 +32,15 @@ class Task:
     patient: Patient
     visit: Appointment | None = None
     change: Change | None = None
+    races: int = 0
+    """How often somebody else was faster."""
+    is_overtaken: bool = False
+    """Whether what was read of it is no longer how it stands."""
+
+    def lose_race(self) -> None:
+        """Somebody else was faster: it has to be looked at again."""
+        self.races += 1
+        self.is_overtaken = True
 
 
 @dataclass
@@ -47,6 +56,12 @@ class VisitBatch:
     holdings: Holdings
     unknown: set[PyObjectId] = field(default_factory=set)
     """Patients that are not stored yet."""
+    due: dict[PyObjectId, datetime | None] = field(default_factory=dict)
+    """When patients are due again after the visits of this batch that are over."""
+    drafts: list[tuple[Task, Appointment]] = field(default_factory=list)
+    """New visits that have a place and are to be stored together."""
+    rows: list[ImportRow] = field(default_factory=list)
+    """What became of those that are done."""
 
     @property
     def now(self) -> datetime:
@@ -79,7 +94,7 @@ class VisitBatch:
 
     def _chairs(self, task: Task) -> tuple[PyObjectId, ...]:
         present = task.visit.chair_id if task.visit else None
-        chairs = self.practice.chairs
+        chairs = self.practice.chairs.items
         fitting = [one for one in chairs if one.active and _serves(one.service_ids, task.row)]
         ordered = sorted(fitting, key=lambda one: (one.id != present, one.name, one.id))
         return tuple(one.id for one in ordered)
@@ -102,8 +117,8 @@ class VisitBatchReader:
         repositories = self._repositories
         return Practice(
             clinic=await self._clinic.current(),
-            providers=await repositories.providers.every(),
-            chairs=await repositories.chairs.every(),
+            providers=Named(await repositories.providers.every()),
+            chairs=Named(await repositories.chairs.every()),
             services=await repositories.services.every(),
             now=self._clock.now(),
             creates_missing=wanted.options.create_missing,
@@ -128,7 +143,8 @@ class VisitBatchReader:
         external_ids = [row.external_id for _, row in rows]
         visits = await repositories.appointments.named(external_ids)
         batch.conflicts = await repositories.schedule_conflicts.named(external_ids)
-        people = await People.among(repositories.patients, [row.person for _, row in rows])
+        strangers = [row.person for _, row in rows if row.external_id not in visits]
+        people = await People.among(repositories.patients, strangers)
         owners = await repositories.patients.get_many(one.patient_id for one in visits.values())
         for line, row in rows:
             try:

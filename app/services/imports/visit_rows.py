@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from app.core.errors import UnprocessableError
 from app.models.appointment import GENERIC_SERVICE_ID, AppointmentStatus, ImportedVisit
@@ -47,13 +47,35 @@ _STATUSES: Mapping[str, AppointmentStatus] = MappingProxyType(
 ItemT = TypeVar("ItemT", Provider, Chair)
 
 
+class Named(Generic[ItemT]):
+    """Providers or chairs by id or by name, whatever its case and punctuation; of two of one name
+    the one in use.
+    """
+
+    def __init__(self, items: Iterable[ItemT]) -> None:
+        self.items: list[ItemT] = []
+        self._by_key: dict[str, ItemT] = {}
+        for one in sorted(items, key=lambda one: not one.active):
+            self.add(one)
+
+    def add(self, item: ItemT) -> None:
+        """One more, such as is made for a row."""
+        self.items.append(item)
+        self._by_key.setdefault(name_key(item.name), item)
+        self._by_key.setdefault(str(item.id), item)
+
+    def find(self, text: str) -> ItemT | None:
+        """Whom a cell means."""
+        return (self._by_key.get(text) or self._by_key.get(name_key(text))) if text else None
+
+
 @dataclass
 class Practice:
     """What rows are read against: the practice's rules, people, rooms and services."""
 
     clinic: Clinic
-    providers: list[Provider]
-    chairs: list[Chair]
+    providers: Named[Provider]
+    chairs: Named[Chair]
     services: Sequence[Service]
     now: datetime
     creates_missing: bool = False
@@ -194,10 +216,10 @@ def _status(text: str) -> AppointmentStatus:
 
 
 def _provider(text: str, practice: Practice) -> Provider:
-    found = _named(text, practice.providers)
+    found = practice.providers.find(text)
     if found is None and practice.creates_missing and _is_name(text):
         found = Provider(id=lasting_id("provider", name_key(text)), name=text)
-        practice.providers.append(found)
+        practice.providers.add(found)
         practice.made_providers.append(found)
     if found is None:
         reason, sentence = "unknown_provider", "No provider here has this name or id."
@@ -206,11 +228,11 @@ def _provider(text: str, practice: Practice) -> Provider:
 
 
 def _chair(text: str, practice: Practice) -> Chair:
-    found = _named(text, practice.chairs)
+    found = practice.chairs.find(text)
     if found is None and practice.creates_missing and _is_name(text):
         # Equipped for nothing: a chair that nobody looked at is not offered.
         found = Chair(id=lasting_id("chair", name_key(text)), name=text, service_ids=[])
-        practice.chairs.append(found)
+        practice.chairs.add(found)
         practice.made_chairs.append(found)
     if found is None:
         reason, sentence = "unknown_chair", "No chair here has this name or id."
@@ -220,12 +242,3 @@ def _chair(text: str, practice: Practice) -> Chair:
 
 def _is_name(text: str) -> bool:
     return 1 <= len(text) <= LONGEST_SERVICE_NAME and not text.startswith(_FORMULA)
-
-
-def _named(text: str, items: Iterable[ItemT]) -> ItemT | None:
-    """By id or by name, whatever its case and punctuation; one in use before one that is not."""
-    if not text:
-        return None
-    key = name_key(text)
-    found = [one for one in items if text == str(one.id) or name_key(one.name) == key]
-    return min(found, key=lambda one: not one.active, default=None)

@@ -1,5 +1,6 @@
 """Writing visits of a file into the book: one document each, its claims and its note with it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,14 +47,14 @@ class VisitWrites:
         self._effects = effects
         self._clock = clock
 
-    async def create(
+    def draft(
         self, batch: VisitBatch, task: Task, chair_id: PyObjectId, claims: list[str] | None
     ) -> Appointment:
-        """A visit that the book does not have."""
+        """A visit that the book does not have, as it will be stored."""
         row, wanted = task.row, batch.wanted
         kind = _Kind.COMPLETED if row.status == _A.COMPLETED else _Kind.BOOKED
         campaign_id = self._campaign_of(batch, task)
-        visit = Appointment(
+        return Appointment(
             id=task.visit_id,
             patient_id=task.patient.id,
             campaign_id=campaign_id,
@@ -72,12 +73,18 @@ class VisitWrites:
             completed_at=_completed_at(row, batch.now),
             pending_event=self._event(batch, task, kind, None, campaign_id),
         )
-        try:
-            stored = await self._appointments.insert(visit)
-        except DuplicateValueError as error:
-            raise OvertakenError from error
-        await self._effects.apply_now(stored)
-        return stored
+
+    async def create(self, drafts: Sequence[Appointment]) -> set[PyObjectId]:
+        """Store new visits in one trip, each under its own claims; the ids of those refused.
+
+        What follows of the stored ones is `follow_up`.
+        """
+        return set(await self._appointments.insert_each(drafts))
+
+    async def follow_up(self, visit: Appointment) -> None:
+        """What a visit that was just written means for others."""
+        if visit.pending_event is not None:
+            await self._effects.apply_now(visit)
 
     async def change(
         self,
@@ -162,7 +169,7 @@ class VisitWrites:
         if not done:
             raise OvertakenError
         stored = await self._appointments.get(visit.id) or visit
-        await self._effects.apply_now(stored)
+        await self.follow_up(stored)
         return stored
 
     def _campaign_of(self, batch: VisitBatch, task: Task) -> PyObjectId | None:
@@ -187,8 +194,7 @@ class VisitWrites:
             return None
         due = None
         if kind == _Kind.COMPLETED:
-            due = _due_after(batch, task)
-            task.patient.next_follow_up_date = due
+            due = batch.due[task.patient.id] = _due_after(batch, task)
         return AppointmentEvent(
             kind=kind,
             at=self._clock.now(),
@@ -231,7 +237,7 @@ def _due_after(batch: VisitBatch, task: Task) -> datetime | None:
 
     Visits come in any order, and one of an unknown treatment does not end a recall.
     """
-    known = task.patient.next_follow_up_date
+    known = batch.due.get(task.patient.id, task.patient.next_follow_up_date)
     services = (one for one in batch.practice.services if one.service_id == task.row.service_id)
     months = next((one.recall_interval_months for one in services), None)
     if months is None:

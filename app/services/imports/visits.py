@@ -66,10 +66,12 @@ class VisitImporter:
         batch = await self._reader.read(wanted, lines)
         if not wanted.dry_run:
             await self._make_missing(batch.practice)
-        rows = [_refused(batch, line, fault) for line, fault in batch.faults]
-        rows += [await self._guarded(batch, task) for task in batch.tasks]
-        rows.sort(key=lambda row: row.number)
-        return BatchResult(rows, _span(batch))
+        batch.rows += [_refused(batch, line, fault) for line, fault in batch.faults]
+        for task in batch.tasks:
+            await self._guarded(batch, task)
+        await self._store(batch)
+        batch.rows.sort(key=lambda row: row.number)
+        return BatchResult(batch.rows, _span(batch))
 
     async def finish(self, wanted: Import, /) -> dict[str, int]:
         """See `RowImporter`."""
@@ -85,31 +87,29 @@ class VisitImporter:
         for chair in practice.made_chairs:
             await _insert_once(self._repositories.chairs, chair)
 
-    async def _guarded(self, batch: VisitBatch, task: Task) -> ImportRow:
-        for _ in range(RACE_ATTEMPTS):
+    async def _guarded(self, batch: VisitBatch, task: Task) -> None:
+        """Do a row, or put it among those that are stored together."""
+        while task.races < RACE_ATTEMPTS:
             try:
-                return await self._row(batch, task)
+                if task.is_overtaken:
+                    await self._look_again(batch, task)
+                batch.rows += await self._row(batch, task)
             except RowFault as fault:
-                return _result(batch, task, RowOutcome.REFUSED, fault.reason, fault.sentence)
+                refused = _result(batch, task, RowOutcome.REFUSED, fault.reason, fault.sentence)
+                batch.rows.append(refused)
             except UNAVAILABLE_ERRORS:
                 raise
             except OvertakenError:
-                await self._look_again(batch, task)
+                task.lose_race()
+                continue
             except Exception as error:  # noqa: BLE001 - one bad row must not stop the file
-                # The message of an error may quote what the row holds, so it is not logged.
-                logger.error(  # noqa: TRY400
-                    "import row failed",
-                    extra={
-                        "import_id": str(batch.wanted.id),
-                        "row": task.row.number,
-                        "error_type": type(error).__name__,
-                    },
-                )
-                return _result(batch, task, RowOutcome.REFUSED, "failed", _FAILED)
-        return _result(batch, task, RowOutcome.REFUSED, "overtaken", _OVERTAKEN)
+                batch.rows.append(_failed(batch, task, error))
+            return
+        batch.rows.append(_result(batch, task, RowOutcome.REFUSED, "overtaken", _OVERTAKEN))
 
     async def _look_again(self, batch: VisitBatch, task: Task) -> None:
         """A race was lost: read the visit and the holders of its time once more."""
+        await self._store(batch)  # what is not stored would not be found
         found = await self._appointments.named([task.row.external_id])
         task.visit = found.get(task.row.external_id)
         if task.visit is not None:
@@ -120,49 +120,101 @@ class VisitImporter:
         since, before = batch.place(task).reach()
         holders = await self._appointments.claiming_between(since, before)
         batch.holdings.refresh(batch.place(task).all_claims(), holders)
+        task.is_overtaken = False
 
-    async def _row(self, batch: VisitBatch, task: Task) -> ImportRow:
+    async def _row(self, batch: VisitBatch, task: Task) -> list[ImportRow]:
+        """What became of it; nothing yet where it is to be stored with others."""
         if task.visit is None:
             return await self._new(batch, task)
-        return await self._known(batch, task, task.visit)
+        return [await self._known(batch, task, task.visit)]
 
     # A visit that the book does not have
 
-    async def _new(self, batch: VisitBatch, task: Task) -> ImportRow:
+    async def _new(self, batch: VisitBatch, task: Task) -> list[ImportRow]:
         if task.row.status in _NEVER_BOOKED:
             await self._conflicts.resolve(batch, task)
-            return _result(batch, task, RowOutcome.SKIPPED, "never_booked", _NOT_TAKEN_OVER)
-        await self._store_patient(batch, task)
+            return [_result(batch, task, RowOutcome.SKIPPED, "never_booked", _NOT_TAKEN_OVER)]
         place = batch.place(task)
         if not place.chair_ids:
             reason = "no_chair"
             raise RowFault(reason, _NO_CHAIR)
         if not batch.needs_place(task):
-            return await self._create(batch, task, place.chair_ids[0], None)
+            return self._create(batch, task, place.chair_ids[0], None)
         chair = batch.holdings.free_chair(place)
-        if chair is None:
-            return await self._collided(batch, task)
-        return await self._create(batch, task, chair, place.claims(chair))
+        if chair is not None:
+            return self._create(batch, task, chair, place.claims(chair))
+        if batch.drafts:  # who is in the way may not be stored yet, and may never be
+            await self._store(batch)
+            return await self._new(batch, task)
+        await self._store_patients(batch, [task])
+        return [await self._collided(batch, task)]
 
-    async def _create(
+    def _create(
         self, batch: VisitBatch, task: Task, chair_id: PyObjectId, claims: list[str] | None
-    ) -> ImportRow:
+    ) -> list[ImportRow]:
         if batch.wanted.dry_run:
             batch.holdings.plan(claims or ())
-            return _result(batch, task, RowOutcome.CREATED, claims=claims)
-        stored = await self._writes.create(batch, task, chair_id, claims)
-        batch.holdings.add([stored])
-        await self._conflicts.resolve(batch, task)
-        return _result(batch, task, RowOutcome.CREATED)
+            return [_result(batch, task, RowOutcome.CREATED, claims=claims)]
+        draft = self._writes.draft(batch, task, chair_id, claims)
+        batch.holdings.add([draft])
+        batch.drafts.append((task, draft))
+        return []
 
-    async def _store_patient(self, batch: VisitBatch, task: Task) -> None:
-        if batch.wanted.dry_run or task.patient.id not in batch.unknown:
+    async def _store(self, batch: VisitBatch) -> None:
+        """Store the new visits that wait. Those that lost a race are looked at again."""
+        while batch.drafts:
+            drafts, batch.drafts = batch.drafts, []
+            await self._store_patients(batch, [task for task, _ in drafts])
+            theirs = [(task, one) for task, one in drafts if one.patient_id == task.patient.id]
+            await self._store_drafts(batch, theirs)
+            for task, draft in drafts:
+                if draft.patient_id != task.patient.id:  # stored by somebody else meanwhile
+                    batch.holdings.drop(draft)
+                    await self._guarded(batch, task)
+
+    async def _store_drafts(
+        self, batch: VisitBatch, drafts: Sequence[tuple[Task, Appointment]]
+    ) -> None:
+        try:
+            refused = await self._writes.create([draft for _, draft in drafts])
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad row must not stop the file
+            await self._store_singly(batch, drafts, error)
             return
-        stored = await self._directory.store_or_find(task.patient)
-        batch.unknown.discard(task.patient.id)
-        for other in batch.tasks:
-            if other.patient.id == task.patient.id:
-                other.patient = stored
+        for draft in (draft for _, draft in drafts if draft.id in refused):
+            batch.holdings.drop(draft)
+        for task, draft in drafts:
+            if draft.id in refused:
+                task.lose_race()
+                await self._guarded(batch, task)
+            else:
+                await self._writes.follow_up(draft)
+                await self._conflicts.resolve(batch, task)
+                batch.rows.append(_result(batch, task, RowOutcome.CREATED))
+
+    async def _store_singly(
+        self, batch: VisitBatch, drafts: Sequence[tuple[Task, Appointment]], error: Exception
+    ) -> None:
+        if len(drafts) > 1:
+            for one in drafts:
+                await self._store_drafts(batch, [one])
+            return
+        for task, draft in drafts:
+            batch.holdings.drop(draft)
+            batch.rows.append(_failed(batch, task, error))
+
+    async def _store_patients(self, batch: VisitBatch, tasks: Sequence[Task]) -> None:
+        if batch.wanted.dry_run:
+            return
+        unknown = {task.patient.id: task.patient for task in tasks}
+        unknown = {key: one for key, one in unknown.items() if key in batch.unknown}
+        if not unknown:
+            return
+        stored = await self._directory.store_or_find_each(list(unknown.values()))
+        batch.unknown -= set(unknown)
+        for task in batch.tasks:
+            task.patient = stored.get(task.patient.id, task.patient)
 
     # A visit that the book has
 
@@ -214,6 +266,19 @@ class VisitImporter:
         if not batch.wanted.dry_run:
             await self._conflicts.open(batch, task, collisions)
         return row
+
+
+def _failed(batch: VisitBatch, task: Task, error: Exception) -> ImportRow:
+    # The message of an error may quote what the row holds, so it is not logged.
+    logger.error(
+        "import row failed",
+        extra={
+            "import_id": str(batch.wanted.id),
+            "row": task.row.number,
+            "error_type": type(error).__name__,
+        },
+    )
+    return _result(batch, task, RowOutcome.REFUSED, "failed", _FAILED)
 
 
 async def _insert_once(repository: Any, document: Any) -> None:  # noqa: ANN401 - providers or chairs

@@ -12,7 +12,7 @@ from app.models.patient import PatientType
 from app.models.schedule import Chair, Provider
 from app.services.scheduling.appointments import VisitChange
 from tests.services.imports.bench import Bench, file_of, many, row
-from tests.services.scheduling.practice import STAFF, moment, overlaps
+from tests.services.scheduling.practice import STAFF, become, moment, overlaps
 
 pytestmark = pytest.mark.mongo
 
@@ -324,6 +324,36 @@ class TestMissing:
         visit = await bench.visit("A-2")
         assert (visit.status, visit.claims) == (A.CANCELLED, None)
         assert await bench.practice.letters() == []
+
+    async def test_hundreds_are_listed_and_cancelled_too(self, bench: Bench) -> None:
+        rows = many(250)
+        await bench.run(file_of(*rows))
+
+        done = await bench.run(file_of(rows[0], *rows[124:], rows[-1]), missing="cancel")
+
+        assert done.counts["missing"] == 123
+        statuses = [one.status for one in await bench.practice.every_visit()]
+        assert statuses.count(A.CANCELLED) == 123
+        listed = [one.number for one in await bench.rows(done) if one.outcome == "missing"]
+        assert len(listed) == len(set(listed)) == 123
+
+    async def test_one_that_the_patient_changes_meanwhile_is_left_to_the_next_file(
+        self, bench: Bench
+    ) -> None:
+        two = (row(), row(external_id="A-2", start="2026-08-24T10:00"))
+        three = row(external_id="A-3", start="2026-08-24T11:00")
+        await bench.run(file_of(*two, three))
+        sent = await bench.send(file_of(two[0], three), missing="cancel")
+        await bench.processor.work_off()
+        cancelled = await become(bench.practice, await bench.visit("A-2"), A.CANCELLED)
+
+        while await bench.processor.work_off():
+            pass
+
+        assert (await bench.visit("A-2")).sequence == cancelled.sequence
+        done = await bench.practice.repositories.imports.get(sent.id)
+        assert done is not None
+        assert done.counts == {"unchanged": 2}
 
     async def test_a_file_cut_short_cancels_nothing(self, bench: Bench) -> None:
         rows = many(30)
