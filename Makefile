@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint bench clean
+.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint bench pictures clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ footprint: $(STAMPS)/dev ## Print how long a second start takes and how much mem
 
 bench: $(STAMPS)/dev ## Print how fast it is, as ratios measured side by side in one run
 	@exec $(PY) -m bench
+
+pictures: $(STAMPS)/dev ## Draw every letter of a demo into ./pictures, as patients get it (needs Chromium)
+	@folder=$$(mktemp -d) && $(PY) -m app demo --data-dir "$$folder" >/dev/null && $(PY) -m tests.pictures "$$folder/outbox" pictures; rm -rf "$$folder"
 
 format: $(STAMPS)/dev ## Format the code
 	$(VENV)/bin/ruff format app bench tests

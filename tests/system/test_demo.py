@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest_asyncio
 from app.demo import walkthrough
 from app.demo.walkthrough import run_demo
 from app.services.demo.people import PEOPLE
+from tests.services.outreach.test_letter_html import Page, said
 from tests.system.service import Json, letters, log_of
 
 pytestmark = [pytest.mark.mongo, pytest.mark.asyncio(loop_scope="module")]
@@ -85,6 +87,22 @@ class TestDemo:
         months = walked.dashboard["series"]["recovered_by_month"]
         assert [month["recovered"] for month in months] == [0] * 11 + [1]
 
+    async def test_every_letter_is_whole(self, walked: Walked) -> None:
+        """As it lies in the outbox: both forms say the same, link alike, and follow nobody."""
+        written = letters(walked.data_dir)
+        assert len(written) >= LEADS_WRITTEN_TO + BOOKED_IN_DEMO + len(REPLIES)
+        for letter in written:
+            text, page = _content(letter, "plain"), Page(_content(letter, "html"))
+            assert page.text == said(text)
+            assert set(re.findall(r"https?://\S+", text)) == {
+                href for href in page.hrefs if not href.startswith("tel:")
+            }
+            assert not {"img", "script", "link", "iframe"} & {tag for tag, _ in page.tags}
+            [(_, attributes)] = [one for one in page.tags if one[0] == "html"]
+            assert attributes["lang"] == ("es" if text.startswith("Hola") else "en")
+            asks_first = "unsubscribe" in text
+            assert (letter["List-Unsubscribe-Post"] is not None) == asks_first
+
     async def test_logs_nothing_of_any_patient_and_nothing_they_said(self, walked: Walked) -> None:
         log = log_of(walked.data_dir) + (walked.data_dir / "embedded.log").read_text()
         assert "reply decided" in log
@@ -92,6 +110,12 @@ class TestDemo:
         assert [one for one in told if one in log] == []
         words = {word for person in PEOPLE for word in person.name.split()}
         assert [word for word in words if re.search(rf"\b{word}\b", log)] == []
+
+
+def _content(letter: EmailMessage, kind: str) -> str:
+    part = letter.get_body((kind,))
+    assert part is not None
+    return "\n".join(str(part.get_content()).splitlines())
 
 
 def _identities() -> list[str]:

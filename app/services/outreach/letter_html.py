@@ -18,7 +18,7 @@ LEAST_PHONE_DIGITS = 5
 LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "booking_url": {"en": "See the free times", "es": "Ver las horas libres"},
-        "manage_url": {"en": "Open your visit", "es": "Abrir su cita"},
+        "manage_url": {"en": "Open your visit", "es": "Abrir su visita"},
         "page_url": {
             "en": "Your place on the waiting list",
             "es": "Su lugar en la lista de espera",

@@ -13,6 +13,7 @@ from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignType, FollowUpDetails
 from app.models.patient import Patient, Treatment
 from app.models.schedule import Clinic
+from app.services.agent.guards.optout import is_opt_out
 from app.services.outreach.composer import READING_TIME, Composer
 from app.services.outreach.letters import Letter, greeting_name, local_time, quotable
 from app.services.outreach.links import Links
@@ -136,22 +137,31 @@ class TestEveryLetter:
             assert not re.search(r"[{}%]|None|\n\n\n", letter.content)
 
 
+def _word_to_stop_with(content: str) -> str:
+    """What the footer asks for: the agent must take that very word for a stop."""
+    (word,) = re.findall(r'(?:reply|Responda) "(\w+)"', content)
+    return str(word)
+
+
 def _without_links(letter: Letter) -> str:
     return re.sub(r"https?://\S+", "", letter.content)
 
 
 @pytest.mark.parametrize("kind", list(CampaignType))
 class TestOutreach:
+    @pytest.mark.parametrize("language", ["en", "es"])
     @pytest.mark.parametrize("attempt", [1, 2, 3, 4])
-    def test_carries_link_address_and_a_way_to_stop(self, kind: CampaignType, attempt: int) -> None:
-        patient = patient_of()
+    def test_carries_link_address_and_a_way_to_stop(
+        self, kind: CampaignType, attempt: int, language: str
+    ) -> None:
+        patient = patient_of(language)
 
         letter = outreach(patient, kind, attempt)
 
         assert "https://book.example/start?lang=en&booking_token=" in letter.content
         assert LINKS.unsubscribe_link(patient.id) in letter.content
         assert CLINIC.address in letter.content
-        assert '"stop"' in letter.content
+        assert is_opt_out(_word_to_stop_with(letter.content))
 
     def test_only_the_last_attempt_says_it_is_the_last(self, kind: CampaignType) -> None:
         patient = patient_of()
@@ -250,8 +260,8 @@ class TestVisits:
     @pytest.mark.parametrize(
         ("language", "offer", "instead"),
         [
-            ("en", r"move or cancel", "too near to be moved or cancelled there"),
-            ("es", r"(cambi|cancel)(ar|e\b)", "Falta muy poco para cambiarla o cancelarla ahí"),
+            ("en", r"move or cancel", "can no longer be moved or cancelled online"),
+            ("es", r"(cambi|cancel)(ar|e\b)", "ya no se puede cambiar ni cancelar por internet"),
         ],
     )
     @pytest.mark.parametrize(
@@ -306,7 +316,7 @@ class TestReminder:
         for content in (open_one, sure_one):
             assert when in content
             assert MANAGE_URL in content
-            assert '"stop"' in content
+            assert is_opt_out(_word_to_stop_with(content))
         assert asks in open_one
         assert says_it_is not in open_one
         assert asks not in sure_one
