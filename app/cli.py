@@ -89,7 +89,8 @@ def serve() -> None:
     port = listener.getsockname()[1]
     typer.echo(f"Serving on http://{settings.host}:{port} (documentation: /docs). Ctrl-C stops.")
     app = create_app(settings, announce=_announce)
-    run_server(app, listener, (*EXPECTED_FAILURES, *UNAVAILABLE_ERRORS))
+    expected = (*EXPECTED_FAILURES, *UNAVAILABLE_ERRORS)
+    run_server(app, listener, expected, settings.trusted_proxies)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+from collections.abc import Sequence
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,8 +55,28 @@ class SpokenStart:
         return {**failed, "message": ""}
 
 
+def server_config(app: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+    """How the server runs. Whom a request comes from is read from `X-Forwarded-For` where one of
+    `trusted_proxies` hands it on, else anybody could name any address.
+    """
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
 def run_server(
-    app: ASGIApp, listener: socket.socket, expected: tuple[type[Exception], ...]
+    app: ASGIApp,
+    listener: socket.socket,
+    expected: tuple[type[Exception], ...],
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve on `listener` until SIGINT or SIGTERM.
 
@@ -63,15 +84,7 @@ def run_server(
     traceback, and the exit code is uvicorn's own.
     """
     start = SpokenStart(app, expected)
-    config = uvicorn.Config(
-        start,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    config = server_config(start, trusted_proxies)
     # Once down, uvicorn raises the signal that ended it again, which would look like a failure.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -34,8 +34,9 @@ from app.services.scheduling.schedule_settings import ScheduleSettings
 from app.services.scheduling.self_service import VisitSelfService
 from app.services.scheduling.waitlist import Waitlist
 from app.services.scheduling.waitlist_answers import WaitlistAnswers
-from app.services.security import Identity, SecurityService
+from app.services.security import Identity
 from app.services.sessions import Sessions
+from app.services.sign_in import SignIn
 from app.services.unmatched import UnmatchedMessages
 
 _bearer = OAuth2PasswordBearer(
@@ -54,12 +55,12 @@ def services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-def security(parts: ServicesDep) -> SecurityService:
+def sign_in(parts: ServicesDep) -> SignIn:
     """Signing in."""
-    return parts.security
+    return parts.base.sign_in
 
 
-SecurityDep = Annotated[SecurityService, Depends(security)]
+SignInDep = Annotated[SignIn, Depends(sign_in)]
 
 
 def sessions(parts: ServicesDep) -> Sessions:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     HttpUrl,
@@ -20,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import EmailAddress
+from app.core.clients import known_network
 from app.core.hours import SendingHours, parse_clock_time, parse_sending_hours
 from app.core.zones import known_zone
 
@@ -74,6 +76,17 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_list)] = []
     rate_limits: Literal["on", "off"] = "on"
+    login_failures_per_account: int = Field(default=20, ge=1, le=1000)
+    login_failures_per_day: int = Field(default=100, ge=1, le=1000)
+    login_failures_per_client: int = Field(default=100, ge=1, le=1000)
+    bookings_per_minute: int = Field(default=60, ge=1, le=1000)
+    failed_lookups_per_minute: int = Field(default=10, ge=1, le=1000)
+    availability_per_minute: int = Field(default=600, ge=1, le=1000)
+    trusted_proxies: Annotated[
+        list[Annotated[str, AfterValidator(known_network)]],
+        NoDecode,
+        BeforeValidator(_comma_list),
+    ] = []
     demo_data: bool | None = None
 
     # Database

@@ -181,6 +181,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("conflict_patient", ("patient_id", UP), ("state", UP), ("appointment_date", UP)),
     ],
     "sessions": [_index("session_keep", ("ends_at", UP), expireAfterSeconds=SESSION_KEEP_SECONDS)],
+    "rate_limits": [_index("rate_limit_keep", ("expires_at", UP), expireAfterSeconds=0)],
     "idempotency_keys": [
         _index("idempotency_keep", ("created_at", UP), expireAfterSeconds=IDEMPOTENCY_KEEP_SECONDS)
     ],

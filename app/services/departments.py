@@ -40,6 +40,7 @@ from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.booking import BookingService
 from app.services.scheduling.day_view import DayViews
 from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.lookups import LookupLimit
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
 from app.services.scheduling.reminders import VisitReminders
@@ -139,6 +140,7 @@ class Scheduling:
                 directory=directory,
                 newcomers=newcomers,
                 effects=effects,
+                lookups=LookupLimit(base.limiter),
                 once=OnceOnly(repositories.idempotency, clock),
                 tokens=base.tokens,
                 links=base.links,

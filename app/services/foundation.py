@@ -18,8 +18,10 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
+from app.services.rate_limits import RateLimiter
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
+from app.services.sign_in import SignIn
 from app.services.signing_key import load_signing_key
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
@@ -36,6 +38,8 @@ class Foundation:
     metrics: Metrics
     security: SecurityService
     sessions: Sessions
+    limiter: RateLimiter
+    sign_in: SignIn
     tokens: LinkTokens
     links: Links
     reply_tags: ReplyTags
@@ -61,6 +65,8 @@ class Foundation:
         lifecycle = CampaignLifecycle(repositories.campaigns, clock)
         outbox_signal = WakeSignal()
         security = SecurityService(repositories.staff, settings, key, clock)
+        sessions = Sessions(repositories, security, settings, key, clock)
+        limiter = RateLimiter(repositories.rate_limits, settings, key, clock)
         return cls(
             settings=settings,
             clock=clock,
@@ -68,7 +74,9 @@ class Foundation:
             repositories=repositories,
             metrics=metrics,
             security=security,
-            sessions=Sessions(repositories, security, settings, key, clock),
+            sessions=sessions,
+            limiter=limiter,
+            sign_in=SignIn(security, sessions, limiter, clock),
             tokens=tokens,
             links=links,
             reply_tags=ReplyTags(key, settings.mail_from, are_used=settings.reply_tags_are_used),

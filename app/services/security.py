@@ -76,12 +76,19 @@ class Identity:
 class SecurityService:
     """Compares passwords, makes access tokens and recognises them."""
 
-    def __init__(self, staff: StaffRepository, settings: Settings, key: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        staff: StaffRepository,
+        settings: Settings,
+        key: str,
+        clock: Clock,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
         self._staff = staff
         self._settings = settings
         self._key = key
         self._clock = clock
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
 
     @property
     def access_lifetime(self) -> timedelta:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.api.deps import ServicesDep
+from app.api.limits import AVAILABILITY_LIMIT, BOOKING_LIMIT
 from app.api.pages.choosing import (
     TIME_REFUSALS,
     Choosing,
@@ -241,13 +242,13 @@ def booking_pages(page: PageDep, parts: ServicesDep) -> BookingPages:
 BookingPagesDep = Annotated[BookingPages, Depends(booking_pages)]
 
 
-@router.api_route("/book", methods=["GET", "HEAD"])
+@router.api_route("/book", methods=["GET", "HEAD"], dependencies=[AVAILABILITY_LIMIT])
 async def show_booking(pages: BookingPagesDep) -> Response:
     """Choose a service, a day and a time, and say who comes. Changes nothing."""
     return await pages.show(pages.page.request.query_params)
 
 
-@router.post("/book")
+@router.post("/book", dependencies=[BOOKING_LIMIT])
 async def submit_booking(pages: BookingPagesDep, form: FormDep) -> Response:
     """Book a visit; 303 to its confirmation."""
     return await pages.submit(form)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.api.deps import ServicesDep
+from app.api.limits import BOOKING_LIMIT
 from app.api.pages.choosing import TIME_REFUSALS, alternatives_of, as_text, read_instant
 from app.api.pages.rendering import FormDep, Page, PageDep, PageRoute
 from app.core.errors import AppError
@@ -145,7 +146,7 @@ def waitlist_pages(page: PageDep, parts: ServicesDep) -> WaitlistPages:
 WaitlistPagesDep = Annotated[WaitlistPages, Depends(waitlist_pages)]
 
 
-@router.post("")
+@router.post("", dependencies=[BOOKING_LIMIT])
 async def join(pages: WaitlistPagesDep, form: FormDep) -> Response:
     """Wait for a time. Sending the form again changes nothing, so it needs no 303."""
     return await pages.join(form)

@@ -17,6 +17,7 @@ from app.db.repositories.imports import (
 from app.db.repositories.interactions import InteractionRepository
 from app.db.repositories.mailboxes import MailboxRepository
 from app.db.repositories.patients import PatientRepository
+from app.db.repositories.rate_limits import RateLimitRepository
 from app.db.repositories.records import (
     AuditRepository,
     BounceRepository,
@@ -50,6 +51,7 @@ class Repositories:
     appointments: AppointmentRepository
     staff: StaffRepository
     sessions: SessionRepository
+    rate_limits: RateLimitRepository
     providers: ProviderRepository
     chairs: ChairRepository
     services: ServiceRepository
@@ -82,6 +84,7 @@ class Repositories:
             appointments=AppointmentRepository(database, clock),
             staff=StaffRepository(database, clock),
             sessions=SessionRepository(database, clock),
+            rate_limits=RateLimitRepository(database, clock),
             providers=ProviderRepository(database, clock),
             chairs=ChairRepository(database, clock),
             services=ServiceRepository(database, clock),

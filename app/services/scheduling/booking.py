@@ -28,6 +28,7 @@ from app.services.patients import PatientDirectory, PatientNotFoundError
 from app.services.scheduling.effects import AppointmentEffects, Known
 from app.services.scheduling.engine import Pair
 from app.services.scheduling.localtime import to_instant
+from app.services.scheduling.lookups import LookupLimit
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement, Placing
 from app.services.scheduling.schedule_reader import ScheduleReader
@@ -122,6 +123,7 @@ class BookingService:
         directory: PatientDirectory,
         newcomers: Newcomers,
         effects: AppointmentEffects,
+        lookups: LookupLimit,
         once: OnceOnly,
         tokens: LinkTokens,
         links: Links,
@@ -134,6 +136,7 @@ class BookingService:
         self._directory = directory
         self._newcomers = newcomers
         self._effects = effects
+        self._lookups = lookups
         self._once = once
         self._tokens = tokens
         self._links = links
@@ -326,14 +329,13 @@ class BookingService:
             patient_type=PatientType.COLD_LEAD,
             clinic=clinic,
         )
-        patient = await self._directory.find_for_booking(
-            email=request.email or "", phone=newcomer.phone, name=newcomer.name
-        )
-        if patient is not None:
-            return await self._known(patient)
-        if not clinic.allow_new_patient_booking:
-            raise PatientNotFoundError(_NOBODY)
-        return _Guest(newcomer, is_new=True)
+        async with self._lookups.counted(request.email, newcomer.phone):
+            patient = await self._directory.find_for_booking(
+                email=request.email or "", phone=newcomer.phone, name=newcomer.name
+            )
+            if patient is None and not clinic.allow_new_patient_booking:
+                raise PatientNotFoundError(_NOBODY)
+        return await self._known(patient) if patient else _Guest(newcomer, is_new=True)
 
     async def knows(self, token: str | None) -> bool:
         """Whether a booking token says who books, so that nobody has to be asked."""

@@ -664,13 +664,14 @@ class _SilentClinic:
 
 
 class TestWithoutDatabase:
-    async def test_says_that_nothing_was_changed(self) -> None:
+    async def test_says_that_nothing_was_changed(self, services: Services) -> None:
+        base = SimpleNamespace(clinic=_SilentClinic(), limiter=services.base.limiter)
         app = FastAPI()
         app.include_router(router)
 
         @app.middleware("http")
         async def without_database(request: Request, proceed: RequestResponseEndpoint) -> Response:
-            request.state.services = SimpleNamespace(base=SimpleNamespace(clinic=_SilentClinic()))
+            request.state.services = SimpleNamespace(base=base)
             return await proceed(request)
 
         transport = httpx.ASGITransport(app)

@@ -19,10 +19,12 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
 from app.services.patients import PatientDirectory
+from app.services.rate_limits import RateLimiter
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.booking import BookingService, PublicBooking, StaffBooking
 from app.services.scheduling.effects import AppointmentEffects
+from app.services.scheduling.lookups import LookupLimit
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.placement import Placement
 from app.services.scheduling.schedule_reader import ScheduleReader
@@ -198,6 +200,7 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
         directory=directory,
         newcomers=newcomers,
         effects=effects,
+        lookups=LookupLimit(RateLimiter(repositories.rate_limits, settings, SECRET, clock)),
         once=OnceOnly(repositories.idempotency, clock),
         tokens=tokens,
         links=links,

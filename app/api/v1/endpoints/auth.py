@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.deps import IdentityDep, SecurityDep, SessionsDep
+from app.api.deps import IdentityDep, SessionsDep, SignInDep
+from app.api.limits import ClientDep
 from app.api.openapi import problems
 from app.schemas.auth import Me, RefreshToken, Tokens
 
@@ -16,18 +17,16 @@ router = APIRouter(tags=["auth"])
     "/auth/login",
     operation_id="login",
     summary="Sign in",
-    responses=problems(401),
+    responses=problems(401, 429),
 )
 async def login(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()],
-    security: SecurityDep,
-    sessions: SessionsDep,
+    form: Annotated[OAuth2PasswordRequestForm, Depends()], sign_in: SignInDep, client: ClientDep
 ) -> Tokens:
     """Exchange an e-mail address (`username`) and a password for an access token and a refresh
-    token. A wrong password and an unknown address are answered alike.
+    token. A wrong password and an unknown address are answered alike. After repeated failures
+    nothing is compared any more for a while, but for places the account signed in from before.
     """
-    member = await security.login(form.username, form.password)
-    return Tokens.model_validate(await sessions.open(member))
+    return Tokens.model_validate(await sign_in.login(form.username, form.password, client))
 
 
 @router.post(

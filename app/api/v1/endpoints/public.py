@@ -11,6 +11,7 @@ from app.api.deps import (
     IdempotencyKey,
     ScheduleReaderDep,
 )
+from app.api.limits import AVAILABILITY_LIMIT, BOOKING_LIMIT
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.models.schedule import ServiceSlug
@@ -55,8 +56,9 @@ async def list_offered_services(reader: ScheduleReaderDep) -> OfferedServices:
             "description": "Local days with their free start times.",
             "content": {"application/json": {"example": {"2026-08-20": ["09:00", "10:00"]}}},
         },
-        **problems(404),
+        **problems(404, 429),
     },
+    dependencies=[AVAILABILITY_LIMIT],
 )
 async def get_availability(
     availability: AvailabilityDep,
@@ -73,7 +75,8 @@ async def get_availability(
     "/availability/slots",
     summary="Free times as instants",
     operation_id="list_free_slots",
-    responses=problems(404),
+    responses=problems(404, 429),
+    dependencies=[AVAILABILITY_LIMIT],
 )
 async def list_free_slots(
     *,
@@ -97,7 +100,8 @@ async def list_free_slots(
     status_code=status.HTTP_201_CREATED,
     summary="Book a visit",
     operation_id="book_appointment",
-    responses=problems(404, 409),
+    responses=problems(404, 409, 429),
+    dependencies=[BOOKING_LIMIT],
 )
 async def book_appointment(
     body: BookingCreate, booking: BookingDep, idempotency_key: IdempotencyKey = None

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, status
 
 from app.api.deps import WaitlistAnswersDep, WaitlistDep
+from app.api.limits import BOOKING_LIMIT
 from app.api.openapi import problems
 from app.api.pages.rendering import preferred_language
 from app.schemas.public import BookingCreated
@@ -43,7 +44,8 @@ def _answer(view: OfferView) -> OfferRead:
     status_code=status.HTTP_201_CREATED,
     summary="Wait for a time to free up",
     operation_id="join_waitlist",
-    responses=problems(404, 409),
+    responses=problems(404, 409, 429),
+    dependencies=[BOOKING_LIMIT],
 )
 async def join_waitlist(
     body: WaitlistJoin, waitlist: WaitlistDep, accept_language: AcceptLanguage = "en"

@@ -1,0 +1,84 @@
+"""Signing in, and how often somebody may be wrong about it.
+
+Failures count by account and by client before the password is compared, so that a thousand guesses
+at once are no more than the limit. An account that strangers guess at stays open from where its
+owner has signed in before (OWASP's "device cookie", with the client's address for the cookie): each
+such place counts by itself. Known and unknown accounts cost the same work.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.core.clock import Clock
+from app.models.patient import normalise_email
+from app.services.passwords import BusyError
+from app.services.rate_limits import Counted, RateLimiter
+from app.services.security import MAX_EMAIL_LENGTH, SecurityService
+from app.services.sessions import Sessions, TokenPair
+
+FAMILIAR_FOR = timedelta(days=90)
+_FAMILIAR = "login-familiar"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one try was counted under."""
+
+    by_client: Counted
+    by_account: tuple[Counted, ...]
+    place: str
+
+
+class SignIn:
+    """From an address and a password to a session."""
+
+    def __init__(
+        self, security: SecurityService, sessions: Sessions, limiter: RateLimiter, clock: Clock
+    ) -> None:
+        self._security = security
+        self._sessions = sessions
+        self._limiter = limiter
+        self._clock = clock
+
+    async def login(self, email: str, password: str, client: str) -> TokenPair:
+        """Sign in from `client`, an address or another name of where the request came from.
+
+        Raises `UnauthenticatedError`, `TooManyRequestsError`, `BusyError`.
+        """
+        attempt = await self._count(email, client)
+        try:
+            member = await self._security.login(email, password)
+        except BusyError:
+            await self._limiter.give_back((attempt.by_client, *attempt.by_account))
+            raise
+        pair = await self._sessions.open(member)
+        await self._succeeded(attempt)
+        return pair
+
+    async def forgive(self, email: str) -> None:
+        """Forget what strangers got wrong about an account: its password is another now."""
+        await self._limiter.forget(self._account_counts(normalise_email(email)))
+
+    async def _count(self, email: str, client: str) -> _Attempt:
+        account = normalise_email(email[:MAX_EMAIL_LENGTH])
+        place = f"{account} from {client}"
+        by_client = (self._limiter.rules.login_by_client, client)
+        await self._limiter.take(*by_client)
+        is_familiar = await self._limiter.remembers(_FAMILIAR, place)
+        by_account = self._account_counts(place if is_familiar else account)
+        for counted in by_account:
+            await self._limiter.take(*counted)
+        return _Attempt(by_client, by_account, place)
+
+    async def _succeeded(self, attempt: _Attempt) -> None:
+        until = self._clock.now() + FAMILIAR_FOR
+        await asyncio.gather(
+            self._limiter.give_back([attempt.by_client]),
+            self._limiter.forget(attempt.by_account),
+            self._limiter.remember(_FAMILIAR, attempt.place, until),
+        )
+
+    def _account_counts(self, subject: str) -> tuple[Counted, ...]:
+        rules = self._limiter.rules
+        return (rules.login_by_account, subject), (rules.login_by_account_and_day, subject)

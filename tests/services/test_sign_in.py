@@ -1,0 +1,246 @@
+"""Guessing passwords: how many guesses are compared, and whom that keeps out."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+from pymongo import monitoring
+
+from app.core.config import Settings
+from app.core.errors import UnauthenticatedError
+from app.db.repositories import Repositories
+from app.services.passwords import BusyError, PasswordHasher, get_password_hash
+from app.services.rate_limits import RateLimiter, TooManyRequestsError
+from app.services.security import SecurityService
+from app.services.sessions import Sessions
+from app.services.sign_in import SignIn
+from tests.factories import SECRET, make_settings, make_staff
+from tests.fakes import FrozenClock
+
+pytestmark = pytest.mark.mongo
+
+ROBIN = "robin@example.com"
+PASSWORD = "the quick brown fox"
+HOME, OFFICE, ATTACKER = "203.0.113.7", "198.51.100.4", "192.0.2.66"
+
+
+class Commands(monitoring.CommandListener):
+    """What the database is asked, by database: command, collection and the fields of the filter."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, list[str]] = {}
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """See `CommandListener`."""
+        command = event.command
+        parts = command.get("updates") or command.get("deletes") or [{"q": command.get("filter")}]
+        fields = [sorted(part.get("q") or {}) for part in parts]
+        text = f"{event.command_name} {command.get(event.command_name)} {fields}"
+        self.asked.setdefault(event.database_name, []).append(text)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Nothing to see."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Nothing to see."""
+
+
+COMMANDS = Commands()
+monitoring.register(COMMANDS)
+
+
+class CountingHasher(PasswordHasher):
+    """Compares as ever, and counts how often, by the kind of hash it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compared = 0
+
+    async def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
+        """See `PasswordHasher`."""
+        answer = await super().verify(password, hashed)
+        self.compared += 1
+        return answer
+
+
+@pytest.fixture
+async def hasher() -> AsyncIterator[CountingHasher]:
+    hasher = CountingHasher()
+    yield hasher
+    hasher.close()
+
+
+@pytest.fixture
+def limiter(repositories: Repositories, clock: FrozenClock) -> RateLimiter:
+    """The limits as they come."""
+    return RateLimiter(repositories.rate_limits, make_settings(rate_limits="on"), SECRET, clock)
+
+
+@pytest.fixture
+async def sign_in(
+    repositories: Repositories, clock: FrozenClock, hasher: CountingHasher, limiter: RateLimiter
+) -> SignIn:
+    """With Robin, who has never signed in."""
+    hashed = get_password_hash(PASSWORD)
+    await repositories.staff.insert(make_staff(email=ROBIN, hashed_password=hashed))
+    settings = make_settings()
+    security = SecurityService(repositories.staff, settings, SECRET, clock, hasher)
+    sessions = Sessions(repositories, security, settings, SECRET, clock)
+    return SignIn(security, sessions, limiter, clock)
+
+
+async def outcome(sign_in: SignIn, password: str, client: str, email: str = ROBIN) -> str:
+    """`in`, `wrong`, `limited` or `busy`."""
+    try:
+        await sign_in.login(email, password, client)
+    except UnauthenticatedError:
+        return "wrong"
+    except TooManyRequestsError:
+        return "limited"
+    except BusyError:
+        return "busy"
+    return "in"
+
+
+async def guess(
+    sign_in: SignIn, times: int, clients: list[str], *, at_once: int = 25
+) -> Counter[str]:
+    """So many wrong guesses from these clients in turn."""
+    outcomes: Counter[str] = Counter()
+    for start in range(0, times, at_once):
+        tries = (
+            outcome(sign_in, f"guess {number}", clients[number % len(clients)])
+            for number in range(start, min(times, start + at_once))
+        )
+        outcomes.update(await asyncio.gather(*tries))
+    return outcomes
+
+
+class TestAThousandGuesses:
+    @pytest.mark.parametrize("clients", [1, 200], ids=["one client", "two hundred clients"])
+    async def test_at_most_a_hundred_are_compared(
+        self, sign_in: SignIn, hasher: CountingHasher, clients: int
+    ) -> None:
+        """Counted, not timed: how often a password was compared with a hash."""
+        outcomes = await guess(sign_in, 1000, [f"192.0.2.{n}" for n in range(clients)])
+
+        assert hasher.compared <= 100
+        assert hasher.compared == outcomes["wrong"] == 20
+        assert outcomes["limited"] == 1000 - 20 - outcomes["busy"]
+
+    async def test_spread_over_a_day_at_most_a_hundred_are_compared(
+        self, sign_in: SignIn, hasher: CountingHasher, clock: FrozenClock
+    ) -> None:
+        for _ in range(10):
+            await guess(sign_in, 100, [ATTACKER])
+            clock.advance(hours=2)
+
+        assert hasher.compared == 100
+
+    async def test_the_real_user_gets_in_later(self, sign_in: SignIn, clock: FrozenClock) -> None:
+        await guess(sign_in, 30, [ATTACKER])
+        assert await outcome(sign_in, PASSWORD, HOME) == "limited"
+
+        clock.advance(minutes=15)
+        assert await outcome(sign_in, PASSWORD, HOME) == "in"
+
+    async def test_and_at_once_from_where_they_signed_in_before(self, sign_in: SignIn) -> None:
+        assert await outcome(sign_in, PASSWORD, OFFICE) == "in"
+        outcomes = await guess(sign_in, 200, [f"192.0.2.{n}" for n in range(50)])
+        assert outcomes["limited"] >= 100
+
+        assert await outcome(sign_in, PASSWORD, OFFICE) == "in"
+        assert await outcome(sign_in, PASSWORD, HOME) == "limited"
+
+    async def test_a_familiar_place_is_limited_too(
+        self, sign_in: SignIn, hasher: CountingHasher
+    ) -> None:
+        assert await outcome(sign_in, PASSWORD, OFFICE) == "in"
+
+        await guess(sign_in, 300, [OFFICE])
+
+        assert hasher.compared == 1 + 20
+        assert await outcome(sign_in, PASSWORD, HOME) == "in"
+
+    async def test_signing_in_elsewhere_gives_strangers_no_new_guesses(
+        self, sign_in: SignIn, hasher: CountingHasher
+    ) -> None:
+        assert await outcome(sign_in, PASSWORD, OFFICE) == "in"
+        for _ in range(4):
+            await guess(sign_in, 30, [ATTACKER])
+            assert await outcome(sign_in, PASSWORD, OFFICE) == "in"
+
+        assert hasher.compared == 1 + 4 + 20
+
+    async def test_a_new_password_forgets_what_strangers_got_wrong(self, sign_in: SignIn) -> None:
+        await guess(sign_in, 30, [ATTACKER])
+
+        await sign_in.forgive(ROBIN)
+
+        assert await outcome(sign_in, PASSWORD, HOME) == "in"
+
+
+class TestManyAccounts:
+    async def test_one_client_cannot_try_one_password_on_all_of_them(
+        self, sign_in: SignIn, hasher: CountingHasher
+    ) -> None:
+        outcomes: Counter[str] = Counter()
+        for start in range(0, 160, 16):
+            tries = (
+                outcome(sign_in, PASSWORD, ATTACKER, email=f"staff{number}@example.com")
+                for number in range(start, start + 16)
+            )
+            outcomes.update(await asyncio.gather(*tries))
+
+        assert hasher.compared == 100
+        assert outcomes == {"wrong": 100, "limited": 60}
+
+    async def test_a_practice_behind_one_address_signs_in_as_often_as_it_likes(
+        self, sign_in: SignIn
+    ) -> None:
+        outcomes = [await outcome(sign_in, PASSWORD, OFFICE) for _ in range(105)]
+
+        assert outcomes == ["in"] * 105
+
+
+class TestKnownAndUnknownAccounts:
+    """Told apart by nothing: the statistic is the work that is done, which no load changes.
+
+    The same commands go to the database in the same order, and as many passwords are compared with
+    a hash of the same cost; the clock on the wall has nothing else to show.
+    """
+
+    async def test_cost_the_same_work(
+        self, sign_in: SignIn, hasher: CountingHasher, settings: Settings
+    ) -> None:
+        known = await self._work(sign_in, hasher, settings, ROBIN)
+        unknown = await self._work(sign_in, hasher, settings, "nobody@example.com")
+
+        assert known == unknown
+        commands, compared, answered = known
+        assert (len(commands) > 30, compared) == (True, 20)
+        assert answered == ["wrong"] * 20 + ["limited"] * 5
+
+    async def _work(
+        self, sign_in: SignIn, hasher: CountingHasher, settings: Settings, email: str
+    ) -> tuple[list[str], int, list[str]]:
+        before, compared = len(COMMANDS.asked.get(settings.database_name, ())), hasher.compared
+        answered = [
+            await outcome(sign_in, f"guess {number}", ATTACKER, email) for number in range(25)
+        ]
+        commands = COMMANDS.asked[settings.database_name][before:]
+        return commands, hasher.compared - compared, answered
+
+
+class TestTooManyAtOnce:
+    async def test_what_was_not_compared_is_not_counted(
+        self, sign_in: SignIn, hasher: CountingHasher
+    ) -> None:
+        tries = (outcome(sign_in, "wrong", f"192.0.2.{n}") for n in range(20))
+        first = Counter(await asyncio.gather(*tries))
+
+        later = [await outcome(sign_in, "wrong", ATTACKER) for _ in range(25)]
+
+        assert first["busy"] + first["wrong"] == 20
+        assert first["wrong"] + later.count("wrong") == hasher.compared == 20
