@@ -18,6 +18,7 @@ from app.models.appointment import (
 )
 from app.models.base import PyObjectId
 from app.models.imports import Import
+from app.services.imports.merge import Change
 from app.services.imports.visit_batch import TAKES_TIME, Task, VisitBatch
 from app.services.imports.visit_rows import VisitRow
 from app.services.scheduling.effects import AppointmentEffects
@@ -100,10 +101,9 @@ class VisitWrites:
             "imported": row.said(batch.wanted.id, is_new=False).to_stored(),
             "wants_reminders": batch.wanted.options.remind,
         }
-        kind = _KIND_OF.get(change.status) if change.status else None
+        kind = _kind_of(row, visit, change)
         if change.moves:
             fields |= _place_of(row)
-            kind = kind or (_Kind.MOVED if visit.status in LIVE_STATUSES else _Kind.BOOKED)
         if place is not None:
             fields["chair_id"], fields["claims"] = place
         if change.status:
@@ -116,8 +116,9 @@ class VisitWrites:
         if campaign_id is not None:
             fields["campaign_id"] = campaign_id
         event = None
-        if kind is not None and not _is_same_start(kind, row, visit):
-            event = self._event(batch, task, kind, visit.status, campaign_id)
+        if kind is not None:
+            before = None if kind == _Kind.BOOKED else visit.status
+            event = self._event(batch, task, kind, before, campaign_id)
         status = change.status or visit.status
         keeps = place is not None or (status in TAKES_TIME and not change.moves)
         return await self._write(visit, fields, event, frees_time=not keeps)
@@ -222,9 +223,18 @@ def _place_of(row: VisitRow) -> dict[str, Any]:
     }
 
 
-def _is_same_start(kind: AppointmentEventKind, row: VisitRow, visit: Appointment) -> bool:
-    """Another chair, provider or length is nothing that a letter is written about."""
-    return kind == _Kind.MOVED and row.starts_at == visit.appointment_date
+def _kind_of(row: VisitRow, visit: Appointment, change: Change) -> AppointmentEventKind | None:
+    """What happened to the visit, as its patient and its campaign see it.
+
+    A new time comes before the confirmation that came with it. Another chair, provider or length is
+    nothing that a letter is written about.
+    """
+    kind = _KIND_OF.get(change.status) if change.status else None
+    if not change.moves or kind == _Kind.COMPLETED:
+        return kind
+    if visit.status not in LIVE_STATUSES:
+        return _Kind.BOOKED
+    return _Kind.MOVED if row.starts_at != visit.appointment_date else kind
 
 
 def _completed_at(row: VisitRow, now: datetime) -> datetime | None:

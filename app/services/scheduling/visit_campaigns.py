@@ -57,10 +57,12 @@ class VisitCampaigns:
             return
         if event.kind == _Kind.BOOKED:
             await self._campaign_booked(campaign, appointment, event)
+            await self._follow_confirmed(campaign, appointment, event)
         elif event.kind == _Kind.CONFIRMED:
             await self._move(campaign, CampaignStatus.BOOKING_COMPLETED, event)
         elif event.kind == _Kind.MOVED:
             await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event)
+            await self._follow_confirmed(campaign, appointment, event)
         elif event.kind == _Kind.COMPLETED:
             await self._move(campaign, CampaignStatus.RECOVERED, event)
         elif event.kind in _LOSSES and campaign.status in BOOKED_STATUSES:
@@ -107,6 +109,16 @@ class VisitCampaigns:
         moved = await self._move(campaign, CampaignStatus.BOOKING_INITIATED, event, funnel)
         if funnel and not moved:
             await self._campaigns.update_fields(campaign.id, funnel)
+
+    async def _follow_confirmed(
+        self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent
+    ) -> None:
+        """An imported visit may come, or be moved, and be confirmed all at once."""
+        if appointment.status != AppointmentStatus.CONFIRMED:
+            return
+        current = await self._campaigns.get(campaign.id)
+        if current is not None:
+            await self._move(current, CampaignStatus.BOOKING_COMPLETED, event)
 
     async def _campaign_lost_visit(
         self, campaign: Campaign, appointment: Appointment, event: AppointmentEvent

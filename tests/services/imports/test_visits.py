@@ -223,6 +223,76 @@ class TestEveryNight:
         with pytest.raises(AppError):
             await bench.practice.book(await bench.practice.add_patient(), "2026-08-24T09:30")
 
+    @pytest.mark.parametrize(
+        ("before", "after", "purposes"),
+        [
+            ({}, {"start": "2026-08-24T11:00"}, ["visit_changed"]),
+            ({}, {"start": "2026-08-24T11:00", "status": "confirmed"}, ["visit_changed"]),
+            ({}, {"status": "confirmed"}, []),
+            ({}, {"minutes": "60", "status": "confirmed"}, []),
+            ({}, {"status": "cancelled"}, ["visit_cancelled"]),
+            ({}, {"start": "2026-08-24T11:00", "status": "cancelled"}, ["visit_cancelled"]),
+            ({"status": "cancelled"}, {"start": "2026-08-24T11:00"}, ["visit_booked"]),
+            ({"status": "no show"}, {"status": "confirmed"}, ["visit_booked"]),
+        ],
+        ids=[
+            "moved",
+            "moved and confirmed",
+            "confirmed",
+            "longer and confirmed",
+            "cancelled",
+            "moved and cancelled",
+            "back",
+            "back and confirmed",
+        ],
+    )
+    async def test_with_notify_each_change_that_matters_makes_its_letter(
+        self,
+        *,
+        bench: Bench,
+        before: dict[str, str],
+        after: dict[str, str],
+        purposes: list[str],
+    ) -> None:
+        await bench.run(file_of(row()))
+        await bench.run(file_of(row(**before)))
+
+        assert await bench.outcomes(file_of(row(**after)), notify=True) == ["updated"]
+
+        assert [key.split(":")[2] for key in await bench.practice.letters()] == purposes
+
+    @pytest.mark.parametrize("start", ["2026-08-24T09:00", "2026-08-24T11:00"])
+    async def test_a_confirmation_reaches_the_campaign_whether_the_visit_moved_or_not(
+        self, bench: Bench, start: str
+    ) -> None:
+        patient = await bench.practice.add_patient(
+            name="Maria Lopez", email="maria.lopez@example.com"
+        )
+        campaign = await bench.practice.add_campaign(
+            patient, status=CampaignStatus.ATTEMPTING_RECOVERY
+        )
+        await bench.run(file_of(row()))
+
+        await bench.run(file_of(row(start=start, status="confirmed")))
+
+        stored = await bench.practice.campaign(campaign)
+        assert stored.status == CampaignStatus.BOOKING_COMPLETED
+
+    async def test_one_that_comes_in_confirmed_leads_its_campaign_all_the_way(
+        self, bench: Bench
+    ) -> None:
+        patient = await bench.practice.add_patient(
+            name="Maria Lopez", email="maria.lopez@example.com"
+        )
+        campaign = await bench.practice.add_campaign(
+            patient, status=CampaignStatus.ATTEMPTING_RECOVERY
+        )
+
+        await bench.run(file_of(row(status="confirmed")))
+
+        stored = await bench.practice.campaign(campaign)
+        assert stored.status == CampaignStatus.BOOKING_COMPLETED
+
     async def test_a_visit_cancelled_there_frees_its_time(self, bench: Bench) -> None:
         await bench.run(file_of(row()))
 
