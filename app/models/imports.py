@@ -87,6 +87,7 @@ class Import(Document):
     cursor: int = 0
     counts: dict[str, int] = Field(default_factory=dict)
     ignored_columns: list[str] = Field(default_factory=list)
+    encoding: str = "utf-8"
     span: FileSpan | None = None
     term: int = 0
     attempts: int = 0

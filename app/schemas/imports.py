@@ -35,6 +35,7 @@ _IMPORT_EXAMPLE: dict[str, JsonValue] = {
     "rows_done": 412,
     "counts": {"created": 14, "updated": 3, "unchanged": 393, "conflict": 1, "refused": 1},
     "ignored_columns": ["Insurance"],
+    "encoding": "utf-8",
     "created_at": "2026-11-23T07:00:00Z",
     "finished_at": "2026-11-23T07:00:09Z",
     "error": None,
@@ -81,6 +82,7 @@ class ImportRead(OutputSchema):
     rows_done: int
     counts: dict[str, int] = Field(description="How many rows ended how; `missing` are not rows.")
     ignored_columns: list[str] = Field(description="Headings that mean nothing here.")
+    encoding: str = Field(description="How the file was read: `utf-8`, or Windows' `cp1252`.")
     created_at: UtcDatetime
     finished_at: UtcDatetime | None
     error: str | None
@@ -98,6 +100,7 @@ class ImportRead(OutputSchema):
             rows_done=found.rows_done,
             counts=found.counts,
             ignored_columns=found.ignored_columns,
+            encoding=found.encoding,
             created_at=found.created_at,
             finished_at=found.finished_at,
             error=found.error,

@@ -23,11 +23,6 @@ class Columns:
     unique: str | None = None
     """The column that no two rows may share."""
 
-    def named(self, heading: str) -> str | None:
-        """What a heading means here, or `None`."""
-        key = heading_key(heading)
-        return next((name for name, others in self.names.items() if key in (name, *others)), None)
-
 
 def heading_key(heading: str) -> str:
     """A heading as it is compared."""

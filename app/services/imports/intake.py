@@ -69,6 +69,7 @@ class ImportIntake:
                 dry_run=request.dry_run,
                 created_by=request.by,
                 ignored_columns=table.header.ignored,
+                encoding=table.encoding.removesuffix("-sig"),
                 available_at=self._clock.now(),
             )
         )

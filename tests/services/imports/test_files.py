@@ -53,11 +53,63 @@ class TestForms:
         assert (patient.name, visit.duration_minutes) == ("Maria Lopez", 30)
 
     async def test_headings_that_mean_nothing_are_named(self, bench: Bench) -> None:
-        text = f"{HEADINGS},Insurance\tplan,email\n{LINE},Acme,other@example.com"
+        text = (
+            f"{HEADINGS},Insurance\tplan,E-Mail,=cmd|' /C calc'!A0\n{LINE},Acme,other@example.com,x"
+        )
 
         done = await bench.run(text)
 
-        assert done.ignored_columns == ["Insurance plan", "email"]
+        assert done.ignored_columns == ["Insurance plan", "E-Mail", "=cmd|' /C calc'!A0"]
+
+    async def test_our_own_name_of_a_column_counts_before_what_others_call_it(
+        self, bench: Bench
+    ) -> None:
+        text = f"id,type,Mail,{HEADINGS},service\n7,x,old@example.com,{LINE},cleaning"
+
+        done = await bench.run(text)
+
+        visit = await bench.visit("A-1")
+        patient = await bench.practice.repositories.patients.get(visit.patient_id)
+        assert patient is not None
+        assert (visit.service_id, patient.email) == ("cleaning", "maria@example.com")
+        assert done.ignored_columns == ["id", "type", "Mail"]
+
+    @pytest.mark.parametrize(
+        ("coding", "name"),
+        [("utf-8", "Mar\u00eda \u017delezn\u00e1"), ("cp1252", "Mar\u00eda O\u2019Brien")],
+    )
+    async def test_of_a_spreadsheet_on_windows_are_read_as_it_wrote_them(
+        self, bench: Bench, coding: str, name: str
+    ) -> None:
+        text = plain(LINE.replace("Maria Lopez", name)).replace(",", ";").replace("\n", "\r\n")
+
+        done = await bench.run(text.encode(coding))
+
+        patient = await bench.practice.repositories.patients.get(
+            (await bench.visit("A-1")).patient_id
+        )
+        assert patient is not None
+        assert (patient.name, done.encoding) == (name, coding)
+
+    async def test_with_headings_alone_are_an_import_of_nothing(self, bench: Bench) -> None:
+        await bench.run(plain(LINE))
+
+        done = await bench.run(HEADINGS + "\r\n", missing="cancel")
+
+        assert (done.rows, done.counts) == (0, {})
+        assert (await bench.visit("A-1")).status == "booked"
+
+    async def test_a_row_that_the_file_ends_within_is_refused(self, bench: Bench) -> None:
+        """What is left of it may look whole: three minutes of thirty."""
+        columns = HEADINGS + ",status"
+        line = LINE + ",booked"
+        cut = "\n".join([columns, line, line.replace("A-1", "A-2")[:-8]])
+
+        assert await bench.outcomes(cut) == ["created", "refused:cut_off"]
+        assert await bench.outcomes(cut + "\n") == ["unchanged", "conflict:time_taken"]
+
+    async def test_a_last_row_without_a_line_end_is_a_row(self, bench: Bench) -> None:
+        assert await bench.outcomes(plain(LINE)) == ["created"]
 
     async def test_rows_are_numbered_as_a_spreadsheet_does(self, bench: Bench) -> None:
         done = await bench.run(plain(LINE, "", LINE.replace("A-1", "A-2")))
@@ -72,8 +124,17 @@ class TestThatCannotBeRead:
             pytest.param(b"", "empty", id="nothing"),
             pytest.param(b"\n\n", "empty", id="blank"),
             pytest.param(b"name,email\nA,a@example.com", "missing", id="other-columns"),
+            pytest.param(plain(LINE).encode("cp1252") + b"\x81", "UTF-8", id="no-encoding"),
+            pytest.param(plain(LINE).encode("utf-16-le") + b"\xe9", "UTF-8", id="no-mark"),
+            pytest.param((HEADINGS + ",start\n").encode(), "start twice", id="a-column-twice"),
+            pytest.param(b"external_id\nA-1\n", "missing: name", id="one-column"),
+            pytest.param(plain(LINE).replace(",", "\t").encode(), "commas", id="tabs"),
+            pytest.param(LINE.encode(), "missing: external_id", id="no-headings"),
             pytest.param(
-                plain(LINE.replace("Maria", "Mar\u00eda")).encode("latin-1"), "UTF-8", id="latin-1"
+                plain(LINE, 'A-2,"Jo" Park', LINE).encode(), "Row 3 is not CSV", id="half-quoted"
+            ),
+            pytest.param(
+                plain(LINE, 'A-2,"Jo Park', *[LINE] * 50).encode(), "Row 3", id="quote-not-closed"
             ),
             pytest.param(plain(LINE).encode("utf-16"), "UTF-8", id="utf-16"),
             pytest.param(plain('A-1,"Maria').encode(), "quotation", id="open-quote"),
