@@ -12,11 +12,15 @@ from app.models.imports import (
     ConflictState,
     Import,
     ImportBatch,
+    ImportKind,
     ImportRow,
     ImportState,
     RowOutcome,
     ScheduleConflict,
 )
+
+_LONGEST_QUEUE = 100
+"""Imports that are looked at for the first of each kind."""
 
 
 class ImportRepository(DocumentRepository[Import]):
@@ -36,10 +40,18 @@ class ImportRepository(DocumentRepository[Import]):
         return await self._update(guard, {"$set": {**fields, "available_at": at}})
 
     async def next_due(self, now: datetime) -> Import | None:
-        """The oldest that waits, or whose worker lost its lease."""
-        query = {"state": {"$in": sorted(UNFINISHED_STATES)}, "available_at": {"$lte": now}}
-        found = await self._find_readable(query, sort=[("created_at", 1)], limit=1)
-        return found[0] if found else None
+        """The oldest that waits, or whose worker lost its lease.
+
+        Files of one kind are worked off in the order they came: what an older one says must not
+        come after a newer one, however long the older one takes.
+        """
+        query = {"state": {"$in": sorted(UNFINISHED_STATES)}}
+        sort = [("created_at", 1), ("_id", 1)]
+        waiting = await self._find_readable(query, sort=sort, limit=_LONGEST_QUEUE)
+        oldest: dict[ImportKind, Import] = {}
+        for one in waiting:
+            oldest.setdefault(one.kind, one)
+        return next((one for one in oldest.values() if one.available_at <= now), None)
 
     async def claim(self, waiting: Import, *, now: datetime, lease_until: datetime) -> bool:
         """Take the next batch of an import under a new term; of two workers one wins."""

@@ -130,3 +130,38 @@ class TestMeanwhile:
         assert (outcomes, after.status) == (["updated"], AppointmentStatus.BOOKED)
         assert after.appointment_date == visit.appointment_date + timedelta(hours=2)
         assert len(after.claims or ()) == 18
+
+
+class TestTwoFiles:
+    async def test_are_worked_off_in_the_order_they_came(self, bench: Bench) -> None:
+        """Also where the older one's worker died: else it would undo what the newer one said."""
+        older = await bench.send(file_of(row()))
+        clock = bench.practice.clock
+        lease_until = clock.now() + timedelta(seconds=30)
+        await bench.practice.repositories.imports.claim(
+            older, now=clock.now(), lease_until=lease_until
+        )
+        clock.advance(seconds=1)
+        await bench.send(file_of(row(start="2026-08-24T11:00")))
+
+        meanwhile = await bench.processor.work_off()
+        clock.advance(seconds=30)
+        while await bench.processor.work_off():
+            pass
+
+        assert meanwhile == 0
+        visit = await bench.visit("A-1")
+        assert visit.appointment_date.hour == 15
+
+    async def test_of_another_kind_does_not_wait(self, bench: Bench) -> None:
+        schedule = await bench.send(file_of(row()))
+        clock = bench.practice.clock
+        lease_until = clock.now() + timedelta(seconds=30)
+        await bench.practice.repositories.imports.claim(
+            schedule, now=clock.now(), lease_until=lease_until
+        )
+        clock.advance(seconds=1)
+
+        await bench.run("name,email\nJo Park,jo@example.com", kind=ImportKind.PATIENTS)
+
+        assert len(await bench.practice.repositories.patients.with_email("jo@example.com")) == 1

@@ -65,6 +65,27 @@ class TestANewVisit:
         assert visit.duration_minutes == 15
         assert visit.appointment_date == datetime(2026, 8, 24, 1, 3, tzinfo=UTC)
 
+    async def test_is_a_fact_with_whoever_and_whatever_is_out_of_use(self, bench: Bench) -> None:
+        repositories = bench.practice.repositories
+        provider = await repositories.providers.insert(Provider(name="Dr. Gone", active=False))
+        chair = await repositories.chairs.insert(Chair(name="Old room", active=False))
+        service = await repositories.services.with_service_id("cleaning")
+        assert service is not None
+        await repositories.services.update_fields(service.id, {"active": False})
+
+        text = file_of(row(provider="dr gone", chair="OLD ROOM", service="Cleaning"))
+        assert await bench.outcomes(text) == ["created"]
+
+        visit = await bench.visit("A-1")
+        assert (visit.provider_id, visit.chair_id) == (provider.id, chair.id)
+        assert visit.service_id == "cleaning"
+
+    async def test_without_a_chair_goes_into_none_that_is_out_of_use(self, bench: Bench) -> None:
+        for chair in await bench.practice.repositories.chairs.every():
+            await bench.practice.repositories.chairs.update_fields(chair.id, {"active": False})
+
+        assert await bench.outcomes(file_of(row())) == ["refused:no_chair"]
+
     async def test_reminds_where_told_to(self, bench: Bench) -> None:
         await bench.run(file_of(row()), remind=True)
 
@@ -161,6 +182,43 @@ class TestWhoComes:
         await bench.run(file_of(row(name="Dana Smith", email="", phone="212 555 0142")))
 
         assert (await bench.visit("A-1")).patient_id == known.id
+
+    async def test_of_an_address_and_a_number_that_disagree_the_address_counts(
+        self, bench: Bench
+    ) -> None:
+        on_address = await bench.practice.add_patient(
+            name="Maria Lopez", email="maria.lopez@example.com"
+        )
+        on_number = await bench.practice.add_patient(
+            name="Maria Lopez", email="other@example.com", phone="+12125550142"
+        )
+
+        await bench.run(
+            file_of(
+                row(phone="(212) 555-0142"),
+                row(external_id="A-2", email="", phone="(212) 555-0142", start="2026-08-25T09:00"),
+            )
+        )
+
+        visits = [await bench.visit("A-1"), await bench.visit("A-2")]
+        assert [one.patient_id for one in visits] == [on_address.id, on_number.id]
+
+    async def test_rows_of_one_file_that_overlap_are_conflicts_of_the_later(
+        self, bench: Bench
+    ) -> None:
+        other = {"name": "Jo Park", "email": "jo@example.com"}
+        rows = [
+            row(),
+            row(external_id="A-2", start="2026-08-24T09:25", **other),
+            row(external_id="A-3", start="2026-08-24T09:30", **other),
+        ]
+
+        done = await bench.run(file_of(*rows))
+
+        assert [one.outcome for one in await bench.rows(done)] == ["created", "conflict", "created"]
+        (conflict,) = await bench.open_conflicts()
+        visit = await bench.visit("A-1")
+        assert [one.appointment_id for one in conflict.collides_with] == [visit.id]
 
     async def test_contacts_that_are_none_are_noted_and_the_time_is_held(
         self, bench: Bench
