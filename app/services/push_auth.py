@@ -7,6 +7,7 @@ An audience alone proves nothing: anybody can make a subscription with it, so bo
 
 import asyncio
 import logging
+import math
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -132,15 +133,27 @@ class PushVerifier:
             raise PushNotAuthenticError from error
 
     def _is_ours(self, claims: dict[str, Any]) -> bool:
-        now, issued, ends = self._clock.now(), claims.get("iat"), claims.get("exp")
-        if not isinstance(issued, int | float) or not isinstance(ends, int | float):
-            return False
         return (
-            issued <= (now + LEEWAY).timestamp()
-            and ends > (now - LEEWAY).timestamp()
+            _is_current(claims, self._clock.now())
             and str(claims.get("email", "")).casefold() == self._service_account
             and claims.get("email_verified") is True
         )
+
+
+def _is_current(claims: dict[str, Any], now: datetime) -> bool:
+    """Issued, begun and not ended. Google names no beginning; whoever does is held to it (RFC 7519,
+    section 4.1.5).
+    """
+    issued, begins, ends = (_instant(claims, name) for name in ("iat", "nbf", "exp"))
+    latest, earliest = (now + LEEWAY).timestamp(), (now - LEEWAY).timestamp()
+    has_begun = "nbf" not in claims or begins <= latest
+    return issued <= latest and has_begun and ends > earliest
+
+
+def _instant(claims: dict[str, Any], name: str) -> float:
+    """Seconds since 1970; what is none compares as never."""
+    value = claims.get(name)
+    return value if isinstance(value, int | float) else math.nan
 
 
 def _key_id(token: str) -> str:

@@ -229,6 +229,22 @@ class TestAuthenticated:
             assert answer.status_code == 401
         assert await stored(services) == []
 
+    @pytest.mark.parametrize("forged_first", [True, False])
+    async def test_of_two_tokens_neither_counts(
+        self,
+        app_client: httpx.AsyncClient,
+        services: Services,
+        clock: FrozenClock,
+        forged_first: bool,
+    ) -> None:
+        both = [f"Bearer {make_token(clock)}", "Bearer x.y.z"]
+        headers = [("Authorization", one) for one in (both[::-1] if forged_first else both)]
+
+        answer = await app_client.post(WEBHOOK, content=push(), headers=headers)
+
+        assert answer.status_code == 401
+        assert await stored(services) == []
+
 
 class TestDocument:
     async def test_the_body_is_documented_with_a_true_example(

@@ -133,6 +133,8 @@ FORGED: dict[str, dict[str, Any]] = {
     "endless": {"exp": None},
     "end in words": {"exp": "9999999999"},
     "from the future": {"iat": 99999999999},
+    "not valid yet": {"nbf": 99999999999},
+    "valid from a time in words": {"nbf": "now"},
     "without a beginning": {"iat": None},
     "another's key": {"key": FOREIGN_KEY},
     "an unknown key": {"key": SigningKey("k9")},
@@ -142,6 +144,12 @@ FORGED: dict[str, dict[str, Any]] = {
 class TestVerify:
     async def test_a_genuine_token_passes(self, key_server: KeyServer, clock: FrozenClock) -> None:
         await key_server.verifier(clock).verify(f"Bearer {make_token(clock)}")
+
+    async def test_one_that_has_just_begun_passes(
+        self, key_server: KeyServer, clock: FrozenClock
+    ) -> None:
+        begins = int(clock.now().timestamp()) + 5
+        await key_server.verifier(clock).verify(f"Bearer {make_token(clock, nbf=begins)}")
 
     @pytest.mark.parametrize("given", FORGED.values(), ids=FORGED.keys())
     async def test_a_forged_one_does_not(

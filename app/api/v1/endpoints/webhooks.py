@@ -21,6 +21,11 @@ def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:  # noqa: ANN4
     return {"requestBody": {"required": True, "content": content}}
 
 
+def _only(values: list[str] | None) -> str | None:
+    """The header where it stands once. Of two, somebody before us may have checked the other."""
+    return values[0] if values is not None and len(values) == 1 else None
+
+
 _SIGNATURE = (
     "`t=<unix seconds>,v1=<hex HMAC-SHA256 of '<t>.<body>' under WEBHOOK_SECRET>`, over the body "
     "as it is sent; at most 5 minutes old. Several `v1` may stand there: one must fit."
@@ -43,12 +48,12 @@ async def receive_gmail_push(
     request: Request,
     intake: PushIntakeDep,
     background: BackgroundTasks,
-    authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+    authorization: Annotated[list[str] | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Answers once the event is stored, never before; a second delivery does nothing. What is no
     push (400), not authentic (401, 403) or cannot be stored just now (503) leaves nothing behind.
     """
-    await intake.accept(await request.body(), authorization)
+    await intake.accept(await request.body(), _only(authorization))
     background.add_task(intake.wake_worker)
     return Response(status_code=status.HTTP_200_OK, background=background)
 
