@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from app.demo import walkthrough
+from app.demo.gmail.process import MAILBOX
 from app.demo.mail import push_body
 from app.models.campaign import CampaignStatus as Status
 from tests.system.service import Json, Live, Stored
@@ -45,6 +46,16 @@ class Reply:
             "content": self.text,
         }
         return push_body(f"push-{self.message_id}", content)
+
+
+@dataclass(frozen=True)
+class MailboxReply(Reply):
+    """One that lies in the Gmail mailbox under `message_id`."""
+
+    @property
+    def provider_id(self) -> str:
+        """See `Reply`."""
+        return f"gmail:{MAILBOX}:{self.message_id}"
 
 
 def replies_to_open_campaigns(database: Stored, wanted: int) -> list[Reply]:
