@@ -18,6 +18,7 @@ from app.services.conversations import Conversations
 from app.services.imports.conflicts import ScheduleConflicts
 from app.services.imports.desk import ImportDesk
 from app.services.imports.intake import ImportIntake
+from app.services.mailbox_health import MailboxHealth
 from app.services.message_intake import MessageIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
@@ -185,6 +186,11 @@ def deliveries(parts: ServicesDep) -> Deliveries:
     return parts.outreach.deliveries
 
 
+def mail_health(parts: ServicesDep) -> MailboxHealth:
+    """How the mail stands."""
+    return parts.outreach.mail_health
+
+
 def unmatched(parts: ServicesDep) -> UnmatchedMessages:
     """Messages that a person must place."""
     return parts.desk.unmatched
@@ -202,6 +208,7 @@ PatientRecordsDep = Annotated[PatientRecords, Depends(patient_records)]
 DashboardDep = Annotated[Dashboard, Depends(dashboard)]
 ConsentDep = Annotated[ConsentService, Depends(consent)]
 DeliveriesDep = Annotated[Deliveries, Depends(deliveries)]
+MailboxHealthDep = Annotated[MailboxHealth, Depends(mail_health)]
 UnmatchedDep = Annotated[UnmatchedMessages, Depends(unmatched)]
 SweepsDep = Annotated[SweepService, Depends(sweeps)]
 

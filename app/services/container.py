@@ -71,6 +71,7 @@ class Services:
                 alerts=outreach.alerts,
                 mailbox=post.sync if post else None,
                 watch=post.watch if post else None,
+                mail_health=outreach.mail_health,
                 reminders=scheduling.reminders,
                 clock=clock,
             ),

@@ -20,6 +20,7 @@ from app.services.foundation import Foundation
 from app.services.idempotency import OnceOnly
 from app.services.inbound import InboundProcessor
 from app.services.mail import build_transport
+from app.services.mailbox_health import MailboxHealth
 from app.services.matching import MessageMatcher
 from app.services.message_intake import MessageIntake
 from app.services.outreach.alerts import StaffAlerts
@@ -201,6 +202,7 @@ class Outreach:
     sender: OutboxSender
     alerts: StaffAlerts
     deliveries: Deliveries
+    mail_health: MailboxHealth
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
@@ -258,6 +260,7 @@ class Outreach:
                 clock=clock,
             ),
             deliveries=Deliveries(repositories.interactions, base.outbox_signal, clock),
+            mail_health=MailboxHealth(repositories, settings.mail_transport, base.gmail, clock),
         )
 
 

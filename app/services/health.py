@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.core.errors import UnavailableError
 from app.db.database import UNAVAILABLE_ERRORS, Database
 from app.db.repositories import Repositories
+from app.models.mailbox import Mailbox
 from app.services.mail.gmail.watch import WARN_BEFORE, is_ending
 from app.services.metrics import Metrics
 
@@ -18,6 +19,9 @@ CHECK_SECONDS = 2.0
 
 WATCH_ENDING = "Gmail's notifications end within 48 hours: their renewal fails, see the log."
 WATCH_ENDED = "Gmail's notifications have ended: replies are found by polling alone."
+NOT_READ = "The mailbox was not read for over an hour: replies wait there, see the log."
+NOT_READ_FOR = timedelta(hours=1)
+"""However rarely it is looked at, it is looked at far more often."""
 
 
 class NotReadyError(UnavailableError):
@@ -63,20 +67,40 @@ async def _measure(repositories: Repositories, now: datetime, metrics: Metrics) 
 async def _measure_mailbox(repositories: Repositories, metrics: Metrics) -> None:
     mailbox = await repositories.mailboxes.latest()
     if mailbox is not None:
-        metrics.mailbox(mailbox.synced_at, mailbox.watch_expires_at)
+        metrics.mailbox(
+            synced_at=mailbox.synced_at,
+            watch_expires_at=mailbox.watch_expires_at,
+            notified_at=mailbox.notified_at,
+            paused_until=mailbox.paused_until,
+        )
 
 
-async def degraded(repositories: Repositories, now: datetime) -> list[str]:
-    """What works less well than it should, in sentences; nothing of it keeps requests away."""
+async def mailbox_of(repositories: Repositories, address: str | None) -> Mailbox | None:
+    """The mailbox in use, once it was read for the first time."""
+    return await repositories.mailboxes.with_address(address) if address else None
+
+
+async def degraded(repositories: Repositories, address: str | None, now: datetime) -> list[str]:
+    """What works less well than it should, in sentences; nothing of it keeps requests away.
+
+    `address` is the mailbox in use: one that was given up may stand as it is.
+    """
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            mailbox = await repositories.mailboxes.latest()
+            mailbox = await mailbox_of(repositories, address)
     except (TimeoutError, *UNAVAILABLE_ERRORS):
         return []
-    if mailbox is None or not is_ending(mailbox, now + WARN_BEFORE):
+    return [] if mailbox is None else [*_watch(mailbox, now), *_reading(mailbox, now)]
+
+
+def _watch(mailbox: Mailbox, now: datetime) -> list[str]:
+    if not is_ending(mailbox, now + WARN_BEFORE):
         return []
-    has_ended = is_ending(mailbox, now)
-    return [WATCH_ENDED if has_ended else WATCH_ENDING]
+    return [WATCH_ENDED if is_ending(mailbox, now) else WATCH_ENDING]
+
+
+def _reading(mailbox: Mailbox, now: datetime) -> list[str]:
+    return [NOT_READ] if now - mailbox.synced_at > NOT_READ_FOR else []
 
 
 def _age(due_at: datetime | None, now: datetime) -> float:

@@ -178,7 +178,9 @@ class InboundProcessor:
         """What only says where the message is, or that there are some."""
         if isinstance(pointer, AssignedMessage):
             return await self._carry_on(event, pointer)
-        return await self._mailbox.follow(pointer) if self._mailbox else NO_MAILBOX
+        if self._mailbox is None:
+            return NO_MAILBOX
+        return await self._mailbox.follow(pointer, event.created_at)
 
     async def _carry_on(self, event: InboundEvent, assigned: AssignedMessage) -> str | None:
         """What staff gave to a patient. The event is stored before the assignment is made."""

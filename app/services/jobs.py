@@ -9,6 +9,7 @@ from app.services.leases import LeaseLostError
 from app.services.mail.gmail.errors import GmailError
 from app.services.mail.gmail.sync import MailboxSync
 from app.services.mail.gmail.watch import MailboxWatch
+from app.services.mailbox_health import MailboxHealth
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.sweep import SweepService
@@ -34,6 +35,7 @@ class Jobs:
         clock: Clock,
         mailbox: MailboxSync | None = None,
         watch: MailboxWatch | None = None,
+        mail_health: MailboxHealth | None = None,
     ) -> None:
         """`mailbox` and `watch` are there with Gmail, the second one where it notifies."""
         self._sweeps = sweeps
@@ -45,6 +47,7 @@ class Jobs:
         self._clock = clock
         self._mailbox = mailbox
         self._watch = watch
+        self._mail_health = mail_health
 
     async def daily_sweep(self) -> None:
         """The sweep of today's date, once across all replicas."""
@@ -72,6 +75,8 @@ class Jobs:
         """Look for mail that no notification told of."""
         if self._mailbox is not None:
             await self._guarded("gmail-poll", self._mailbox.poll)
+        if self._mail_health is not None:
+            await self._guarded("mail-health", self._mail_health.keep)
 
     async def start_watch(self) -> None:
         """Have Gmail notify, from the start of this process on."""

@@ -67,15 +67,15 @@ class MailboxMail:
         self._read = read
         self._tags = tags
 
-    async def follow(self, notification: GmailNotification) -> str | None:
-        """Find what the notification tells of; a note where there was nothing to do.
+    async def follow(self, notification: GmailNotification, told_at: datetime) -> str | None:
+        """Find what the notification of `told_at` tells of; a note where there was nothing to do.
 
         Raises `NotNowError`: while another replica reads, too, so that the one that comes after it
         finds what came meanwhile.
         """
         if normalise_email(notification.email_address) != self._sync.address:
             return ANOTHER_MAILBOX
-        if await self._sync.covers(notification.history_id):
+        if await self._sync.covers(notification.history_id, told_at):
             return ALREADY_READ
         with _waiting_instead():
             is_done = await self._sync.run()

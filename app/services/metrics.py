@@ -106,6 +106,16 @@ class Metrics:
             "Until when everything that came into the mailbox is stored.",
             registry=self._registry,
         )
+        self._notified = Gauge(
+            "gmail_notified_timestamp_seconds",
+            "When Gmail last told of a change, to the minute.",
+            registry=self._registry,
+        )
+        self._paused_until = Gauge(
+            "gmail_sending_paused_until_timestamp_seconds",
+            "Until when nothing is sent because Gmail asked for a pause; may lie in the past.",
+            registry=self._registry,
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. `route` is its template."""
@@ -154,10 +164,22 @@ class Metrics:
             self._queue_depth.labels(name, state).set(depths.get(state, 0))
         self._queue_age.labels(name).set(oldest_age_seconds)
 
-    def mailbox(self, synced_at: datetime, watch_expires_at: datetime | None) -> None:
-        """The mailbox as it stands."""
+    def mailbox(
+        self,
+        *,
+        synced_at: datetime,
+        watch_expires_at: datetime | None,
+        notified_at: datetime | None,
+        paused_until: datetime | None,
+    ) -> None:
+        """The mailbox as it stands. What never was is 0."""
         self._synced.set(synced_at.timestamp())
-        self._watch_ends.set(watch_expires_at.timestamp() if watch_expires_at else 0)
+        for gauge, at in (
+            (self._watch_ends, watch_expires_at),
+            (self._notified, notified_at),
+            (self._paused_until, paused_until),
+        ):
+            gauge.set(at.timestamp() if at else 0)
 
     def render(self) -> bytes:
         """The text Prometheus reads (`CONTENT_TYPE`)."""

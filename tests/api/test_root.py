@@ -1,10 +1,8 @@
 """The service about itself."""
 
-import re
 import socket
 import time
 from dataclasses import replace
-from datetime import timedelta
 
 import httpx
 import pytest
@@ -13,10 +11,9 @@ from fastapi import FastAPI
 from app import SERVICE_NAME, __version__
 from app.db.database import Database
 from app.db.repositories import Repositories
-from app.models.mailbox import Mailbox
 from app.models.records import InboundEvent
 from app.services.container import Services
-from app.services.health import CHECK_SECONDS, WATCH_ENDING, NotReadyError, check_database
+from app.services.health import CHECK_SECONDS, NotReadyError, check_database
 from tests.fakes import FrozenClock
 
 pytestmark = pytest.mark.mongo
@@ -71,26 +68,6 @@ class TestHealth:
 
             hanging.close()
         assert time.monotonic() - started < CHECK_SECONDS + 1
-
-    async def test_says_that_gmails_notifications_end_and_goes_on(
-        self, app_client: httpx.AsyncClient, repositories: Repositories, clock: FrozenClock
-    ) -> None:
-        ends = clock.now() + timedelta(hours=47)
-        await repositories.mailboxes.insert(
-            Mailbox(
-                address="frontdesk@example.com",
-                history_id=1,
-                synced_at=clock.now(),
-                watch_expires_at=ends,
-            )
-        )
-
-        ready = await app_client.get("/health/ready")
-        metrics = await app_client.get("/metrics")
-
-        assert (ready.status_code, ready.json()["degraded"]) == (200, [WATCH_ENDING])
-        [shown] = re.findall(r"^gmail_watch_expires_timestamp_seconds (.+)$", metrics.text, re.M)
-        assert float(shown) == ends.timestamp()
 
 
 class TestMetrics:

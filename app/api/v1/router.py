@@ -14,6 +14,7 @@ from app.api.v1.endpoints.admin import (
     imports,
     interactions,
     knowledge,
+    mailbox,
     patients,
     providers,
     schedule,
@@ -38,6 +39,7 @@ admin.include_router(interactions.router)
 admin.include_router(handoffs.router)
 admin.include_router(patients.router)
 admin.include_router(deliveries.router)
+admin.include_router(mailbox.router)
 admin.include_router(sweeps.router)
 admin.include_router(admin_waitlist.router)
 admin.include_router(imports.router)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from app.db.errors import DuplicateValueError
 from app.db.repositories.base import DocumentRepository
-from app.models.mailbox import Mailbox
+from app.models.mailbox import Mailbox, Trouble
 
 
 class MailboxRepository(DocumentRepository[Mailbox]):
@@ -31,7 +31,8 @@ class MailboxRepository(DocumentRepository[Mailbox]):
     async def advance(self, address: str, history_id: int) -> bool:
         """Move the cursor forward; `False` where it is there already, or further."""
         guard = {"address": address, "history_id": {"$lt": history_id}}
-        return await self._update(guard, {"$set": {"history_id": history_id}})
+        fields = {"history_id": history_id, "advanced_at": self._clock.now()}
+        return await self._update(guard, {"$set": fields})
 
     async def note_sync(self, address: str, began_at: datetime) -> bool:
         """Everything that came until `began_at` is stored; a later look stands."""
@@ -42,3 +43,19 @@ class MailboxRepository(DocumentRepository[Mailbox]):
         """Gmail promised to notify until `expires_at`."""
         fields = {"watch_renewed_at": renewed_at, "watch_expires_at": expires_at}
         return await self._update({"address": address}, {"$set": fields})
+
+    async def note_notified(self, address: str, at: datetime) -> bool:
+        """Gmail told of a change at `at`, or later."""
+        return await self._update({"address": address}, {"$max": {"notified_at": at}})
+
+    async def note_trouble(self, address: str, trouble: Trouble) -> bool:
+        """What went wrong last; of several processes the newest stands."""
+        guard = {
+            "address": address,
+            "$or": [{"trouble": {"$exists": False}}, {"trouble.at": {"$lt": trouble.at}}],
+        }
+        return await self._update(guard, {"$set": {"trouble": trouble.to_stored()}})
+
+    async def note_pause(self, address: str, until: datetime) -> bool:
+        """Nothing is sent until then; of several processes the longest stands."""
+        return await self._update({"address": address}, {"$max": {"paused_until": until}})

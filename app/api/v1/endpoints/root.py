@@ -33,7 +33,8 @@ async def live() -> Health:
 async def ready(services: ServicesDep) -> Readiness:
     """503 names the failing `check`: send no traffic until it is gone. `degraded` is none."""
     await health.check_database(services.database)
-    return Readiness(degraded=await health.degraded(services.repositories, services.clock.now()))
+    address, now = services.outreach.mail_health.address, services.clock.now()
+    return Readiness(degraded=await health.degraded(services.repositories, address, now))
 
 
 @router.get(

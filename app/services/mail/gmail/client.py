@@ -14,6 +14,7 @@ import httpx
 from app.core.clock import Clock
 from app.services.mail.gmail.auth import AccessTokens
 from app.services.mail.gmail.errors import (
+    GmailError,
     GmailRefusedError,
     GmailUnavailableError,
     HistoryGoneError,
@@ -120,6 +121,14 @@ class Profile:
     history_id: int
 
 
+@dataclass(frozen=True)
+class Failure:
+    """How a call failed, and when."""
+
+    error: GmailError
+    at: datetime
+
+
 class GmailClient:
     """One mailbox over HTTP.
 
@@ -134,6 +143,7 @@ class GmailClient:
         self._tokens = tokens
         self._base = f"{base_url.rstrip('/')}/gmail/v1/users/me"
         self._clock = clock
+        self.last_failure: Failure | None = None
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -199,6 +209,16 @@ class GmailClient:
         return _read(answer, _history_page)
 
     async def _call(self, method: str, path: str, **request: Any) -> Json:  # noqa: ANN401 - httpx's own
+        """Ask, and remember how that failed. A message that is not there is no failure."""
+        try:
+            return await self._answer(method, path, request)
+        except NotInMailboxError:
+            raise
+        except GmailError as error:
+            self.last_failure = Failure(error, self._clock.now())
+            raise
+
+    async def _answer(self, method: str, path: str, request: Json) -> Json:
         """Ask once; once more where the access token alone was the trouble."""
         token = await self._tokens.get()
         answer = await self._ask(method, path, token, request)

@@ -8,7 +8,7 @@ since a day before the last look; the same ids make a second sight of a message 
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.core.clock import Clock
 from app.db.repositories import Repositories
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 SOURCE = "gmail"
 LEASE = "gmail-sync"
 LOOK_BACK = timedelta(days=1)
+NOTED_EVERY = timedelta(minutes=1)
+"""Notifications come by the hundred; that they come is noted so often."""
 MAX_PAGES = 40
 """Of a look through: 20,000 messages. More is an error that somebody must see."""
 
@@ -54,9 +56,12 @@ class MailboxSync:
         self._worker = worker
         self._poll_after = poll_after
 
-    async def covers(self, history_id: int) -> bool:
-        """Whether what a notification tells of is stored already (old, or out of order)."""
+    async def covers(self, history_id: int, told_at: datetime) -> bool:
+        """Whether what a notification of `told_at` tells of is stored already (old, or out of
+        order)."""
         mailbox = await self._mailboxes.with_address(self.address)
+        if mailbox is not None and _is_news(mailbox.notified_at, told_at):
+            await self._mailboxes.note_notified(self.address, told_at)
         return mailbox is not None and mailbox.history_id >= history_id
 
     async def run(self) -> bool:
@@ -147,3 +152,7 @@ class MailboxSync:
         if new:
             logger.info("mail found", extra={"messages": new})
             self._worker.wake()
+
+
+def _is_news(notified_at: datetime | None, told_at: datetime) -> bool:
+    return notified_at is None or told_at - notified_at >= NOTED_EVERY

@@ -79,6 +79,11 @@ class GmailTransport:
         """A search, the sending and the question for the real Message-ID, together."""
         return 3 * self._timeout_seconds
 
+    @property
+    def paused_until(self) -> datetime | None:
+        """Until when nothing is sent; may lie in the past."""
+        return self._pause.until
+
     async def send(self, mail: OutgoingMail) -> SentMail:
         """See `Transport.send`. A mail that an earlier try got through is found, not sent again."""
         self._pause.check()
@@ -155,19 +160,19 @@ class Pause:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._until: datetime | None = None
+        self.until: datetime | None = None
         self._in_a_row = 0
 
     def check(self) -> None:
         """Raise `TransientMailError` while it lasts."""
         now = self._clock.now()
-        if self._until is not None and now < self._until:
+        if self.until is not None and now < self.until:
             sentence = "Gmail is left alone for a while."
-            raise TransientMailError(sentence, retry_after=self._until - now)
+            raise TransientMailError(sentence, retry_after=self.until - now)
 
     def end(self) -> None:
         """Something was sent."""
-        self._until, self._in_a_row = None, 0
+        self.until, self._in_a_row = None, 0
 
     def after(self, error: GmailError) -> TransientMailError:
         """Begin one where this error asks for it; what the sender is told."""
@@ -176,7 +181,7 @@ class Pause:
         if length is None:
             return TransientMailError(str(error))
         until = self._clock.now() + length
-        self._until = max(until, self._until or until)
+        self.until = max(until, self.until or until)
         return TransientMailError(str(error), retry_after=length)
 
     def _length(self, error: GmailError) -> timedelta | None:

@@ -168,14 +168,14 @@ class TestCovers:
     ) -> None:
         now = await cursor(repositories)
 
-        assert await sync.covers(now)
-        assert await sync.covers(now - 1)
-        assert not await sync.covers(now + 1)
+        assert await sync.covers(now, NOON)
+        assert await sync.covers(now - 1, NOON)
+        assert not await sync.covers(now + 1, NOON)
 
     async def test_before_the_first_look_nothing_is(
         self, at_gmail: Wired, repositories: Repositories
     ) -> None:
-        assert not await make_sync(at_gmail, repositories).covers(0)
+        assert not await make_sync(at_gmail, repositories).covers(0, NOON)
 
 
 class TestExpiredHistory:
