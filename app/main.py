@@ -64,6 +64,7 @@ TAGS = [
     {"name": "imports", "description": "Files of the practice's own system, and what they left."},
     {"name": "schedule settings", "description": "What free times are computed from."},
     {"name": "knowledge", "description": "What the agent may answer from."},
+    {"name": "staff", "description": "Who signs in, and what they may do."},
     {"name": "sweeps", "description": "Runs that find who is due, and start campaigns."},
 ]
 

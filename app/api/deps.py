@@ -23,6 +23,7 @@ from app.services.message_intake import MessageIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.sweep import SweepService
+from app.services.password_change import PasswordChanges
 from app.services.patient_records import PatientRecords
 from app.services.push_intake import PushIntake
 from app.services.recovery import RecoveryStarter
@@ -38,6 +39,7 @@ from app.services.scheduling.waitlist_answers import WaitlistAnswers
 from app.services.security import Identity
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
+from app.services.staff import StaffAdministration
 from app.services.unmatched import UnmatchedMessages
 
 _bearer = OAuth2PasswordBearer(
@@ -315,3 +317,17 @@ def schedule_conflicts(parts: ServicesDep) -> ScheduleConflicts:
 ImportIntakeDep = Annotated[ImportIntake, Depends(import_intake)]
 ImportDeskDep = Annotated[ImportDesk, Depends(import_desk)]
 ScheduleConflictsDep = Annotated[ScheduleConflicts, Depends(schedule_conflicts)]
+
+
+def staff_administration(parts: ServicesDep) -> StaffAdministration:
+    """Staff accounts."""
+    return parts.staff.administration
+
+
+def password_changes(parts: ServicesDep) -> PasswordChanges:
+    """Setting passwords."""
+    return parts.staff.passwords
+
+
+StaffAdministrationDep = Annotated[StaffAdministration, Depends(staff_administration)]
+PasswordChangesDep = Annotated[PasswordChanges, Depends(password_changes)]

@@ -33,6 +33,7 @@ INTERACTION_DAY_SLOT = "interaction_day_slot"
 APPOINTMENT_CLAIMS = "appointment_claims"
 APPOINTMENT_EXTERNAL_ID = "appointment_external_id"
 STAFF_EMAIL = "role_email"
+STAFF_LINK = "role_link"
 SERVICE_ID = "service_id"
 SUPPRESSION_ADDRESS = "suppression_address"
 WAITLIST_ONE_WAITING = "waitlist_one_waiting"
@@ -114,7 +115,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("appointment_completed", ("completed_at", UP)),
         _index("appointment_pending_event", ("pending_event.at", UP), sparse=True),
     ],
-    "role": [_index(STAFF_EMAIL, ("email", UP), unique=True)],
+    "role": [
+        _index(STAFF_EMAIL, ("email", UP), unique=True),
+        _unique_if_there(STAFF_LINK, "link_hash"),
+    ],
     "services": [_index(SERVICE_ID, ("service_id", UP), unique=True)],
     "clinic": [_index("clinic_key", ("key", UP), unique=True)],
     "providers": [_index("provider_name", ("name", UP))],

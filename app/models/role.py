@@ -43,6 +43,9 @@ class StaffMember(Document):
     disabled: bool = False
     must_change_password: bool = False
     sessions: list[LiveSession] = Field(default_factory=list)
+    link_hash: str | None = None
+    """Of the one-time link with which a password is set, while there is one."""
+    link_expires_at: UtcDatetime | None = None
 
     def session(self, session_id: PyObjectId, now: datetime) -> LiveSession | None:
         """The session with this id while it lasts."""

@@ -1,8 +1,8 @@
 """Signing in, on the wire."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.models.base import PyObjectId
 from app.models.role import StaffRole
@@ -41,3 +41,23 @@ class Me(OutputSchema):
     name: str = Field(examples=["Robin Reception"])
     email: str = Field(examples=["robin@example.com"])
     role: StaffRole = Field(examples=[StaffRole.FRONT_DESK])
+
+
+Password = Annotated[str, StringConstraints(strip_whitespace=False, max_length=1024)]
+"""Every character counts, blanks at the ends too; how long one may be the service says."""
+
+
+class PasswordChange(InputSchema):
+    """The password there is, and the one to come."""
+
+    current_password: Password = Field(examples=["the quick brown fox"])
+    new_password: Password = Field(examples=["seven kettles under one moon"])
+
+
+class PasswordByLink(InputSchema):
+    """A password for whoever holds the link."""
+
+    token: str = Field(
+        min_length=1, max_length=200, pattern=VISIBLE_ASCII, examples=[_REFRESH_EXAMPLE[25:]]
+    )
+    new_password: Password = Field(examples=["seven kettles under one moon"])

@@ -18,6 +18,7 @@ from app.services.foundation import Foundation
 from app.services.imports.department import Imports
 from app.services.jobs import Jobs
 from app.services.metrics import Metrics
+from app.services.office import StaffOffice
 from app.services.post import Post
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
@@ -36,6 +37,7 @@ class Services:
     post: Post | None
     desk: Desk
     imports: Imports
+    staff: StaffOffice
     jobs: Jobs
     bootstrap: Bootstrap
 
@@ -63,6 +65,7 @@ class Services:
             post=post,
             desk=Desk.build(base, scheduling, outreach),
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
+            staff=StaffOffice.build(base),
             jobs=Jobs(
                 sweeps=outreach.sweeps,
                 proactive=outreach.proactive,

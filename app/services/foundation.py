@@ -18,6 +18,7 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
+from app.services.passwords import PasswordHasher
 from app.services.rate_limits import RateLimiter
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
@@ -36,6 +37,7 @@ class Foundation:
     database: Database
     repositories: Repositories
     metrics: Metrics
+    hasher: PasswordHasher
     security: SecurityService
     sessions: Sessions
     limiter: RateLimiter
@@ -64,7 +66,8 @@ class Foundation:
         links = Links(settings, tokens)
         lifecycle = CampaignLifecycle(repositories.campaigns, clock)
         outbox_signal = WakeSignal()
-        security = SecurityService(repositories.staff, settings, key, clock)
+        hasher = PasswordHasher()
+        security = SecurityService(repositories.staff, settings, key, clock, hasher)
         sessions = Sessions(repositories, security, settings, key, clock)
         limiter = RateLimiter(repositories.rate_limits, settings, key, clock)
         return cls(
@@ -73,6 +76,7 @@ class Foundation:
             database=database,
             repositories=repositories,
             metrics=metrics,
+            hasher=hasher,
             security=security,
             sessions=sessions,
             limiter=limiter,

@@ -2,12 +2,17 @@
 
 Argon2id with the parameters OWASP's Password Storage Cheat Sheet gives as its minimum (19 MiB, two
 passes, one lane); bcrypt is read, for hashes that came from elsewhere, and replaced at the next
-sign-in. What makes a good one follows NIST SP 800-63B-4: long, any characters, no recipes.
+sign-in. What makes a good one follows NIST SP 800-63B-4: long, any characters, no recipes, and not
+what everybody would try first. zxcvbn knows that: 30,000 common passwords, names and words, their
+spellings and repetitions, and the words that we give it.
 """
 
 import asyncio
+import re
 import secrets
+import threading
 import unicodedata
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -19,7 +24,15 @@ from app.core.errors import UnavailableError, UnprocessableError
 MIN_LENGTH = 15
 MIN_LENGTH_IN_DEVELOPMENT = 8
 MAX_LENGTH = 128
-MIN_DIFFERENT_CHARACTERS = 5
+MIN_GUESSES = 10**8
+"""Fewer guesses than this and a machine that knows what people choose finds it (zxcvbn's score 2:
+guessable by somebody who tries online for long)."""
+JUDGED_LENGTH = 72
+"""zxcvbn's own limit, beyond which its time grows; whoever gets so far is far beyond the rest."""
+SHORTEST_WORD = 3
+_SERVICE_WORDS = ("dental", "dentist", "clinic", "practice", "password", "reception", "welcome")
+_WORD = re.compile(r"\w+")
+_zxcvbn_lock = threading.Lock()  # it keeps the words it is given in a place of its own
 HASHING_THREADS = 2
 MAX_WAITING = 16
 
@@ -73,18 +86,56 @@ def is_too_short(password: str, min_length: int = MIN_LENGTH) -> bool:
     return len(_normal(password)) < min_length
 
 
-def check_new_password(password: str, *, min_length: int = MIN_LENGTH) -> None:
-    """Raise `WeakPasswordError` unless `password` may be set.
+def check_length(password: str, *, min_length: int = MIN_LENGTH) -> None:
+    """Raise `WeakPasswordError` unless `password` is as long as one must be.
 
     Length is counted in characters; there is no rule about which (SP 800-63B-4, 3.1.1.2).
     """
-    length = len(_normal(password))
-    if not min_length <= length <= MAX_LENGTH:
+    if not min_length <= len(_normal(password)) <= MAX_LENGTH:
         message = f"A password has {min_length} to {MAX_LENGTH} characters; any will do."
         raise WeakPasswordError(message)
-    if len(set(password)) < MIN_DIFFERENT_CHARACTERS:
-        message = f"A password has at least {MIN_DIFFERENT_CHARACTERS} different characters."
-        raise WeakPasswordError(message)
+
+
+def check_new_password(password: str, context: Iterable[str] = ()) -> None:
+    """Raise `WeakPasswordError` unless `password` may be set.
+
+    `context` is what somebody would try who knows the person and the practice: names, addresses.
+    Slow (some milliseconds): not for the event loop.
+    """
+    # Its lists take 14 MB, which a process that sets no password does without.
+    from zxcvbn import zxcvbn  # noqa: PLC0415
+
+    check_length(password)
+    judged, words = _normal(password)[:JUDGED_LENGTH], _guessable_words(context)
+    with _zxcvbn_lock:
+        found = zxcvbn(judged, user_inputs=words)
+    is_easy = found["guesses"] < MIN_GUESSES
+    if not is_easy and not _is_made_of(judged.casefold(), words):
+        return
+    why = found["feedback"]["warning"] if is_easy else ""
+    why = why or "It is made of what is known about you or the practice."
+    message = f"This password would be guessed soon. {why} Several unrelated words are a good one."
+    raise WeakPasswordError(message)
+
+
+def _is_made_of(text: str, words: Iterable[str]) -> bool:
+    """Whether its letters are these words one after the other, whatever stands between them."""
+    letters = "".join(character for character in text if character.isalpha())
+    whole = [word for word in words if len(word) >= SHORTEST_WORD]
+    ends = {0}
+    for start in range(len(letters)):
+        if start in ends:
+            ends |= {start + len(word) for word in whole if letters.startswith(word, start)}
+    return bool(letters) and len(letters) in ends
+
+
+def _guessable_words(context: Iterable[str]) -> list[str]:
+    """Each text whole, without its blanks and punctuation, and by its words."""
+    found: list[str] = []
+    for text in (*context, *_SERVICE_WORDS):
+        words = _WORD.findall(_normal(text).casefold())
+        found += [text.casefold(), "".join(words), *words]
+    return list(dict.fromkeys(found))
 
 
 def _normal(password: str) -> str:
@@ -108,6 +159,11 @@ class PasswordHasher:
     async def hash(self, password: str) -> str:
         """See `get_password_hash`. Raises `BusyError`."""
         return await self._in_pool(partial(get_password_hash, password))
+
+    async def hash_new(self, password: str, context: Iterable[str]) -> str:
+        """The hash of a password that may be set. Raises `WeakPasswordError`, `BusyError`."""
+        await self._in_pool(partial(check_new_password, password, context))
+        return await self.hash(password)
 
     async def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
         """See `verify_and_renew`; without `hashed`, `False` after the same time.

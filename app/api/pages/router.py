@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.api.pages import book, visit, waitlist
+from app.api.pages import book, password, visit, waitlist
 from app.api.pages.rendering import PageDep, PageRoute
 
 elsewhere = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -24,4 +24,5 @@ router = APIRouter()
 router.include_router(book.router)
 router.include_router(visit.router)
 router.include_router(waitlist.router)
+router.include_router(password.router)
 router.include_router(elsewhere)

@@ -155,6 +155,21 @@ _ENGLISH = {
     "unsub_invalid_title": "This link does not work",
     "unsub_invalid_text": "It is not valid, or not any more, and nothing was changed. Please use "
     "the link in our newest message, or call us: we will stop the messages for you.",
+    # A password, by the link from an administrator
+    "pass_title": "Choose your password",
+    "pass_text": "At least 15 characters of any kind; several unrelated words are a good one.",
+    "pass_new": "New password",
+    "pass_again": "The same again",
+    "pass_button": "Set the password",
+    "pass_weak": "Please take another one: it has 15 to 128 characters and is not easy to guess, "
+    "such as a common password or the name of the practice.",
+    "pass_differ": "The two are not the same. Please type the password twice.",
+    "pass_done_title": "Your password is set",
+    "pass_done_text": "You can sign in with it now. Whoever was signed in with this account is not "
+    "any more.",
+    "pass_invalid_title": "This link does not work",
+    "pass_invalid_text": "It was used already or is too old, and nothing was changed. Please ask "
+    "an administrator of the practice for a new one.",
     # When nothing else fits
     "failed_title": "This did not work",
     "invalid-link": "This link is not valid, or not any more. Please take the newest one that you "
@@ -312,6 +327,21 @@ _SPANISH = {
     "unsub_invalid_title": "Este enlace no funciona",
     "unsub_invalid_text": "No es válido, o ya no lo es, y no se ha cambiado nada. Por favor, use "
     "el enlace de nuestro mensaje más reciente o llámenos: dejaremos de escribirle.",
+    "pass_title": "Elija su contraseña",
+    "pass_text": "Al menos 15 caracteres cualesquiera; varias palabras sin relación entre sí son "
+    "una buena contraseña.",
+    "pass_new": "Contraseña nueva",
+    "pass_again": "La misma otra vez",
+    "pass_button": "Guardar la contraseña",
+    "pass_weak": "Por favor, elija otra: de 15 a 128 caracteres y difícil de adivinar; no una "
+    "contraseña común ni el nombre de la clínica.",
+    "pass_differ": "Las dos no son iguales. Por favor, escriba la contraseña dos veces.",
+    "pass_done_title": "Su contraseña está guardada",
+    "pass_done_text": "Ya puede entrar con ella. Se han cerrado las sesiones que esta cuenta "
+    "tenía abiertas.",
+    "pass_invalid_title": "Este enlace no funciona",
+    "pass_invalid_text": "Ya se usó o es demasiado antiguo, y no se ha cambiado nada. Por favor, "
+    "pida uno nuevo a un administrador de la clínica.",
     "failed_title": "No ha funcionado",
     "invalid-link": "Este enlace no es válido, o ya no lo es. Por favor, use el más reciente que "
     "tenga de nosotros, o llámenos.",

@@ -19,6 +19,7 @@ from app.api.v1.endpoints.admin import (
     providers,
     schedule,
     services,
+    staff,
     sweeps,
     time_off,
 )
@@ -43,6 +44,7 @@ admin.include_router(mailbox.router)
 admin.include_router(sweeps.router)
 admin.include_router(admin_waitlist.router)
 admin.include_router(imports.router)
+admin.include_router(staff.router)
 
 # Routes are tried in this order and each costs time (some 80 of them: 0.3 ms), so those that see
 # the most traffic stand first.

@@ -1,5 +1,9 @@
 """Staff (collection `role`)."""
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
 from app.db.repositories.base import DocumentRepository, Page
 from app.models.base import PyObjectId
 from app.models.role import LiveSession, StaffMember
@@ -48,3 +52,47 @@ class StaffRepository(DocumentRepository[StaffMember]):
         """Sign out; whether that session was open."""
         guard = {"_id": member_id, "sessions.id": session_id}
         return await self._update(guard, {"$pull": {"sessions": {"id": session_id}}})
+
+    async def set_password(
+        self, member: StaffMember, hashed: str, keep: Iterable[LiveSession]
+    ) -> bool:
+        """Replace the password that `member` was read with and end all sessions but `keep`.
+
+        `False` where it was replaced meanwhile.
+        """
+        guard = {"_id": member.id, "hashed_password": member.hashed_password, "disabled": False}
+        return await self._update(guard, _new_password(hashed, keep))
+
+    async def issue_link(self, member_id: PyObjectId, link_hash: str, until: datetime) -> bool:
+        """Keep a one-time link in place of the one before; `False` for a closed account."""
+        guard = {"_id": member_id, "disabled": False}
+        fields = {"link_hash": link_hash, "link_expires_at": until}
+        return await self._update(guard, {"$set": fields})
+
+    async def with_link(self, link_hash: str) -> StaffMember | None:
+        """Whose password this link sets, while it is good."""
+        return await self._find_one(self._good_link(link_hash))
+
+    async def use_link(self, link_hash: str, hashed: str) -> bool:
+        """Set a password with a link and end all sessions, once: of two who try one does."""
+        return await self._update(self._good_link(link_hash), _new_password(hashed, ()))
+
+    def _good_link(self, link_hash: str) -> dict[str, Any]:
+        good = {"link_expires_at": {"$gt": self._clock.now()}, "disabled": False}
+        return {"link_hash": link_hash, **good}
+
+    async def close(self, member_id: PyObjectId) -> bool:
+        """Close an account: no session and no link of it is good any more."""
+        gone = dict.fromkeys(("link_hash", "link_expires_at"), "")
+        update = {"$set": {"disabled": True, "sessions": []}, "$unset": gone}
+        return await self._update({"_id": member_id}, update)
+
+
+def _new_password(hashed: str, keep: Iterable[LiveSession]) -> dict[str, Any]:
+    fields = {
+        "hashed_password": hashed,
+        "must_change_password": False,
+        "sessions": [session.to_stored() for session in keep],
+    }
+    gone = dict.fromkeys(("link_hash", "link_expires_at"), "")
+    return {"$set": fields, "$unset": gone}

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.deps import IdentityDep, SessionsDep, SignInDep
+from app.api.deps import IdentityDep, PasswordChangesDep, SessionsDep, SignInDep
 from app.api.limits import ClientDep
 from app.api.openapi import problems
-from app.schemas.auth import Me, RefreshToken, Tokens
+from app.schemas.auth import Me, PasswordByLink, PasswordChange, RefreshToken, Tokens
 
 router = APIRouter(tags=["auth"])
 
@@ -60,3 +60,35 @@ async def get_me(user: IdentityDep) -> Me:
     """The member of staff whose token was sent."""
     member = user.member
     return Me(user_id=member.id, name=member.name, email=member.email, role=member.role)
+
+
+@router.patch(
+    "/users/me/password",
+    status_code=status.HTTP_204_NO_CONTENT,
+    operation_id="change_password",
+    summary="Change your password",
+    responses=problems(409, 429),
+)
+async def change_password(
+    body: PasswordChange, user: IdentityDep, passwords: PasswordChangesDep
+) -> Response:
+    """15 to 128 characters of any kind that are not easy to guess. Every other session of yours
+    ends; a wrong current password is a 422 (`wrong-password`).
+    """
+    await passwords.change_own(user, body.current_password, body.new_password)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+@router.post(
+    "/auth/reset-password",
+    status_code=status.HTTP_204_NO_CONTENT,
+    operation_id="reset_password",
+    summary="Set a password with a one-time link",
+    responses=problems(404),
+)
+async def reset_password(body: PasswordByLink, passwords: PasswordChangesDep) -> Response:
+    """`token` is the last part of the link that an administrator made. It works once; every session
+    of the account ends.
+    """
+    await passwords.set_by_link(body.token, body.new_password)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)

@@ -1,0 +1,33 @@
+"""Staff accounts and their passwords, put together."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from app.services.foundation import Foundation
+from app.services.password_change import PasswordChanges
+from app.services.staff import StaffAdministration
+
+
+@dataclass(frozen=True)
+class StaffOffice:
+    """Who works here, and how they come in."""
+
+    administration: StaffAdministration
+    passwords: PasswordChanges
+
+    @classmethod
+    def build(cls, base: Foundation) -> Self:
+        """On top of the foundation."""
+        repositories, clock = base.repositories, base.clock
+        return cls(
+            administration=StaffAdministration(repositories, base.hasher, base.leases, clock),
+            passwords=PasswordChanges(
+                repositories=repositories,
+                hasher=base.hasher,
+                sign_in=base.sign_in,
+                limiter=base.limiter,
+                clinic=base.clinic,
+                settings=base.settings,
+                clock=clock,
+            ),
+        )
