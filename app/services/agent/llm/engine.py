@@ -26,6 +26,7 @@ from app.services.agent.llm.prompts import (
     prompt_version,
     reading_prompt,
 )
+from app.services.agent.llm.redaction import without_names
 from app.services.agent.llm.support import holds_what_was_asked, supported
 from app.services.agent.llm.wire import FormT, PickedSentences, WhatItWants
 from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
@@ -122,7 +123,9 @@ class OpenAiEngine:
         context: ReplyContext = NO_CONTEXT,
     ) -> Answer:
         """See `Engine`. `by.notes` says where the model's answer was not let through."""
-        questions = questions_in(question)
+        # Who asks is no name that a passage would have to speak of.
+        message = without_names(question, context.names)
+        questions = questions_in(message)
         passages = await self._local.candidates(index, questions, about)
         offered = _each_once(passages)
         if not offered:
@@ -133,7 +136,7 @@ class OpenAiEngine:
         if asked.answer is None:
             local = await self._local.answer(index, question, about)
             return replace(local, by=self._fallback(asked, "answer"))
-        return self._checked(asked.answer, offered, (questions, question, about), asked.usage)
+        return self._checked(asked.answer, offered, (questions, message, about), asked.usage)
 
     def _checked(
         self,

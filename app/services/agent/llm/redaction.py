@@ -24,15 +24,16 @@ def redacted(text: str, names: Iterable[str] = ()) -> str:
     clean = _CONTROL.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))
     clean = _MAIL.sub("[address]", _LINK.sub("[link]", _shortened(clean)))
     clean = _DIGITS.sub("[number]", clean)
-    return _without_names(clean, names)
+    return without_names(clean, names, "[name]")
 
 
-def _without_names(text: str, names: Iterable[str]) -> str:
+def without_names(text: str, names: Iterable[str], instead: str = "") -> str:
+    """`text` with `instead` in place of every word of the names."""
     words = {word for name in names for word in re.findall(r"[^\W\d_]+", name)}
     long_enough = sorted(re.escape(word) for word in words if len(word) >= _MIN_NAME_LETTERS)
     if not long_enough:
         return text
-    return re.sub(rf"(?<!\w)(?:{'|'.join(long_enough)})(?!\w)", "[name]", text, flags=re.IGNORECASE)
+    return re.sub(rf"(?<!\w)(?:{'|'.join(long_enough)})(?!\w)", instead, text, flags=re.IGNORECASE)
 
 
 def _shortened(text: str) -> str:

@@ -213,6 +213,25 @@ class TestRecord:
         assert reply.decision
         assert reply.decision.answer == PRICE
 
+    async def test_a_related_passage_is_no_answer_whatever_the_model_thinks(
+        self, desk: Desk
+    ) -> None:
+        stage = desk.stage()
+        await desk.repositories.knowledge.insert(
+            KnowledgeArticle(title="Teeth whitening", body=PRICE, tags=["whitening"])
+        )
+        desk.model.reads = intent("QUESTION")
+        desk.model.says = {"found": True, "sentences": [PRICE]}
+
+        _, reply = await desk.read("How long does whitening take?", stage)
+
+        assert reply.decision
+        assert reply.decision.action == "hand_off"
+        assert reply.ai_analysis
+        assert "engine:beside_the_question" in reply.ai_analysis.evidence.notes
+        held_back = 'engine_answers_held_back_total{reason="beside_the_question"} 1.0'
+        assert held_back in desk.metrics.render().decode()
+
     async def test_metrics_count_questions_tokens_and_cost(self, desk: Desk) -> None:
         desk.given = {"llm_input_price": 1000.0}
 

@@ -172,6 +172,18 @@ class TestServer:
         await practice.publishes()
         await asyncio.gather(*(behaves(kind) for kind in ("hanging", "dribbling")))
 
+    async def test_after_an_attempt_that_hangs_there_is_time_for_another(
+        self, model_named: Ask
+    ) -> None:
+        model = model_named(fresh("hanging-once"), llm_deadline_seconds=3)
+
+        prediction = await model.engine.classify(WISH)
+
+        assert prediction.by
+        assert prediction.by.engine == "openai"
+        assert prediction.by.usage
+        assert prediction.by.usage.calls == 2
+
     async def test_what_it_invents_is_not_sent_but_handed_off(
         self, practice: Practice, model_named: Ask
     ) -> None:
