@@ -34,6 +34,15 @@ class _Delivery:
     body: Json = field(compare=False)
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a push was answered, and when, in seconds of the performance counter."""
+
+    started: float
+    ended: float
+    status: int
+
+
 async def genuine_token(gmail: httpx.AsyncClient, **changed: object) -> str:
     """A token of the fake Gmail's, with these claims in place of the true ones."""
     answer = await gmail.post("/_fake/push-token", json=changed)
@@ -55,8 +64,12 @@ class Subscription:
         self._numbers = itertools.count()
         self._under_way = 0
         self._is_closed = False
-        self.answers: Counter[int] = Counter()
-        self.seconds: list[float] = []
+        self.log: list[Answered] = []
+
+    @property
+    def answers(self) -> Counter[int]:
+        """How many pushes were answered what."""
+        return Counter(one.status for one in self.log)
 
     def publish(self, history_id: int) -> None:
         """The mailbox stands at `history_id`: one to five copies of the notification."""
@@ -91,14 +104,13 @@ class Subscription:
     async def _push(self, body: Json) -> None:
         started = time.perf_counter()
         answer = await self._service.post(PUSH, json=body, headers=self._headers)
-        self.seconds.append(time.perf_counter() - started)
-        self.answers[answer.status_code] += 1
+        self.log.append(Answered(started, time.perf_counter(), answer.status_code))
         if answer.status_code != TAKEN:
             self._send_in(self._dice.uniform(*REDELIVERED_AFTER), body)
 
     def summary(self) -> str:
         """How many were answered what, and how fast."""
-        ordered = sorted(self.seconds)
+        ordered = sorted(one.ended - one.started for one in self.log)
         milliseconds = [ordered[int(len(ordered) * share)] * 1000 for share in (0.5, 0.99)]
         median, slow = milliseconds
         return (
