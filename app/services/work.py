@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
 
 from app.db.database import UNAVAILABLE_ERRORS
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PAUSE_WHILE_UNAVAILABLE_SECONDS = 1.0
 
@@ -98,3 +100,21 @@ class WorkerLoop:
         except Exception:
             logger.exception("worker round failed", extra={"worker": self._name})
             return 0
+
+
+async def each_of(items: Sequence[T], work: Callable[[T], Awaitable[bool]], *, at_once: int) -> int:
+    """Do `work` on every item, a few at a time; for how many it answered yes.
+
+    All of them end before the first error is raised: nothing runs on unwatched.
+    """
+    places = asyncio.Semaphore(at_once)
+
+    async def in_turn(item: T) -> bool:
+        async with places:
+            return await work(item)
+
+    results = await asyncio.gather(*map(in_turn, items), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result is True for result in results)

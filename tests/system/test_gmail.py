@@ -46,7 +46,8 @@ LETTERS_A_KILL = 10
 REPLIES_A_KILL = 10
 SPARE = 5
 """Patients who have not answered yet when all is over."""
-LONGEST_ROUND_SECONDS = 1.5
+LONGEST_ROUND_SECONDS = 5.0
+"""Long enough to answer a reply in: one that five crashes fell into is given to a person."""
 SETTLE_SECONDS = 200 + 15 * KILLS
 REPLY_SECONDS = 30
 FAULTS = {

@@ -5,10 +5,10 @@ Every write repeats the term of the claim. What a crash leaves in `sending` is l
 transport: it is noted as sent, put back into the queue, or given to a person.
 """
 
-import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,6 +39,7 @@ from app.services.outreach.postmark import Postmark
 from app.services.outreach.proactive import dropped_key
 from app.services.outreach.reach import Obstacle
 from app.services.outreach.unreachable import UnreachablePatients
+from app.services.work import each_of
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +97,9 @@ class OutboxSender:
         interactions = self._repositories.interactions
         now = self._clock.now()
         abandoned = await interactions.abandoned(now - CLOCK_SKEW_MARGIN, BATCH)
-        settled = await _each(self._settle_or_log, abandoned)
-        return settled + await _each(self._work_on, await interactions.due(now, BATCH))
+        settled = await each_of(abandoned, self._settle_or_log, at_once=CONCURRENCY)
+        due = await interactions.due(now, BATCH)
+        return settled + await each_of(due, self._work_on, at_once=CONCURRENCY)
 
     async def _work_on(self, message: Interaction) -> bool:
         """Take one message as far as it goes; whether it was ours."""
@@ -163,9 +165,32 @@ class OutboxSender:
         elif verdict.verdict is Verdict.DEFER:
             await self._defer(claim, verdict)
         else:
-            if verdict.reason == Obstacle.NO_ADDRESS and patient is not None:
-                await self._unreachable.ask_for_a_person(patient.id)
-            await self._suppress(message, DeliveryStatus.SENDING, claim.term, verdict.reason)
+            await self._drop(claim, verdict.reason, patient, campaign)
+
+    async def _drop(
+        self, claim: _Claim, reason: str, patient: Patient | None, campaign: Campaign | None
+    ) -> None:
+        """Unless a try before this one got through: what the patient has got was not dropped."""
+        try:
+            sent = await self._earlier_try(claim)
+        except TransientMailError as error:
+            await self._try_later(claim, str(error), error.retry_after)
+            return
+        if sent is not None:
+            await self._note(claim, self._record_found(claim, sent, campaign))
+            return
+        if reason == Obstacle.NO_ADDRESS and patient is not None:
+            await self._unreachable.ask_for_a_person(patient.id)
+        await self._suppress(claim.message, DeliveryStatus.SENDING, claim.term, reason)
+
+    async def _earlier_try(self, claim: _Claim) -> SentMail | None:
+        """One of unknown outcome is staff's already. Raises `TransientMailError`."""
+        message = claim.message
+        if claim.delivery.term == 0:
+            return None
+        with contextlib.suppress(UnknownOutcomeError):
+            return await self._transport.look_up(str(message.id), message.timestamp)
+        return None
 
     async def _hand_over(
         self, claim: _Claim, mail: OutgoingMail, campaign: Campaign | None
@@ -221,6 +246,9 @@ class OutboxSender:
             claim.message, claim.term, fields, subject=subject, thread_id=sent.thread_id
         )
         self._observe(claim.delivery.message_class, DeliveryStatus.SENT)
+
+    async def _record_found(self, claim: _Claim, sent: SentMail, campaign: Campaign | None) -> None:
+        await self._record(claim, sent, await self._postmark.subject(claim.message), campaign)
 
     async def _defer(self, claim: _Claim, verdict: GateVerdict) -> None:
         """Back into the queue. Waiting is no attempt, and keeps no slot of the day."""
@@ -335,9 +363,7 @@ class OutboxSender:
             fields = {"status": DeliveryStatus.PENDING, "not_before": self._clock.now()}
             await self._finish(claim, fields, "requeued")
         else:
-            campaign = await self._campaign(message)
-            subject = await self._postmark.subject(message)
-            await self._record(claim, sent, subject, campaign)
+            await self._record_found(claim, sent, await self._campaign(message))
         return True
 
     async def _patient(self, message: Interaction) -> Patient | None:
@@ -355,26 +381,6 @@ _SUMMARIES = {
     DeliveryStatus.FAILED: "A message to the patient could not be delivered.",
     DeliveryStatus.UNKNOWN: "It is not certain whether a message to the patient left.",
 }
-
-
-async def _each(
-    work: Callable[[Interaction], Awaitable[bool]], messages: Sequence[Interaction]
-) -> int:
-    """Do `work` on every message, a few at a time; on how many it was ours to do.
-
-    All of them end before the first error is raised: nothing runs on unwatched.
-    """
-    at_once = asyncio.Semaphore(CONCURRENCY)
-
-    async def in_turn(message: Interaction) -> bool:
-        async with at_once:
-            return await work(message)
-
-    results = await asyncio.gather(*map(in_turn, messages), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return sum(result is True for result in results)
 
 
 def backoff(tries: int) -> timedelta:

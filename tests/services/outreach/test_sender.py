@@ -261,6 +261,64 @@ class TestAtTheGate:
         assert len(transport.sent) == 2
 
 
+class TestDroppedAfterATry:
+    """A patient may answer a letter whose sending seemed to have failed."""
+
+    @pytest.fixture
+    async def tried(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> Interaction:
+        """A letter that was tried once, and that nobody may send any more."""
+        patient = await parts.patient()
+        campaign = await parts.campaign(patient)
+        message = await parts.message(patient, M.OUTREACH, campaign, attempt=1)
+        transport.failures = [TransientMailError("broke")]
+        await parts.drain()
+        replied = {"last_reply_at": clock.now() + timedelta(seconds=1), "status": "RE_ENGAGED"}
+        await parts.repositories.campaigns.update_fields(campaign.id, replied)
+        clock.advance(minutes=1)
+        return message
+
+    async def test_what_had_left_counts_as_sent(
+        self, parts: Parts, transport: RecordingTransport, tried: Interaction
+    ) -> None:
+        transport.known[str(tried.id)] = SentMail("<x@example.com>", "thread-1")
+
+        await parts.drain()
+
+        state = await delivery(parts, tried)
+        assert (state.status, state.provider_message_id) == ("sent", "<x@example.com>")
+        assert transport.sent == []
+
+    async def test_what_had_not_is_dropped(
+        self, parts: Parts, transport: RecordingTransport, tried: Interaction
+    ) -> None:
+        await parts.drain()
+
+        state = await delivery(parts, tried)
+        assert (state.status, state.error) == (DeliveryStatus.SUPPRESSED, "patient_replied")
+        assert transport.sent == []
+
+    async def test_where_nobody_can_tell_just_now_it_waits(
+        self, parts: Parts, transport: RecordingTransport, tried: Interaction
+    ) -> None:
+        transport.look_up_failure = TransientMailError("away")
+
+        await parts.drain()
+
+        assert (await delivery(parts, tried)).status == DeliveryStatus.PENDING
+        assert transport.sent == []
+
+    async def test_where_nobody_can_ever_tell_it_is_dropped(
+        self, parts: Parts, transport: RecordingTransport, tried: Interaction
+    ) -> None:
+        transport.look_up_failure = UnknownOutcomeError("who knows")
+
+        await parts.drain()
+
+        assert (await delivery(parts, tried)).status == DeliveryStatus.SUPPRESSED
+
+
 class TestFailures:
     async def test_a_passing_failure_is_tried_again_later_and_later(
         self, parts: Parts, clock: FrozenClock, transport: RecordingTransport

@@ -36,7 +36,13 @@ ID_HEADER = "Message-ID"
 CLOCKS_DIFFER_BY = timedelta(minutes=10)
 LOOK_UP_PAGE = 50
 LOOK_UP_AT_ONCE = 5
+TRIES = 5
+"""Of one question in a row of many: a look through the sent mail would else rarely come to its end
+while one answer in three fails.
+"""
 REMEMBERED_KEYS = 20_000
+
+NO_ANSWER = "Gmail did not answer in time."
 
 SIGN_IN_PAUSE = timedelta(minutes=5)
 """How long nothing is tried after Google refused us: only the operator can mend that."""
@@ -71,7 +77,9 @@ class GmailTransport:
         self._clock = clock
         self._pace = Pace(sends_per_second)
         self._pause = Pause(clock)
-        self._sent = SentKeys(client)
+        patient = stamina.AsyncRetryingCaller(attempts=TRIES, timeout=timeout_seconds)
+        self._ask = patient.on(GmailUnavailableError)
+        self._sent = SentKeys(client, self._ask)
         self._timeout_seconds = timeout_seconds
 
     @property
@@ -92,8 +100,7 @@ class GmailTransport:
             async with asyncio.timeout(self.deadline_seconds):
                 sent = await self._once(mail, message)
         except TimeoutError as error:
-            sentence = "Gmail did not answer in time."
-            raise self._pause.after(GmailUnavailableError(sentence)) from error
+            raise self._pause.after(GmailUnavailableError(NO_ANSWER)) from error
         except GmailError as error:
             raise self._mail_error(error) from error
         self._pause.end()
@@ -101,8 +108,12 @@ class GmailTransport:
 
     async def look_up(self, key: str, since: datetime) -> SentMail | None:
         """Whether a message with this key was sent. Raises `TransientMailError`."""
+        self._pause.check()
         try:
-            return await self._found(key, since)
+            async with asyncio.timeout(self.deadline_seconds):
+                return await self._found(key, since)
+        except TimeoutError as error:
+            raise self._pause.after(GmailUnavailableError(NO_ANSWER)) from error
         except GmailError as error:
             raise self._mail_error(error) from error
 
@@ -126,24 +137,19 @@ class GmailTransport:
         ref = await self._sent.find(key, since - CLOCKS_DIFFER_BY)
         if ref is None:
             own = message_id(key, self._sender)
-            by_id = await self._client.messages(query=f"rfc822msgid:{own[1:-1]}", label="SENT")
+            query = f"rfc822msgid:{own[1:-1]}"
+            by_id = await self._ask(self._client.messages, query=query, label="SENT")
             ref = by_id.messages[0] if by_id.messages else None
         return SentMail(await self._real_id(ref, key), ref.thread_id) if ref else None
 
     async def _real_id(self, ref: MessageRef, key: str) -> str:
         """What the recipient's answer will refer to. A message deleted by now keeps our name."""
         own = message_id(key, self._sender)
-        attempts = stamina.retry_context(
-            on=GmailUnavailableError, attempts=3, timeout=self._timeout_seconds
-        )
-        async for attempt in attempts:
-            with attempt:
-                try:
-                    stored = await self._client.message(ref.id, [ID_HEADER])
-                except NotInMailboxError:
-                    return own
-                return stored.headers.get(ID_HEADER.casefold(), own)
-        return own
+        try:
+            stored = await self._ask(self._client.message, ref.id, [ID_HEADER])
+        except NotInMailboxError:
+            return own
+        return stored.headers.get(ID_HEADER.casefold(), own)
 
     def _mail_error(self, error: GmailError) -> TransientMailError | PermanentMailError:
         if isinstance(error, GmailRefusedError):
@@ -165,30 +171,38 @@ class Pause:
 
     def check(self) -> None:
         """Raise `TransientMailError` while it lasts."""
-        now = self._clock.now()
-        if self.until is not None and now < self.until:
+        if left := self._left():
             sentence = "Gmail is left alone for a while."
-            raise TransientMailError(sentence, retry_after=self.until - now)
+            raise TransientMailError(sentence, retry_after=left)
 
     def end(self) -> None:
         """Something was sent."""
         self.until, self._in_a_row = None, 0
 
     def after(self, error: GmailError) -> TransientMailError:
-        """Begin one where this error asks for it; what the sender is told."""
-        self._in_a_row += 1
-        length = self._length(error)
-        if length is None:
-            return TransientMailError(str(error))
-        until = self._clock.now() + length
-        self.until = max(until, self.until or until)
-        return TransientMailError(str(error), retry_after=length)
+        """Begin one where this error asks for it; what the sender is told.
 
-    def _length(self, error: GmailError) -> timedelta | None:
+        What was under way when one began fails for the same trouble: it makes the pause no longer,
+        unless Gmail says for how long.
+        """
+        left = self._left()
+        length = _length_stated(error)
+        if not left:
+            self._in_a_row += 1
+            length = length or self._length_guessed(error)
+        if length is not None:
+            left = max(left, length)
+            self.until = self._clock.now() + left
+        return TransientMailError(str(error), retry_after=left or None)
+
+    def _left(self) -> timedelta:
+        if self.until is None:
+            return timedelta(0)
+        return max(self.until - self._clock.now(), timedelta(0))
+
+    def _length_guessed(self, error: GmailError) -> timedelta | None:
         if isinstance(error, RateLimitedError):
-            return error.retry_after or self._growing(FIRST_PAUSE, self._in_a_row)
-        if isinstance(error, GmailSignInError | GmailRefusedError):
-            return SIGN_IN_PAUSE
+            return self._growing(FIRST_PAUSE, self._in_a_row)
         if self._in_a_row >= OUTAGE_AFTER:
             return self._growing(FIRST_OUTAGE_PAUSE, self._in_a_row - OUTAGE_AFTER + 1)
         return None
@@ -196,6 +210,12 @@ class Pause:
     def _growing(self, first: timedelta, times: int) -> timedelta:
         longest = min(first * 2.0 ** min(times - 1, 10), LONGEST_PAUSE)
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+
+
+def _length_stated(error: GmailError) -> timedelta | None:
+    if isinstance(error, GmailSignInError | GmailRefusedError):
+        return SIGN_IN_PAUSE
+    return error.retry_after if isinstance(error, RateLimitedError) else None
 
 
 class Pace:
@@ -217,8 +237,10 @@ class Pace:
 class SentKeys:
     """Which sent message carries which key. Headers never change, so each is asked for once."""
 
-    def __init__(self, client: GmailClient) -> None:
+    def __init__(self, client: GmailClient, ask: stamina.BoundAsyncRetryingCaller) -> None:
+        """`ask` calls the client, again where Gmail does not answer."""
         self._client = client
+        self._ask = ask
         self._known: dict[str, tuple[str | None, datetime]] = {}
 
     async def find(self, key: str, since: datetime) -> MessageRef | None:
@@ -233,7 +255,9 @@ class SentKeys:
     async def _newest_first(self) -> AsyncIterator[tuple[MessageRef, str | None, datetime]]:
         page: str | None = None
         while True:
-            listed = await self._client.messages(label="SENT", page=page, page_size=LOOK_UP_PAGE)
+            listed = await self._ask(
+                self._client.messages, label="SENT", page=page, page_size=LOOK_UP_PAGE
+            )
             for start in range(0, len(listed.messages), LOOK_UP_AT_ONCE):
                 some = listed.messages[start : start + LOOK_UP_AT_ONCE]
                 for ref, known in zip(some, await self._read(some), strict=True):
@@ -250,7 +274,7 @@ class SentKeys:
         """The key and the time of a message; `None` where it is gone."""
         if ref.id not in self._known:
             try:
-                self._remember(await self._client.message(ref.id, [KEY_HEADER]))
+                self._remember(await self._ask(self._client.message, ref.id, [KEY_HEADER]))
             except NotInMailboxError:
                 return None
         return self._known[ref.id]

@@ -7,7 +7,12 @@ from datetime import timedelta
 import pytest
 
 from app.demo.gmail.mailbox import IncomingReply
-from app.services.mail.gmail.transport import LONGEST_PAUSE, SIGN_IN_PAUSE, Pace
+from app.services.mail.gmail.transport import (
+    FIRST_OUTAGE_PAUSE,
+    LONGEST_PAUSE,
+    SIGN_IN_PAUSE,
+    Pace,
+)
 from app.services.mail.transport import PermanentMailError, TransientMailError
 from tests.fakes import NOON
 from tests.gmail_parts import Wired, make_mail
@@ -134,6 +139,18 @@ class TestLookUp:
         with pytest.raises(TransientMailError):
             await at_gmail.gmail.transport.look_up("k1", SINCE)
 
+    async def test_a_hiccup_does_not_end_the_search(self, at_gmail: Wired) -> None:
+        mail = make_mail()
+        await at_gmail.gmail.transport.send(mail)
+        at_gmail.break_with(fail_rate=1)
+
+        searching = asyncio.create_task(at_gmail.gmail.transport.look_up(mail.key, SINCE))
+        while not at_gmail.times("messages.list"):  # noqa: ASYNC110 - it has no event to wait for
+            await asyncio.sleep(0)
+        at_gmail.break_with()
+
+        assert await searching is not None
+
 
 class TestPause:
     async def test_everything_waits_as_long_as_gmail_says(self, at_gmail: Wired) -> None:
@@ -184,6 +201,46 @@ class TestPause:
 
         assert waits[:2] == [None, None]
         assert all(waits[2:])
+
+    async def test_many_that_fail_at_once_are_one_trouble(self, at_gmail: Wired) -> None:
+        at_gmail.break_with(fail_rate=1)
+        mails = [make_mail(key=f"k{number}") for number in range(20)]
+        sending = (at_gmail.gmail.transport.send(mail) for mail in mails)
+
+        failures = await asyncio.gather(*sending, return_exceptions=True)
+
+        waits = [one.retry_after for one in failures if isinstance(one, TransientMailError)]
+        assert len(waits) == 20
+        assert max(wait for wait in waits if wait) <= FIRST_OUTAGE_PAUSE
+        at_gmail.break_with()
+        at_gmail.clock.advance(seconds=FIRST_OUTAGE_PAUSE.total_seconds())
+        await at_gmail.gmail.transport.send(mails[0])
+
+    async def test_an_outage_that_goes_on_is_waited_for_longer_and_longer(
+        self, at_gmail: Wired
+    ) -> None:
+        at_gmail.break_with(fail_rate=1)
+        waits = []
+        for number in range(14):
+            with pytest.raises(TransientMailError) as raised:
+                await at_gmail.gmail.transport.send(make_mail(key=f"k{number}"))
+            waits.append(raised.value.retry_after or timedelta(0))
+            at_gmail.clock.advance(seconds=waits[-1].total_seconds())
+
+        assert FIRST_OUTAGE_PAUSE < waits[6] < waits[-1]
+        assert LONGEST_PAUSE / 2 <= waits[-1] <= LONGEST_PAUSE
+
+    async def test_nothing_is_looked_up_meanwhile(self, at_gmail: Wired) -> None:
+        at_gmail.break_with(rate_limit_rate=1, retry_after_seconds=60)
+        with pytest.raises(TransientMailError):
+            await at_gmail.gmail.transport.send(make_mail())
+        at_gmail.break_with()
+        asked = len(at_gmail.fake.api.calls)
+
+        with pytest.raises(TransientMailError):
+            await at_gmail.gmail.transport.look_up("some-key", SINCE)
+
+        assert len(at_gmail.fake.api.calls) == asked
 
     async def test_a_revoked_token_waits_for_the_operator(self, at_gmail: Wired) -> None:
         at_gmail.break_with(revoked=True)
