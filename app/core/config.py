@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_list)] = []
     rate_limits: Literal["on", "off"] = "on"
-    login_failures_per_account: int = Field(default=20, ge=1, le=1000)
+    login_failures_per_account: int = Field(default=10, ge=1, le=1000)
     login_failures_per_day: int = Field(default=100, ge=1, le=1000)
     login_failures_per_client: int = Field(default=100, ge=1, le=1000)
     bookings_per_minute: int = Field(default=60, ge=1, le=1000)

@@ -57,11 +57,11 @@ class Rules:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """As the operator set them."""
-        quarter, minute = timedelta(minutes=15), timedelta(minutes=1)
+        quarter, five, minute = (timedelta(minutes=length) for length in (15, 5, 1))
         by_account, a_day = settings.login_failures_per_account, settings.login_failures_per_day
         return cls(
             login_by_client=Rule("login-client", settings.login_failures_per_client, quarter),
-            login_by_account=Rule("login-account", by_account, quarter),
+            login_by_account=Rule("login-account", by_account, five),
             login_by_account_and_day=Rule("login-day", a_day, timedelta(days=1)),
             booking=Rule("booking", settings.bookings_per_minute, minute),
             lookup=Rule("lookup", settings.failed_lookups_per_minute, minute),

@@ -77,6 +77,7 @@ class Sessions:
         await self._repositories.sessions.insert(session)
         if not await self._repositories.staff.open_session(member, live):
             raise UnauthenticatedError(_SIGN_IN_AGAIN)
+        await self._repositories.staff.drop_ended_sessions(member.id)
         return self._pair(member, live, token, now)
 
     async def refresh(self, token: str) -> TokenPair:

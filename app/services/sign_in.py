@@ -13,7 +13,7 @@ from datetime import timedelta
 from app.core.clock import Clock
 from app.models.patient import normalise_email
 from app.services.passwords import BusyError
-from app.services.rate_limits import Counted, RateLimiter
+from app.services.rate_limits import Counted, RateLimiter, TooManyRequestsError
 from app.services.security import MAX_EMAIL_LENGTH, SecurityService
 from app.services.sessions import Sessions, TokenPair
 
@@ -67,8 +67,13 @@ class SignIn:
         await self._limiter.take(*by_client)
         is_familiar = await self._limiter.remembers(_FAMILIAR, place)
         by_account = self._account_counts(place if is_familiar else account)
-        for counted in by_account:
-            await self._limiter.take(*counted)
+        try:
+            for counted in by_account:
+                await self._limiter.take(*counted)
+        except TooManyRequestsError:
+            # Nothing is compared: it is no reason to keep others behind the same address out.
+            await self._limiter.give_back([by_client])
+            raise
         return _Attempt(by_client, by_account, place)
 
     async def _succeeded(self, attempt: _Attempt) -> None:

@@ -1,6 +1,7 @@
 """Limits: how many get through, when there is room again, and what a count that fails means."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -165,15 +166,20 @@ class TestRemember:
 
 
 class TestWithoutADatabase:
-    @pytest.fixture
-    def cut_off(self, unused_tcp_port: int, clock: FrozenClock) -> Iterator[RateLimiter]:
-        """A limiter whose counts are out of reach: nobody listens there."""
-        uri = f"mongodb://127.0.0.1:{unused_tcp_port}/?serverSelectionTimeoutMS=5000"
+    @pytest.fixture(params=["nobody listens", "it says nothing"])
+    def cut_off(
+        self, request: pytest.FixtureRequest, unused_tcp_port: int, clock: FrozenClock
+    ) -> Iterator[RateLimiter]:
+        """A limiter whose counts are out of reach; every other call would wait for five seconds."""
         settings = make_settings(rate_limits="on")
-        database = Database(uri, settings.database_name)
-        windows = Repositories.over(database, clock).rate_limits
-        yield RateLimiter(windows, settings, SECRET, clock)
-        database.close()
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            is_silent = request.param == "it says nothing"
+            port = silent.getsockname()[1] if is_silent else unused_tcp_port
+            uri = f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=5000&timeoutMS=5000"
+            database = Database(uri, settings.database_name)
+            windows = Repositories.over(database, clock).rate_limits
+            yield RateLimiter(windows, settings, SECRET, clock)
+            database.close()
 
     async def test_patients_are_let_in_after_a_moment(
         self, cut_off: RateLimiter, caplog: pytest.LogCaptureFixture

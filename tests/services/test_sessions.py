@@ -298,6 +298,23 @@ class TestTheAccount:
 
         assert found.member.role == StaffRole.READ_ONLY
 
+    async def test_sessions_that_are_over_are_not_kept(
+        self,
+        sessions: Sessions,
+        member: StaffMember,
+        repositories: Repositories,
+        clock: FrozenClock,
+    ) -> None:
+        await sessions.open(member)
+        clock.advance(hours=11)
+        await sessions.open(member)
+        clock.advance(hours=1)
+        await sessions.open(member)
+
+        stored = await repositories.staff.get(member.id)
+        assert stored is not None
+        assert len(stored.sessions) == 2
+
     async def test_one_session_too_many_ends_the_oldest(
         self, sessions: Sessions, security: SecurityService, member: StaffMember
     ) -> None:

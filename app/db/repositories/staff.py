@@ -48,6 +48,11 @@ class StaffRepository(DocumentRepository[StaffMember]):
         }
         return await self._update(guard, update)
 
+    async def drop_ended_sessions(self, member_id: PyObjectId) -> None:
+        """Those whose longest time is over; nothing waits for this."""
+        ended = {"sessions": {"ends_at": {"$lte": self._clock.now()}}}
+        await self._update({"_id": member_id}, {"$pull": ended})
+
     async def end_session(self, member_id: PyObjectId, session_id: PyObjectId) -> bool:
         """Sign out; whether that session was open."""
         guard = {"_id": member_id, "sessions.id": session_id}
