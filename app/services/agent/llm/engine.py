@@ -7,6 +7,7 @@ them. Wherever it fails, the local engine answers and the record says why.
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Generic
 
 from app.models.decision import EngineUsage, Intent
 from app.models.records import KnowledgeArticle
-from app.services.agent.answering import NOT_FOUND, Answer, questions_in, quoting
+from app.services.agent.answering import NOT_FOUND, Answer, candidates, questions_in, quoting
 from app.services.agent.context import NO_CONTEXT, Provenance, ReplyContext
 from app.services.agent.engine import LocalEngine
 from app.services.agent.intent import IntentPrediction
@@ -66,6 +67,26 @@ class _Asked(Generic[FormT]):
     answer: FormT | None
     fault: LlmFault | None
     usage: EngineUsage
+
+
+@dataclass(frozen=True)
+class _Sought:
+    """What is asked. Looking for it is CPU work, on long messages of 100 ms: not for the loop."""
+
+    message: str
+    about: str | None
+
+    @functools.cached_property
+    def questions(self) -> list[str]:
+        """One by one; empty where it is more than can be answered."""
+        return questions_in(self.message)
+
+    def passages(self, index: KnowledgeIndex) -> list[ScoredPassage]:
+        """Those that may answer any of the questions, each once, the best of all first."""
+        found = [p for one in self.questions for p in candidates(index, one, self.about)]
+        best_first = sorted(found, key=lambda passage: -passage.score)
+        once = {(passage.article_id, passage.position): passage for passage in best_first}
+        return list(once.values())[:PASSAGES]
 
 
 class OpenAiEngine:
@@ -124,25 +145,24 @@ class OpenAiEngine:
     ) -> Answer:
         """See `Engine`. `by.notes` says where the model's answer was not let through."""
         # Who asks is no name that a passage would have to speak of.
-        message = without_names(question, context.names)
-        questions = questions_in(message)
-        passages = await self._local.candidates(index, questions, about)
-        offered = _each_once(passages)
+        sought = _Sought(without_names(question, context.names), about)
+        offered = await self._local.run(lambda: sought.passages(index))
         if not offered:
             return NOT_FOUND
         texts = [passage.text for passage in offered]
         prompt = answering_prompt(question, about, context.names, texts)
         asked = await self._ask(prompt, PickedSentences)
-        if asked.answer is None:
+        said = asked.answer
+        if said is None:
             local = await self._local.answer(index, question, about)
             return replace(local, by=self._fallback(asked, "answer"))
-        return self._checked(asked.answer, offered, (questions, message, about), asked.usage)
+        return await self._local.run(lambda: self._checked(said, offered, sought, asked.usage))
 
     def _checked(
         self,
         said: PickedSentences,
         offered: Sequence[ScoredPassage],
-        asked: tuple[Sequence[str], str, str | None],
+        sought: "_Sought",
         usage: EngineUsage,
     ) -> Answer:
         """The passages' own words, or nothing: then a person answers."""
@@ -151,7 +171,7 @@ class OpenAiEngine:
         picked = supported(said.sentences, offered)
         if picked is None:
             return self._held_back(usage, "unsupported")
-        if not holds_what_was_asked(picked, *asked):
+        if not holds_what_was_asked(picked, sought.questions, sought.message, sought.about):
             return self._held_back(usage, "beside_the_question")
         return replace(quoting(picked), by=self._own(usage))
 
@@ -218,10 +238,3 @@ def _more_cautious(said: WhatItWants, beside: IntentPrediction, by: Provenance) 
         secondary=(said.intent, *others),
         by=replace(by, notes=("beside:irrelevant_confused",)),
     )
-
-
-def _each_once(passages: Sequence[ScoredPassage]) -> list[ScoredPassage]:
-    """Passages of several questions, without repetition, the best of all first."""
-    best_first = sorted(passages, key=lambda passage: -passage.score)
-    once = {(passage.article_id, passage.position): passage for passage in best_first}
-    return list(once.values())[:PASSAGES]

@@ -16,6 +16,7 @@ from app.services.metrics import Metrics
 from tests.factories import make_settings
 from tests.fakes import FrozenClock
 from tests.model_server import intent
+from tests.services.agent.llm.conftest import models
 
 Json = dict[str, Any]
 
@@ -70,7 +71,7 @@ class Drowsy(LocalEngine):
     """The local engine, its classifier leaving every reply to the model beside it."""
 
     def __init__(self, intent: Intent = Intent.BOOKING_REQUEST, confidence: float = 0.9) -> None:
-        super().__init__()
+        super().__init__(models)
         self.intent = intent
         self.confidence = confidence
 

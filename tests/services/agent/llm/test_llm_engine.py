@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from app.core.config import Settings
 from app.db.repositories import Repositories
@@ -16,8 +17,10 @@ from app.services.agent.llm.budget import TokenBudget
 from app.services.agent.llm.prompts import MAX_TURNS, TURN_CHARACTERS
 from app.services.agent.policy import Reading
 from app.services.agent.reading import ReplyReader
+from app.services.inbound import LEASE
 from app.services.metrics import Metrics
 from tests.agent_fakes import Stage
+from tests.factories import make_settings
 from tests.fakes import NOON, FrozenClock
 from tests.model_server import intent
 from tests.services.agent.llm.scripted import Drowsy, ScriptedModel, engine_of
@@ -266,6 +269,13 @@ class TestLimits:
         day = await desk.repositories.engine_days.get(clock.now().date().isoformat())
         assert day
         assert (day.tokens, day.calls) == (500, 1)
+
+    def test_two_questions_at_their_slowest_fit_into_the_lease_on_a_message(self) -> None:
+        slowest = make_settings(llm_deadline_seconds=20)
+
+        assert 2 * slowest.llm_deadline_seconds < LEASE.total_seconds()
+        with pytest.raises(ValidationError):
+            make_settings(llm_deadline_seconds=slowest.llm_deadline_seconds + 1)
 
     async def test_a_model_that_fails_again_and_again_is_left_alone_for_a_while(
         self, model: ScriptedModel, local: Drowsy
