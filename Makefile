@@ -6,7 +6,8 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint bench pictures clean
+.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint bench pictures \
+	chaos chaos-bookings chaos-pushes chaos-database chaos-gmail chaos-gmail-failing chaos-service clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +47,36 @@ bench: $(STAMPS)/dev ## Print how fast it is, as ratios measured side by side in
 
 pictures: $(STAMPS)/dev ## Draw every letter of a demo into ./pictures, as patients get it (needs Chromium)
 	@folder=$$(mktemp -d) && $(PY) -m app demo --data-dir "$$folder" >/dev/null && $(PY) -m tests.pictures "$$folder/outbox" pictures; rm -rf "$$folder"
+
+chaos: chaos-bookings chaos-pushes chaos-database chaos-gmail chaos-gmail-failing chaos-service ## Storm, starve and kill the service for hours, and count what was lost or doubled
+
+# Each is the long form of a system test; a size in the environment outranks the one here.
+CHAOS := $(PY) -m pytest -q -s -p no:cacheprovider
+
+chaos-bookings: export STORM_ATTEMPTS ?= 10000
+chaos-bookings: export STORM_SEEDS ?= 5
+chaos-bookings: export STORM_KILLS ?= 50
+chaos-bookings: $(STAMPS)/dev
+	$(CHAOS) tests/system/test_storm.py
+
+chaos-pushes: export PUSH_STORM_MESSAGES ?= 10000
+chaos-pushes: export PUSH_STORM_LATEST ?= 30
+chaos-pushes: $(STAMPS)/dev
+	$(CHAOS) tests/system/test_push_storm.py
+
+chaos-database: export DATABASE_DOWN_SECONDS ?= 30
+chaos-database: $(STAMPS)/dev
+	$(CHAOS) tests/system/test_database_down.py tests/system/test_forged_pushes.py
+
+chaos-gmail chaos-gmail-failing chaos-service: export CHAOS_KILLS ?= 200
+chaos-gmail: export CHAOS_FAILING ?= 0
+chaos-gmail chaos-gmail-failing: $(STAMPS)/dev
+	$(CHAOS) tests/system/test_gmail.py
+
+chaos-gmail-failing: export CHAOS_FAILING ?= 0.3
+
+chaos-service: $(STAMPS)/dev
+	$(CHAOS) tests/system/test_kill_service.py
 
 format: $(STAMPS)/dev ## Format the code
 	$(VENV)/bin/ruff format app bench tests
