@@ -254,27 +254,39 @@ class InboundProcessor:
         await self._repositories.inbound_events.finish(event.id, term, fields)
 
     async def _bury(self, event: InboundEvent, term: int, error: str) -> None:
-        """Out of retries: a person gets the message before the event is given up."""
-        message = _message_in(event)
-        if isinstance(message, AssignedMessage):
-            assigned = await self._assigned.message(message)
-            if assigned is not None:
-                await self._ask_for_person(assigned)
-        elif message is not None:
-            await self._ask_for_person(await self._record_anyhow(event, message))
+        """Out of retries: a person gets the message before the event is given up.
+
+        Where it cannot be had from the mailbox just now, that waits.
+        """
+        try:
+            recorded = await self._for_person(event)
+        except NotNowError as reason:
+            await self._put_back(event, term, reason)
+            return
+        if recorded is not None:
+            await self._ask_for_person(recorded)
         fields = {"state": InboundState.DEAD, "error": error}
         await self._repositories.inbound_events.finish(event.id, term, fields)
         logger.error("inbound event is dead", extra={"event_id": event.id, "error_type": error})
 
+    async def _for_person(self, event: InboundEvent) -> Interaction | None:
+        """The message on record; `None` where there is none to act on. Raises `NotNowError`."""
+        message = _message_in(event)
+        if isinstance(message, AssignedMessage):
+            return await self._assigned.message(message)
+        return None if message is None else await self._record_anyhow(event, message)
+
     async def _record_anyhow(
         self, event: InboundEvent, message: RelayMessage | MailboxMessage
-    ) -> Interaction:
+    ) -> Interaction | None:
         """Record it as usual or, where that is what fails, unread and unmatched."""
         try:
             received = await self._received(event, message, event.term + 1)
-            if isinstance(received, Received) and not received.is_sent:
+            if isinstance(received, str):
+                return None
+            if not received.is_sent:
                 return await self._record(received, await self._match(received))
-        except UNAVAILABLE_ERRORS:
+        except (*UNAVAILABLE_ERRORS, NotNowError):
             raise
         except Exception:
             # Whatever cannot be read or matched must still reach a person as it came.

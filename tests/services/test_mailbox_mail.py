@@ -348,3 +348,47 @@ class TestTrouble:
         assert (reply.content, reply.unmatched) == (UNREADABLE, True)
         dead = await desk.event(event_id(message))
         assert (dead.state, dead.raw) == (InboundState.DEAD, message.raw)
+
+
+class TestCrashes:
+    """What every worker died over."""
+
+    async def _claimed_and_forgotten(self, desk: Desk, name: str) -> None:
+        for _ in range(MAX_ATTEMPTS):
+            event = await desk.event(name)
+            lease_until = desk.stage.clock.now() + timedelta(seconds=45)
+            assert await desk.events.claim(event, lease_until)
+            desk.stage.clock.advance(minutes=2)  # type: ignore[attr-defined]
+
+    async def test_reaches_a_person_as_it_was_written_also_through_an_outage(
+        self, desk: Desk
+    ) -> None:
+        patient, campaign, _ = await desk.written_to()
+        message = desk.answer(patient, campaign)
+        await make_sync(desk.at_gmail, desk.stage.repositories).run()
+        await self._claimed_and_forgotten(desk, event_id(message))
+        desk.at_gmail.break_with(fail_rate=1)
+        await desk.drain()
+        assert (await desk.event(event_id(message))).state == InboundState.PENDING
+        assert await desk.incoming() == []
+
+        desk.at_gmail.break_with()
+        desk.stage.clock.advance(minutes=1)  # type: ignore[attr-defined]
+        await desk.drain()
+
+        [reply] = await desk.incoming()
+        assert (reply.content, reply.campaign_id) == ("Yes please!", campaign.id)
+        assert (await desk.stage.campaign_now(campaign)).needs_person
+        assert (await desk.event(event_id(message))).state == InboundState.DEAD
+
+    async def test_over_what_is_nobodys_work_is_nobodys_work(self, desk: Desk) -> None:
+        message = desk.mailbox.reply(IncomingReply("x@example.com", "Hi"))
+        await make_sync(desk.at_gmail, desk.stage.repositories).run()
+        await self._claimed_and_forgotten(desk, event_id(message))
+        del desk.mailbox.messages[message.id]
+
+        await desk.drain()
+
+        assert await desk.incoming() == []
+        assert desk.stage.alerts.told == []
+        assert (await desk.event(event_id(message))).state == InboundState.DEAD

@@ -77,8 +77,8 @@ class Practice:
     settings: dict[str, str]
     dice: random.Random
     written: list[Written] = field(default_factory=list)
-    sending: int = 0
-    answering: int = 0
+    sending: set[tuple[str, int]] = field(default_factory=set)
+    answering: set[tuple[str, int]] = field(default_factory=set)
     left_among_kills: int = 0
     given_up: int = 0
 
@@ -104,7 +104,7 @@ class Practice:
         return (
             f"seed {SEED}, {FAILING:.0%} of Gmail's answers failing: {KILLS} kills over "
             f"{LETTERS_A_KILL * KILLS} letters and {len(self.written)} replies; caught in the act: "
-            f"{self.sending} letters leaving, {self.answering} events worked on; "
+            f"{len(self.sending)} letters leaving, {len(self.answering)} events worked on; "
             f"{self.left_among_kills} messages had left at the last kill; "
             f"{self.given_up} messages were given to a person after five crashes"
         )
@@ -158,9 +158,10 @@ async def _kill(practice: Practice, service: Live) -> None:
     writing = asyncio.create_task(practice.write_back(REPLIES_A_KILL))
     await asyncio.sleep(wait)
     with stored(practice.data_dir) as database:
-        sending = {"delivery.status": "sending"}
-        practice.sending += database["interactions"].count_documents(sending)
-        practice.answering += database["inbound_events"].count_documents({"state": "processing"})
+        sending = database["interactions"].find({"delivery.status": "sending"})
+        practice.sending |= {(str(one["_id"]), one["delivery"]["term"]) for one in sending}
+        working = database["inbound_events"].find({"state": "processing"})
+        practice.answering |= {(str(one["_id"]), one["term"]) for one in working}
         service.kill()
     await writing
 
@@ -234,7 +235,7 @@ async def _answered(practice: Practice, campaign: Json) -> Json:
 
 class TestKills:
     async def test_fell_into_the_act(self, practice: Practice) -> None:
-        assert practice.sending + practice.answering > 0
+        assert practice.sending | practice.answering
 
     async def test_nothing_left_twice_and_nothing_is_lost(self, practice: Practice) -> None:
         left = Counter(letter.key for letter in await practice.post.letters())
