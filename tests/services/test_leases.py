@@ -73,9 +73,10 @@ class TestAcquire:
         class AnswerLost(LeaseRepository):
             """Its insert was sent again after a lost connection and met a document."""
 
-            async def _insert(self, model: Lease) -> None:
+            async def _insert(self, model: Lease) -> bool:
                 with pytest.raises(DuplicateValueError):
                     await super()._insert(model)
+                return False
 
         await repositories.leases.acquire(NAME, "a", TTL)
 

@@ -109,29 +109,34 @@ class Repository(Generic[ModelT]):
         counted = await self._collection.count_documents(query, limit=exact_up_to + 1)
         return Page(items, min(counted, exact_up_to), counted > exact_up_to)
 
-    async def _insert(self, model: ModelT) -> None:
+    async def _insert(self, model: ModelT) -> bool:
         """Insert once, whatever the connection does meanwhile.
 
         The id is made by us: when a retry after a lost connection meets its own id, the first try
-        had landed. All attempts together take `OPERATION_SECONDS` at most. Raises
-        `DuplicateValueError` for any other collision.
+        had landed. Where others may choose the same id that is not certain, and the answer is
+        `False`: what is stored has to be read. All attempts together take `OPERATION_SECONDS` at
+        most. Raises `DuplicateValueError` for any other collision.
         """
         document = model.to_stored()
         attempts = stamina.retry_context(
             on=ConnectionFailure, attempts=INSERT_ATTEMPTS, timeout=_TRY_AGAIN_SECONDS
         )
         async with within(OPERATION_SECONDS):
+            is_certain = False
             async for attempt in attempts:
                 with attempt:
-                    await self._insert_attempt(document, attempt.num)
+                    is_certain = await self._insert_attempt(document, attempt.num)
+        return is_certain
 
-    async def _insert_attempt(self, document: dict[str, Any], number: int) -> None:
+    async def _insert_attempt(self, document: dict[str, Any], number: int) -> bool:
         try:
             await self._collection.insert_one(document)
         except DuplicateKeyError as error:
             index = index_named_in(error.details, str(error))
             if index != "_id_" or number == 1:
                 raise DuplicateValueError(index) from error
+            return False
+        return True
 
     async def _insert_each(self, models: Sequence[ModelT]) -> dict[int, str]:
         """Insert in one trip what `_insert` would one by one; each stands or falls for itself.

@@ -1,11 +1,12 @@
 """The machinery's own collections: suppressions, inbound events, leases, sweeps and the like."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.db.errors import DuplicateValueError
-from app.db.repositories.base import DocumentRepository, Page, Repository
+from app.db.repositories.base import INSERT_ATTEMPTS, DocumentRepository, Page, Repository
 from app.db.repositories.schedule import ListedRepository
 from app.models.base import PyObjectId
 from app.models.records import (
@@ -286,12 +287,19 @@ class IdempotencyRepository(Repository[IdempotencyRecord]):
     model = IdempotencyRecord
 
     async def begin(self, record: IdempotencyRecord) -> IdempotencyRecord:
-        """Store the first use of a key; the record of the first use, this one or an older one."""
-        try:
-            await self._insert(record)
-        except DuplicateValueError:
-            return await self._find_one({"_id": record.id}) or record
-        return record
+        """Store the first use of a key; the record of the first use, this one or an older one.
+
+        What is answered is stored: an older one can expire between the refusal and the look at it.
+        """
+        for _ in range(INSERT_ATTEMPTS):
+            with contextlib.suppress(DuplicateValueError):
+                if await self._insert(record):
+                    return record
+            first = await self._find_one({"_id": record.id})
+            if first is not None:
+                return first
+        message = "The record of an idempotency key comes and goes."
+        raise RuntimeError(message)
 
     async def complete(self, record_id: str, status: int, body: Mapping[str, Any]) -> bool:
         """Keep the answer, once: the first answer is the one every retry gets."""
