@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from app.schemas.stranded import Stranding
 from app.services.clinic import ClinicService, InvalidSettingError
 from app.services.scheduling.localtime import day_bounds, to_instant
 from app.services.scheduling.refusals import UnknownProviderError
+from app.services.scheduling.removal import StillNeededError, remove
 from app.services.scheduling.stranded import StrandedVisits, Supposing
 
 ItemT = TypeVar("ItemT", bound=Document)
@@ -29,13 +31,6 @@ class SettingNotFoundError(NotFoundError):
 
     slug = "setting-not-found"
     title = "No such entry"
-
-
-class StillNeededError(ConflictError):
-    """Visits still to come need it: take it out of use (`active: false`) instead."""
-
-    slug = "still-needed"
-    title = "Visits still to come need this"
 
 
 class DuplicateServiceError(ConflictError):
@@ -129,6 +124,8 @@ class ScheduleSettings:
         self.stranded = stranded
         self._services = _Shelf(repositories.services, Service)
         self._by_service_id = repositories.services
+        self._providers = repositories.providers
+        self._chairs = repositories.chairs
         self._absences = repositories.time_off
         self._appointments = repositories.appointments
         self._clinic = clinic
@@ -140,29 +137,35 @@ class ScheduleSettings:
         self, provider_id: PyObjectId, fields: Mapping[str, Any], *, dry_run: bool = False
     ) -> tuple[Provider, Stranding]:
         """Raises `SettingNotFoundError`, `InvalidSettingError`."""
+        await self._require_services(fields, await self.providers.get(provider_id))
         changed = await self.providers.changed(provider_id, fields, dry_run=dry_run)
         return changed, await self._left_by(fields, _OF_PROVIDER, Supposing(provider=changed))
 
     async def delete_provider(self, provider_id: PyObjectId, *, dry_run: bool = False) -> None:
         """Raises `SettingNotFoundError`, `StillNeededError`."""
-        await self.providers.get(provider_id)
-        await self._refuse_if_needed(LiveFilter(provider_id=provider_id))
-        if not dry_run:
-            await self.providers.repository.delete(provider_id)
+        stored = await self.providers.get(provider_id)
+        require_unneeded = partial(self._refuse_if_needed, LiveFilter(provider_id=provider_id))
+        if dry_run:
+            await require_unneeded()
+        else:
+            await remove(self._providers, stored, require_unneeded)
 
     async def update_chair(
         self, chair_id: PyObjectId, fields: Mapping[str, Any], *, dry_run: bool = False
     ) -> tuple[Chair, Stranding]:
         """Raises `SettingNotFoundError`, `InvalidSettingError`."""
+        await self._require_services(fields, await self.chairs.get(chair_id))
         changed = await self.chairs.changed(chair_id, fields, dry_run=dry_run)
         return changed, await self._left_by(fields, _OF_CHAIR, Supposing(chair=changed))
 
     async def delete_chair(self, chair_id: PyObjectId, *, dry_run: bool = False) -> None:
         """Raises `SettingNotFoundError`, `StillNeededError`."""
-        await self.chairs.get(chair_id)
-        await self._refuse_if_needed(LiveFilter(chair_id=chair_id))
-        if not dry_run:
-            await self.chairs.repository.delete(chair_id)
+        stored = await self.chairs.get(chair_id)
+        require_unneeded = partial(self._refuse_if_needed, LiveFilter(chair_id=chair_id))
+        if dry_run:
+            await require_unneeded()
+        else:
+            await remove(self._chairs, stored, require_unneeded)
 
     # Services
 
@@ -199,9 +202,11 @@ class ScheduleSettings:
     async def delete_service(self, service_id: str, *, dry_run: bool = False) -> None:
         """Raises `SettingNotFoundError`, `StillNeededError`."""
         stored = await self.service(service_id)
-        await self._refuse_if_needed(LiveFilter(service_id=service_id))
-        if not dry_run:
-            await self._services.repository.delete(stored.id)
+        require_unneeded = partial(self._refuse_if_needed, LiveFilter(service_id=service_id))
+        if dry_run:
+            await require_unneeded()
+        else:
+            await remove(self._by_service_id, stored, require_unneeded)
 
     # Time off
 
@@ -267,6 +272,19 @@ class ScheduleSettings:
         if telling.isdisjoint(fields):
             return Stranding()
         return await self.stranded.supposing(setting)
+
+    async def _require_services(self, fields: Mapping[str, Any], stored: Provider | Chair) -> None:
+        """A misspelt service would be one that nobody performs, and nobody would see why.
+
+        What stands there already may stay: of a service that was removed, say.
+        """
+        added = set(fields.get("service_ids") or ()) - set(stored.service_ids or ())
+        if not added:
+            return
+        unknown = added - {one.service_id for one in await self._by_service_id.every()}
+        if unknown:
+            message = f"service_ids: there is no service {', '.join(sorted(unknown))}."
+            raise InvalidSettingError(message)
 
     async def _require_provider(self, provider_id: PyObjectId | None) -> None:
         if provider_id is not None and await self.providers.repository.get(provider_id) is None:

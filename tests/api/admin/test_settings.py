@@ -30,7 +30,7 @@ KEYS = {
 }
 CHANGES: dict[str, dict[str, Any]] = {
     "providers": {"name": "Dr. Star"},
-    "chairs": {"service_ids": ["whitening"]},
+    "chairs": {"service_ids": []},
     "services": {"price_from": 450.5, "recall_interval_months": 6},
     "time-off": {"reason": "Holidays"},
 }
@@ -228,6 +228,26 @@ class TestRules:
         )
 
         assert answer.json()["service_ids"] is None
+
+    @pytest.mark.parametrize("kind", ["providers", "chairs"])
+    async def test_services_that_there_are_not_are_named(
+        self, office: Office, furnished: Services, kind: str
+    ) -> None:
+        made = (
+            await office.send("POST", kind, json={**VALID[kind], "service_ids": ["old"]})
+        ).json()
+        path = f"{kind}/{made[KEYS[kind][1]]}"
+
+        misspelt = {"service_ids": ["old", "whitenning", "cleaning", "implants"]}
+        refused = await office.send("PATCH", path, json=misspelt)
+        dry = await office.send("PATCH", f"{path}?dry_run=true", json=misspelt)
+        kept = await office.send("PATCH", path, json={"service_ids": ["old", "cleaning"]})
+
+        assert problem(refused) == problem(dry) == (422, "invalid-setting")
+        assert refused.json()["detail"] == (
+            "service_ids: there is no service implants, whitenning."
+        )
+        assert kept.json()["service_ids"] == ["old", "cleaning"]
 
     async def test_a_service_id_is_given_once(self, office: Office) -> None:
         await office.send("POST", "services", json=VALID["services"])
