@@ -23,6 +23,7 @@ from app.api.routes import RouteTable
 from app.core.errors import AppError
 from app.core.logging import request_id
 from app.db.database import UNAVAILABLE_ERRORS
+from app.models.waitlist import WISHED_TIME_TAGS
 from app.schemas.problem import PROBLEM_MEDIA_TYPE
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ SECRET_PARAMETERS = frozenset({"token"})
 _LONG_SEGMENT = re.compile(r"[^/]{41,}")
 _SHORTEST_ECHO = 4
 _LONGEST_NAME = 64
+_NOT_SENT = frozenset({"[key]"}) | WISHED_TIME_TAGS
+"""What pydantic puts into a `loc` beside names and places of what was sent."""
 
 _SENTENCES = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read.",
@@ -138,7 +141,11 @@ def _of_status(status: HTTPStatus, detail: str, headers: Mapping[str, str]) -> _
 def _without_input(error: Mapping[str, Any]) -> dict[str, Any]:
     """Where, which rule and its name. `input` and `ctx` hold what was sent, and are left out."""
     return {
-        "loc": [part if isinstance(part, int) else part[:_LONGEST_NAME] for part in error["loc"]],
+        "loc": [
+            part if isinstance(part, int) else part[:_LONGEST_NAME]
+            for part in error["loc"]
+            if part not in _NOT_SENT
+        ],
         "msg": _without_echo(str(error["msg"]), error.get("input")),
         "type": error["type"],
     }

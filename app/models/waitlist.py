@@ -19,7 +19,7 @@ Decisions:
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime, new_id
 from app.models.schedule import LocalDate, LocalInterval, ServiceSlug, Weekday
@@ -48,8 +48,22 @@ class PartOfDay(StrEnum):
     EVENING = "evening"
 
 
+_PART_OF_DAY, _INTERVAL = "(part of day)", "(interval)"
+WISHED_TIME_TAGS = frozenset({_PART_OF_DAY, _INTERVAL})
+"""How pydantic names the two forms of a wish where it says what is wrong."""
+
+
+def _form_of(wish: object) -> str:
+    """One form is meant, and only that one's faults are told."""
+    return _INTERVAL if isinstance(wish, (list, tuple)) else _PART_OF_DAY
+
+
+_WishedTime = Annotated[
+    Annotated[PartOfDay, Tag(_PART_OF_DAY)] | Annotated[LocalInterval, Tag(_INTERVAL)],
+    Discriminator(_form_of),
+]
 WishedTimes = Annotated[
-    list[PartOfDay | LocalInterval],
+    list[_WishedTime],
     Field(max_length=14, examples=[["morning", ["13:00", "15:30"]]]),
 ]
 WishedWeekdays = Annotated[list[Weekday], Field(max_length=7, examples=[["MON", "TUE"]])]

@@ -156,6 +156,26 @@ class TestJoin:
             assert problem(answer) == (422, "validation"), wrong
         assert await entries(furnished) == []
 
+    @pytest.mark.parametrize(
+        ("times", "loc"),
+        [
+            (["midnight"], ["body", "times", 0]),
+            (["morning", ["9", "10:00"]], ["body", "times", 1, 0]),
+            ([["15:00", "10:00"]], ["body", "times", 0]),
+            ([["10:00"]], ["body", "times", 0, 1]),
+            ([{"a": 1}], ["body", "times", 0]),
+            ("morning", ["body", "times"]),
+        ],
+        ids=["no part", "no time", "backwards", "half", "object", "no list"],
+    )
+    async def test_says_once_what_is_wrong_with_a_wish_and_where(
+        self, *, app_client: httpx.AsyncClient, furnished: Services, times: Any, loc: list[Any]
+    ) -> None:
+        """In names and places of what was sent, and nothing of ours."""
+        answer = await app_client.post(WAITLIST, json=wish(times=times))
+
+        assert [error["loc"] for error in answer.json()["errors"]] == [loc]
+
     async def test_refuses_a_huge_body(
         self, app_client: httpx.AsyncClient, furnished: Services
     ) -> None:
