@@ -206,32 +206,43 @@ class WaitlistOffers:
     async def _settle(self, entry: WaitlistEntry, run: _Run) -> None:
         """Queue a letter that a crash kept back, and note how an offer ended."""
         offer, group = entry.open_offer, await self._group(entry, run)
-        if offer is None or group is None:
+        if offer is None:
             return
-        if offer.message_id is None:
+        if offer.message_id is not None:
+            outcome = await self._outcome(entry, offer, offer.message_id, group, run)
+        elif group is None:
+            outcome = OfferOutcome.DROPPED
+        else:
             await self._write(entry, offer, group, run)
-        elif outcome := await self._outcome(entry, offer, offer.message_id, group, run):
+            outcome = None
+        if outcome is not None:
             await self._end(entry, offer, outcome)
-            return
-        run.promises.add(entry.id, offer.starts, group.lasting)
+        elif group is not None:
+            run.promises.add(entry.id, offer.starts, group.lasting)
 
     async def _outcome(
         self,
         entry: WaitlistEntry,
         offer: Offer,
         message_id: PyObjectId,
-        group: _Group,
+        group: _Group | None,
         run: _Run,
     ) -> OfferOutcome | None:
-        """How the offer has ended; `None` while it stands or waits in the queue."""
+        """How the offer has ended; `None` while it stands or waits in the queue.
+
+        One of a service or provider that is not offered any more ends without a letter: nobody was
+        faster, and its page says that it has ended.
+        """
         message = await self._repositories.interactions.get(message_id)
         status = message.delivery.status if message and message.delivery else None
         if status is None or status in _NOT_SENT:
             return OfferOutcome.DROPPED
         if status not in _QUEUED and run.now >= offer.until:
             return OfferOutcome.LAPSED
-        if status in _QUEUED or group.any_free(offer):
+        if status in _QUEUED or (group is not None and group.any_free(offer)):
             return None
+        if group is None:
+            return OfferOutcome.GONE
         if await self._took_it_elsewhere(entry, offer, group):
             run.done += await self._entries.close(entry.id, WaitlistStatus.BOOKED)
         else:

@@ -427,6 +427,50 @@ class TestTheOthers:
         assert await waiting.letters(entry, CLOSED) == []
         assert (await waiting.offer(entry)).outcome is None
 
+    @pytest.mark.parametrize("was_sent", [True, False])
+    async def test_an_offer_of_a_service_that_is_switched_off_ends_without_a_letter(
+        self, waiting: Waiting, *, was_sent: bool
+    ) -> None:
+        """Nobody was faster; and an offer that stays open keeps being looked at for ever."""
+        entry = await waiting.joins()
+        await waiting.frees()
+        await waiting.look()
+        if was_sent:
+            await waiting.send()
+        services = waiting.services.repositories.services
+        cleaning = await services.with_service_id("cleaning")
+        assert cleaning is not None
+        await services.update_fields(cleaning.id, {"active": False})
+
+        await waiting.look()
+        await waiting.send()
+        await waiting.look()
+
+        outcome = OfferOutcome.GONE if was_sent else OfferOutcome.DROPPED
+        assert (await waiting.offer(entry)).outcome == outcome
+        after = await waiting.entry(entry)
+        assert (after.open_until, after.status) == (None, WaitlistStatus.WAITING)
+        assert await waiting.letters(entry, CLOSED) == []
+
+    async def test_an_offer_without_a_letter_ends_with_its_service_too(
+        self, waiting: Waiting
+    ) -> None:
+        """A crash came between the offer and its letter."""
+        entry = await waiting.joins()
+        await waiting.frees()
+        await waiting.look()
+        offer = await waiting.offer(entry)
+        bare = offer.model_copy(update={"message_id": None})
+        repositories = waiting.services.repositories
+        await repositories.waitlist.update_fields(entry.id, {"offers": [bare.to_stored()]})
+        cleaning = await repositories.services.with_service_id("cleaning")
+        assert cleaning is not None
+        await repositories.services.update_fields(cleaning.id, {"active": False})
+
+        await waiting.look()
+
+        assert (await waiting.offer(entry)).outcome == OfferOutcome.DROPPED
+
     async def test_who_booked_it_on_the_site_is_off_the_list_and_not_told(
         self, waiting: Waiting
     ) -> None:
