@@ -318,7 +318,8 @@ class TestLink:
             path = f"/api/v1/appointments/manage/{token}{operation}"
             body = {"appointment_date": "2026-08-21T10:00"} if "resch" in operation else None
             answer = await app_client.request(method, path, json=body)
-            assert problem(answer) == (404, "invalid-link")
+            slug = "visit-gone" if kind == "of no visit" else "invalid-link"
+            assert problem(answer) == (404, slug)
             assert token not in answer.text or kind == "garbage"
 
     def _token(self, services: Services, kind: str, visit: str, good: str) -> str:
@@ -357,4 +358,4 @@ class TestLink:
         assert appointment_id is not None
         await furnished.scheduling.appointments.delete(appointment_id, by="staff:x")
 
-        assert problem(await app_client.get(link)) == (404, "invalid-link")
+        assert problem(await app_client.get(link)) == (404, "visit-gone")

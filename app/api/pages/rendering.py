@@ -169,11 +169,14 @@ class Page:
         text = _environment.get_template(template).render(page=self, words=self.words, **values)
         return HTMLResponse(text, status_code=status, headers=_HEADERS)
 
-    def failed(self, sentence: str, status: int) -> HTMLResponse:
-        """A page that says what went wrong and where to start again."""
+    def failed(self, sentence: str, status: int, named: str = "") -> HTMLResponse:
+        """A page that says what went wrong and where to start again; `named`: under a title of its
+        own, where that has one.
+        """
         token = self.request.query_params.get("booking_token", "")
         start = self.way("book", booking_token=token).to()
-        return self.show("failed.html", status, sentence=sentence, start=start)
+        title = self.words.get(f"{named}-title", "")
+        return self.show("failed.html", status, sentence=sentence, start=start, title=title)
 
     def refused(self, error: AppError | HTTPException) -> HTMLResponse:
         """A refusal that no form has a place for."""
@@ -182,7 +185,7 @@ class Page:
         else:
             named, status = "", error.status_code
         by_status = self.words.get(f"status-{status}", self.words["failed"])
-        answer = self.failed(self.words.get(named, by_status), status)
+        answer = self.failed(self.words.get(named, by_status), status, named)
         answer.headers.update(error.headers or {})
         return answer
 

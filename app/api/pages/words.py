@@ -141,6 +141,9 @@ _ENGLISH = {
     "offer_taken_text": "You took {0}.",
     "offer_left_title": "You are not on the waiting list",
     "offer_left_text": "We offer you no more times from it. You can always book a free one.",
+    "offer_off_title": "This visit is no longer booked",
+    "offer_off_text": "The visit that you took here was cancelled or missed, and this offer is "
+    "used up. You can book any free time, and join the waiting list again where none suits you.",
     "offer_near": "These times are free, too",
     "offer-over": "This offer has ended.",
     "not-waiting": "You are not on the waiting list any more.",
@@ -174,6 +177,9 @@ _ENGLISH = {
     "failed_title": "This did not work",
     "invalid-link": "This link is not valid, or not any more. Please take the newest one that you "
     "have from us, or call us.",
+    "visit-gone-title": "This visit is no longer in our book",
+    "visit-gone": "The practice has cancelled or removed it, and the time is free again. Nothing "
+    "is left for you to do. You can book a new visit, or call us.",
     "status-404": "There is no page at this address. Perhaps the link was cut off: please open it "
     "again from our message, or call us.",
     "status-429": "Too many requests came from your network just now. Please wait a minute and try "
@@ -314,6 +320,10 @@ _SPANISH = {
     "offer_taken_text": "Usted tomó: {0}.",
     "offer_left_title": "No está en la lista de espera",
     "offer_left_text": "Ya no le ofreceremos horas de la lista. Siempre puede reservar una libre.",
+    "offer_off_title": "Esta cita ya no está reservada",
+    "offer_off_text": "La cita que usted tomó aquí se canceló o no tuvo lugar, y esta oferta ya "
+    "se usó. Puede reservar cualquier hora libre y volver a la lista de espera si ninguna le "
+    "conviene.",
     "offer_near": "Estas horas también están libres",
     "offer-over": "Esta oferta ha terminado.",
     "not-waiting": "Ya no está en la lista de espera.",
@@ -345,6 +355,9 @@ _SPANISH = {
     "failed_title": "No ha funcionado",
     "invalid-link": "Este enlace no es válido, o ya no lo es. Por favor, use el más reciente que "
     "tenga de nosotros, o llámenos.",
+    "visit-gone-title": "Esta cita ya no está en nuestra agenda",
+    "visit-gone": "La clínica la canceló o la quitó, y la hora está libre otra vez. Usted no tiene "
+    "que hacer nada. Puede reservar otra cita o llamarnos.",
     "status-404": "No hay ninguna página en esta dirección. Quizá el enlace se cortó: por favor, "
     "ábralo otra vez desde nuestro mensaje, o llámenos.",
     "status-429": "Han llegado demasiadas solicitudes de su red. Por favor, espere un minuto e "

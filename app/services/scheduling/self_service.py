@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.core.clock import Clock
-from app.core.errors import ConflictError
+from app.core.errors import ConflictError, NotFoundError
 from app.db.repositories import Repositories
 from app.models.appointment import LIVE_STATUSES, Appointment, AppointmentStatus
 from app.models.base import as_object_id
@@ -28,6 +28,13 @@ class VisitHasBegunError(ConflictError):
 
     slug = "visit-has-begun"
     title = "This visit has begun"
+
+
+class VisitGoneError(NotFoundError):
+    """The link is good, and its visit is not in the book any more: the practice removed it."""
+
+    slug = "visit-gone"
+    title = "This visit is no longer in the book"
 
 
 class TooLateToChangeError(ConflictError):
@@ -76,11 +83,11 @@ class VisitSelfService:
         self._clock = clock
 
     async def view(self, token: str) -> PatientVisitView:
-        """The visit; changes nothing. Raises `InvalidLinkError`, also for one that is deleted."""
+        """The visit; changes nothing. Raises `InvalidLinkError`, `VisitGoneError`."""
         return await self._view(await self._visit(token), token)
 
     async def calendar_file(self, token: str) -> bytes:
-        """The visit for a calendar program; changes nothing. Raises `InvalidLinkError`."""
+        """The visit for a calendar program; changes nothing. Raises what `view` raises."""
         return await self._calendar.download(await self._visit(token), token, self._clock.now())
 
     async def confirm(self, token: str) -> PatientVisitView:
@@ -123,8 +130,8 @@ class VisitSelfService:
             if appointment_id is not None:
                 return await self._appointments.get(appointment_id)
         except AppointmentNotFoundError as error:
-            raise InvalidLinkError(_GONE) from error
-        raise InvalidLinkError(_GONE)
+            raise VisitGoneError(_GONE) from error
+        raise InvalidLinkError(_NO_VISIT)
 
     async def _ahead(self, token: str) -> Appointment:
         visit = await self._visit(token)
@@ -168,4 +175,5 @@ def _changes_until(visit: Appointment, clinic: Clinic) -> datetime:
     return visit.appointment_date - timedelta(minutes=clinic.self_service_notice_minutes)
 
 
-_GONE = "This appointment is no longer in the book. Please call the practice."
+_GONE = "This visit is no longer in the book. You can book a new one, or call the practice."
+_NO_VISIT = "This link names no visit."

@@ -53,6 +53,8 @@ class OfferView:
     """Those of the offered times that they can still take."""
     visit: Appointment | None = None
     """What they took and still have."""
+    is_off: bool = False
+    """Whether what they took was cancelled since, missed or removed."""
 
 
 class WaitlistAnswers:
@@ -87,13 +89,15 @@ class WaitlistAnswers:
         if visit is None and entry.status == WaitlistStatus.WAITING and now < offer.until:
             free = await self._standing.bookable(entry, offer.starts, now)
         service = await self._repositories.services.with_service_id(entry.service_id)
+        is_off = entry.status == WaitlistStatus.BOOKED if visit is None else _is_off(visit)
         return OfferView(
             entry=entry,
             offer=offer,
             clinic=await self._clinic.current(),
             service_name=service.name if service else entry.service_id,
             free=free,
-            visit=None if visit is None or _is_off(visit) else visit,
+            visit=None if is_off else visit,
+            is_off=is_off,
         )
 
     async def accept(self, token: str, wanted: datetime) -> Answer:

@@ -407,7 +407,7 @@ class TestBegunVisit:
 
 
 class TestLinkThatDoesNotWork:
-    @pytest.mark.parametrize("kind", ["garbage", "long", "expired", "other purpose", "deleted"])
+    @pytest.mark.parametrize("kind", ["garbage", "long", "expired", "other purpose"])
     async def test_is_a_page_with_a_way_on(
         self, browser: Browser, link: str, furnished: Services, clock: FrozenClock, kind: str
     ) -> None:
@@ -429,10 +429,42 @@ class TestLinkThatDoesNotWork:
         await browser.click("To the booking page")
         assert browser.heading == "What would you like to come for?"
 
+    @pytest.mark.parametrize(
+        ("language", "title", "offer"),
+        [
+            ("en", "This visit is no longer in our book", "Book a new visit"),
+            ("es", "Esta cita ya no está en nuestra agenda", "Reservar otra cita"),
+        ],
+    )
+    async def test_of_a_visit_that_the_practice_removed_says_so_and_offers_another(
+        self,
+        *,
+        browser: Browser,
+        link: str,
+        furnished: Services,
+        language: str,
+        title: str,
+        offer: str,
+    ) -> None:
+        visit = await only_visit(furnished)
+        await furnished.scheduling.appointments.delete(visit.id, by="staff:x")
+
+        for step in STEPS:
+            mark = "&" if "?" in step else "?"
+            await browser.open(f"{link}{step}{mark}lang={language}")
+            assert (browser.status, browser.heading) == (404, title)
+            assert "Error" not in browser.text
+        for step in ("confirm", "cancel", "move"):
+            answer = await browser.client.post(
+                f"{link}/{step}?lang={language}", data={"at": "2026-08-20T14:00:00Z"}
+            )
+            assert answer.status_code == 404
+            assert title in answer.text
+        await browser.click(offer)
+        assert browser.status == 200
+
 
 async def _broken(kind: str, link: str, visit: Appointment, services: Services) -> str:
-    if kind == "deleted":
-        await services.scheduling.appointments.delete(visit.id, by="staff:x")
     if kind == "other purpose":
         ids = {"appointment_id": str(visit.id)}
         return services.tokens.issue(TokenPurpose.BOOKING, **ids)

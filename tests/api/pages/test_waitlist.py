@@ -164,6 +164,26 @@ class TestOffer:
         await browser.click("See, move or cancel")
         assert browser.heading == "Your visit"
 
+    @pytest.mark.parametrize("ends", ["cancel", "delete"])
+    async def test_after_its_visit_was_cancelled_says_so_and_offers_the_booking_page(
+        self, browser: Browser, waiting: Waiting, offered: list[WaitlistEntry], ends: str
+    ) -> None:
+        link = await page_of(waiting, offered[0])
+        await browser.open(link)
+        await browser.press("9:00")
+        appointments = waiting.services.scheduling.appointments
+        await getattr(appointments, ends)(offered[0].visit_id, by="staff:x")
+
+        for path in (link, f"{link}/accept"):
+            await browser.open(path)
+            assert browser.heading == "This visit is no longer booked"
+            assert "You have your visit" not in browser.text
+            assert browser.document.forms == []
+        await browser.open(f"{link}?lang=es")
+        assert browser.heading == "Esta cita ya no está reservada"
+        await browser.click("Elegir otro día u otra hora")
+        assert browser.status == 200
+
     async def test_looking_changes_nothing(
         self,
         browser: Browser,
