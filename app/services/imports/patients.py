@@ -17,7 +17,7 @@ from app.core.errors import UnprocessableError
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.repositories import Repositories
 from app.models.imports import Import, ImportLine, ImportRow, RowOutcome
-from app.models.patient import Patient, PatientStatus, PatientType
+from app.models.patient import Consent, Patient, PatientStatus, PatientType
 from app.models.schedule import Clinic
 from app.services.clinic import ClinicService
 from app.services.imports.faults import RowFault, unreadable
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _EARLIEST_YEAR, _LATEST_YEAR = 1900, 2200
 _MOST_VALUE = 10_000_000
 _LONGEST_EXTERNAL_ID = 100
+_OPT_OUT_REASON = "import"
 _FAILED = "This row failed for a reason of ours. Send the file again; if it fails again, tell us."
 _NO_CONTACT = "The row has neither an e-mail address nor a phone number that can be read."
 
@@ -70,11 +71,20 @@ class PatientRow:
     opts_out: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    line: ImportLine
+    row: PatientRow
+    patient: Patient
+
+
 @dataclass
 class _Batch:
     wanted: Import
     clinic: Clinic
     now: datetime
+    drafts: list[_Draft] = field(default_factory=list)
+    rows: list[ImportRow] = field(default_factory=list)
     people: People = field(default_factory=People)
     unknown: set[str] = field(default_factory=set)
 
@@ -152,38 +162,41 @@ class PatientImporter:
         readings = [(line, _reading(line, batch.clinic)) for line in lines]
         persons = [row.person for _, row in readings if isinstance(row, PatientRow)]
         batch.people = await People.among(self._patients, persons)
-        return BatchResult([await self._guarded(batch, line, row) for line, row in readings])
+        for line, row in readings:
+            await self._guarded(batch, line, row)
+        await self._store(batch)
+        return BatchResult(sorted(batch.rows, key=lambda row: row.number))
 
     async def finish(self, _wanted: Import, /) -> dict[str, int]:
         """See `RowImporter`. Rows are all there is."""
         return {}
 
-    async def _guarded(
-        self, batch: _Batch, line: ImportLine, row: PatientRow | RowFault
-    ) -> ImportRow:
+    async def _guarded(self, batch: _Batch, line: ImportLine, row: PatientRow | RowFault) -> None:
+        """Do a row, or put it among those that are stored together."""
         if isinstance(row, RowFault):
-            return _result(batch, line, RowOutcome.REFUSED, fault=row)
+            batch.rows.append(_result(batch, line, RowOutcome.REFUSED, fault=row))
+            return
         try:
-            return await self._row(batch, line, row)
+            known = await self._find(batch, row)
+            if known is None:
+                self._draft(batch, line, row)
+            else:
+                await self._known(batch, line, row, known)
         except UNAVAILABLE_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the file
-            # The message of an error may quote what the row holds, so it is not logged.
-            logger.error(  # noqa: TRY400
-                "import row failed",
-                extra={
-                    "import_id": str(batch.wanted.id),
-                    "row": line.number,
-                    "error_type": type(error).__name__,
-                },
-            )
-            fault = RowFault("failed", _FAILED)
-            return _result(batch, line, RowOutcome.REFUSED, fault=fault)
+            batch.rows.append(_failed(batch, line, error))
 
-    async def _row(self, batch: _Batch, line: ImportLine, row: PatientRow) -> ImportRow:
+    async def _find(self, batch: _Batch, row: PatientRow) -> Patient | None:
         known = batch.people.find(row.person)
-        if known is None:
-            return await self._create(batch, line, row)
+        if known is not None and any(known is draft.patient for draft in batch.drafts):
+            await self._store(batch)  # what is not stored cannot be changed
+            known = batch.people.find(row.person)
+        return known
+
+    async def _known(
+        self, batch: _Batch, line: ImportLine, row: PatientRow, known: Patient
+    ) -> None:
         fields = _news(known, row)
         opts_out = row.opts_out and not known.has_opted_out
         is_news = bool(fields) or opts_out
@@ -193,24 +206,60 @@ class PatientImporter:
         _note_on(known, fields, batch.now if opts_out else None)
         batch.people.add(known)
         outcome = RowOutcome.UPDATED if is_news else _outcome_of_known(batch, known, row)
-        return _result(batch, line, outcome, patient=known, notes=row.person.notes)
+        told = _result(batch, line, outcome, patient=known, notes=row.person.notes)
+        batch.rows.append(told)
 
-    async def _create(self, batch: _Batch, line: ImportLine, row: PatientRow) -> ImportRow:
+    def _draft(self, batch: _Batch, line: ImportLine, row: PatientRow) -> None:
+        """Somebody new. Who wants no messages never stands in the list without that."""
         patient = new_patient(row.person, batch.now, external_id="").model_copy(update=row.fields)
-        if not batch.wanted.dry_run:
-            stored = await self._directory.store_or_find(patient)
-            await self._opt_out(batch, stored, wanted=row.opts_out)
-            patient = stored
-        _note_on(patient, {}, batch.now if row.opts_out else None)
+        if row.opts_out:
+            patient.consent = Consent(
+                opted_out_at=batch.now, reason=_OPT_OUT_REASON, source=actor(batch.wanted)
+            )
         batch.people.add(patient)
         batch.unknown.add(str(patient.id))
-        return _result(batch, line, RowOutcome.CREATED, patient=patient, notes=row.person.notes)
+        if batch.wanted.dry_run:
+            batch.rows.append(_created(batch, line, row, patient))
+        else:
+            batch.drafts.append(_Draft(line, row, patient))
+
+    async def _store(self, batch: _Batch) -> None:
+        """Store the new ones that wait. Whom somebody else stored meanwhile is known now."""
+        drafts, batch.drafts = batch.drafts, []
+        if not drafts:
+            return
+        try:
+            stored = await self._directory.store_or_find_each([one.patient for one in drafts])
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad row must not stop the file
+            await self._store_singly(batch, drafts, error)
+            return
+        for draft in drafts:
+            patient = stored[draft.patient.id]
+            if patient.id == draft.patient.id:
+                batch.rows.append(_created(batch, draft.line, draft.row, patient))
+                continue
+            batch.people.drop(draft.patient)
+            batch.people.add(patient)
+            await self._known(batch, draft.line, draft.row, patient)
+
+    async def _store_singly(
+        self, batch: _Batch, drafts: Sequence[_Draft], error: Exception
+    ) -> None:
+        if len(drafts) == 1:
+            batch.people.drop(drafts[0].patient)
+            batch.rows.append(_failed(batch, drafts[0].line, error))
+            return
+        for one in drafts:
+            batch.drafts = [one]
+            await self._store(batch)
 
     async def _opt_out(self, batch: _Batch, patient: Patient, *, wanted: bool) -> None:
         if wanted:
             by = actor(batch.wanted)
             await self._patients.record_opt_out(
-                patient.id, at=batch.now, reason="import", source=by
+                patient.id, at=batch.now, reason=_OPT_OUT_REASON, source=by
             )
 
 
@@ -251,6 +300,23 @@ def _outcome_of_known(batch: _Batch, known: Patient, row: PatientRow) -> RowOutc
         return RowOutcome.UNCHANGED
     made = new_patient(row.person, batch.now, external_id="")
     return RowOutcome.CREATED if known.id == made.id else RowOutcome.UNCHANGED
+
+
+def _failed(batch: _Batch, line: ImportLine, error: Exception) -> ImportRow:
+    # The message of an error may quote what the row holds, so it is not logged.
+    logger.error(
+        "import row failed",
+        extra={
+            "import_id": str(batch.wanted.id),
+            "row": line.number,
+            "error_type": type(error).__name__,
+        },
+    )
+    return _result(batch, line, RowOutcome.REFUSED, fault=RowFault("failed", _FAILED))
+
+
+def _created(batch: _Batch, line: ImportLine, row: PatientRow, patient: Patient) -> ImportRow:
+    return _result(batch, line, RowOutcome.CREATED, patient=patient, notes=row.person.notes)
 
 
 def _result(

@@ -129,6 +129,11 @@ class People:
             if contact is not None:
                 self._by_contact[contact][patient.id] = patient
 
+    def drop(self, patient: Patient) -> None:
+        """Somebody who was not stored after all."""
+        for on_contact in self._by_contact.values():
+            on_contact.pop(patient.id, None)
+
     def find(self, person: Person) -> Patient | None:
         """The patient, or `None` where the name fits nobody on the contact, or several."""
         for contact in (person.email, person.phone):

@@ -1,7 +1,10 @@
 """Files of the practice's own system, through the front door."""
 
+from typing import Any
+
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from app.db.database import Database
 from app.models.role import StaffRole
@@ -114,6 +117,45 @@ class TestImport:
 
         problem(answer, 413)
         assert await database.collection("imports").count_documents({}) == 0
+
+    async def test_whose_upload_breaks_off_leaves_nothing(
+        self, app: FastAPI, desk: dict[str, str], database: Database
+    ) -> None:
+        """The rows that came are whole, and still nothing of them is taken."""
+        headers = {**desk, **CSV}
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": URL,
+            "raw_path": URL.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(name.lower().encode(), text.encode()) for name, text in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("testserver", 80),
+        }
+        coming = iter(
+            [
+                {"type": "http.request", "body": FILE.encode(), "more_body": True},
+                {"type": "http.disconnect"},
+            ]
+        )
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return next(coming, {"type": "http.disconnect"})
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app.state.with_lifespan(scope, receive, send)
+
+        assert sent[0]["status"] == 400
+        for name in ("imports", "import_batches", "appointments"):
+            assert await database.collection(name).count_documents({}) == 0
 
     async def test_one_that_nobody_sent_is_not_found(
         self, app_client: httpx.AsyncClient, desk: dict[str, str]

@@ -1,11 +1,13 @@
 """The patients another system has."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
 from app.models.imports import ImportKind
 from app.models.patient import Patient, PatientStatus, PatientType
+from tests.factories import make_patient
 from tests.services.imports.bench import Bench
 
 pytestmark = pytest.mark.mongo
@@ -99,6 +101,53 @@ class TestAKnownPatient:
 
         assert await bench.outcomes(text, kind=P) == ["created", "unchanged"]
         assert len(await everybody(bench)) == 1
+
+
+class TestManyAtOnce:
+    async def test_a_later_row_completes_one_that_was_not_stored_yet(self, bench: Bench) -> None:
+        text = file_of(
+            "Maria Lopez,maria@example.com,,,,,,",
+            "Jo Park,jo@example.com,,,,,,",
+            MARIA,
+            "Al Ray,al@example.com,,,,,yes,",
+        )
+
+        assert await bench.outcomes(text, kind=P) == ["created", "created", "updated", "created"]
+
+        stored = {one.name: one for one in await everybody(bench)}
+        assert stored["Maria Lopez"].language == "es"
+        assert stored["Al Ray"].has_opted_out
+        assert stored["Al Ray"].consent.reason == "import"
+
+    async def test_of_two_files_at_once_each_patient_is_stored_once(self, bench: Bench) -> None:
+        text = file_of(*(f"Patient Number{n},p{n}@example.com,,,,,," for n in range(120)))
+        importer = bench.processor._importers[P]
+        sent = [await bench.send(text, kind=P) for _ in range(2)]
+        batches = bench.practice.repositories.import_batches
+        first = [await batches.numbered(one.id, 0) for one in sent]
+
+        await asyncio.gather(
+            *(
+                importer.run(one, batch.lines)
+                for one, batch in zip(sent, first, strict=True)
+                if batch
+            )
+        )
+        while await bench.processor.work_off():
+            pass
+
+        assert len(await everybody(bench)) == 120
+
+    async def test_two_of_one_name_on_one_address_stay_two(self, bench: Bench) -> None:
+        """Which of them a row means, nobody can say: the first is taken, none is added."""
+        directory = bench.practice.directory
+        for _ in range(2):
+            patient = make_patient(name="Maria Lopez", email="maria@example.com")
+            await directory.create(patient, allow_duplicate=True)
+
+        assert await bench.outcomes(file_of(MARIA), kind=P) == ["updated"]
+
+        assert len(await everybody(bench)) == 2
 
 
 class TestDryRun:
