@@ -156,6 +156,12 @@ class Settings(BaseSettings):
     smtp_password: OptionalSecret = None
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     smtp_timeout_seconds: float = Field(default=20, gt=0, le=300)
+    message_relay_url: Annotated[HttpUrl | None, BeforeValidator(_blank_to_none)] = None
+    message_relay_secret: OptionalSecret = None
+    message_relay_channels: Annotated[
+        list[Literal["sms", "whatsapp"]], NoDecode, BeforeValidator(_comma_list)
+    ] = ["sms"]
+    message_relay_timeout_seconds: float = Field(default=10, gt=0, le=60)
     gmail_mailbox: OptionalEmail = None
     gmail_client_id: OptionalText = None
     gmail_client_secret: OptionalSecret = None
@@ -217,6 +223,20 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _relay_can_tell_us(self) -> Self:
+        """An open relay would send anybody's messages in the practice's name."""
+        url = self.message_relay_url
+        if url is not None and self.message_relay_secret is None:
+            message = (
+                "MESSAGE_RELAY_URL needs MESSAGE_RELAY_SECRET, which signs what is sent there."
+            )
+            raise ValueError(message)
+        if url is not None and (url.username or url.password or url.fragment):
+            message = "MESSAGE_RELAY_URL is an address alone: MESSAGE_RELAY_SECRET says who asks."
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
         if self.is_production and (reasons := self._production_objections()):
             message = "ENVIRONMENT=production refuses to start: " + " ".join(reasons)
@@ -242,8 +262,23 @@ class Settings(BaseSettings):
                 "LLM_BASE_URL is neither https:// nor on this machine.",
             ),
             *self._gmail_objections(),
+            *self._relay_objections(),
         ]
         return [reason for applies, reason in checks if applies]
+
+    def _relay_objections(self) -> list[tuple[bool, str]]:
+        """Messages that others could read on their way, or write in our name."""
+        url = self.message_relay_url
+        return [
+            (
+                url is not None and not _keeps_secrets(url),
+                "MESSAGE_RELAY_URL is neither https:// nor on this machine.",
+            ),
+            (
+                url is not None and not _is_strong(self.message_relay_secret),
+                _WEAK.format("MESSAGE_RELAY_SECRET"),
+            ),
+        ]
 
     def _gmail_objections(self) -> list[tuple[bool, str]]:
         """Mail that anybody could forge, and credentials that would travel in the clear."""

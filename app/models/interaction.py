@@ -163,5 +163,7 @@ class Interaction(Document):
     by: str | None = None
     delivery: Delivery | None = None
     in_reply_to: str | None = Field(default=None)
+    answers_on: Channel | None = None
+    """What an outgoing one answers came in on this channel; it goes out on `channel`."""
     visit_starts_at: UtcDatetime | None = None
     """The start a reminder speaks of; it must still be the visit's when the reminder leaves."""

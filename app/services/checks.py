@@ -18,7 +18,7 @@ from app.services.agent.llm.faults import LlmError
 from app.services.agent.llm.prompts import reading_prompt
 from app.services.agent.llm.wire import WhatItWants
 from app.services.container import database_uri
-from app.services.mail import MailConfigurationError, build_gmail
+from app.services.mail import MailConfigurationError, build_gmail, relayed_channels
 from app.services.mail.gmail.errors import GmailError
 from app.services.metrics import Metrics
 
@@ -86,6 +86,10 @@ class Checks:
         return f"{sum(len(wanted) for wanted in INDEXES.values())} in place"
 
     async def _mail(self) -> str:
+        relayed = sorted(relayed_channels(self._settings))
+        return await self._email() + (f"; {', '.join(relayed)} by the relay" if relayed else "")
+
+    async def _email(self) -> str:
         if self._settings.mail_transport == "gmail":
             return "through Gmail"
         if self._settings.mail_transport == "file":

@@ -163,6 +163,8 @@ async def running_services(
         finally:
             if services.base.gmail is not None:
                 await services.base.gmail.client.close()
+            if services.base.relay is not None:
+                await services.base.relay.close()
             if services.agent.model is not None:
                 await services.agent.model.close()
             services.close()

@@ -29,6 +29,7 @@ from app.services.idempotency import Answer, OnceOnly
 from app.services.outreach.composer import Composer
 from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.planner import follow_up_after_reply
+from app.services.outreach.routes import BY_EMAIL, Routes, addresses_of, best_of
 from app.services.scheduling.localtime import to_instant
 
 STAFF_HANDOFF_REASON = "staff_took_over"
@@ -111,6 +112,7 @@ class Conversations:
         clinic: ClinicService,
         once: OnceOnly,
         clock: Clock,
+        routes: Routes = BY_EMAIL,
     ) -> None:
         self._repositories = repositories
         self._lifecycle = lifecycle
@@ -119,6 +121,7 @@ class Conversations:
         self._clinic = clinic
         self._once = once
         self._clock = clock
+        self._routes = routes
 
     async def campaign(self, campaign_id: PyObjectId) -> Campaign:
         """The campaign. Raises `CampaignNotFoundError`."""
@@ -319,10 +322,13 @@ class Conversations:
 
     async def _reachable_patient(self, campaign: Campaign) -> Patient:
         patient = await self._repositories.patients.get(campaign.patient_id)
-        if patient is None or patient.status != PatientStatus.ACTIVE or patient.email is None:
+        ways = self._routes.of(patient) if patient else []
+        if patient is None or patient.status != PatientStatus.ACTIVE or not ways:
             message = "The patient is not active or has no e-mail address on file."
             raise PatientUnreachableError(message)
-        suppression = await self._repositories.suppressions.for_address(patient.email)
+        suppressions = await self._repositories.suppressions.among(addresses_of(ways))
+        route = best_of(ways, suppressions)
+        suppression = suppressions.get(route.address) if route else None
         if suppression and suppression.reason in UNDELIVERABLE:
             message = "Mail to the address on file bounced. Please correct the address first."
             raise PatientUnreachableError(message)

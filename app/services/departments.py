@@ -19,7 +19,7 @@ from app.services.conversations import Conversations
 from app.services.foundation import Foundation
 from app.services.idempotency import OnceOnly
 from app.services.inbound import InboundProcessor
-from app.services.mail import build_transport
+from app.services.mail import build_transport, build_transports
 from app.services.mailbox_health import MailboxHealth
 from app.services.matching import MessageMatcher
 from app.services.message_intake import MessageIntake
@@ -210,6 +210,7 @@ class Outreach:
         repositories, clinic = base.repositories, base.clinic
         settings, clock = base.settings, base.clock
         transport = build_transport(settings, base.gmail)
+        transports = build_transports(transport, base.relay, settings)
         proactive = ProactivePath(
             repositories=repositories,
             lifecycle=base.lifecycle,
@@ -218,13 +219,18 @@ class Outreach:
             clinic=clinic,
             settings=settings,
             clock=clock,
+            routes=base.routes,
         )
         return cls(
             proactive=proactive,
             sweeps=SweepService(
                 repositories=repositories,
                 recruiter=Recruiter(
-                    repositories=repositories, clinic=clinic, settings=settings, clock=clock
+                    repositories=repositories,
+                    clinic=clinic,
+                    settings=settings,
+                    clock=clock,
+                    routes=base.routes,
                 ),
                 proactive=proactive,
                 leases=base.leases,
@@ -235,7 +241,12 @@ class Outreach:
             ),
             sender=OutboxSender(
                 repositories=repositories,
-                gate=SendGate(repositories=repositories, clinic=clinic, settings=settings),
+                gate=SendGate(
+                    repositories=repositories,
+                    clinic=clinic,
+                    settings=settings,
+                    routes=base.routes,
+                ),
                 postmark=Postmark(
                     repositories=repositories,
                     clinic=clinic,
@@ -244,7 +255,7 @@ class Outreach:
                     settings=settings,
                     clock=clock,
                 ),
-                transport=transport,
+                transports=transports,
                 lifecycle=base.lifecycle,
                 consent=base.consent,
                 clinic=clinic,
@@ -379,6 +390,7 @@ class Desk:
             clinic=base.clinic,
             once=OnceOnly(repositories.idempotency, clock),
             clock=clock,
+            routes=base.routes,
         )
         return cls(
             conversations=conversations,

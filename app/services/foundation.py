@@ -7,17 +7,20 @@ from app.core.clock import Clock
 from app.core.config import Settings
 from app.db.database import Database
 from app.db.repositories import Repositories
+from app.models.patient import Channel
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.leases import Leases
-from app.services.mail import build_gmail
+from app.services.mail import build_gmail, build_relay, relayed_channels
 from app.services.mail.gmail import Gmail
+from app.services.mail.relay import RelayTransport
 from app.services.mail.reply_tags import ReplyTags
 from app.services.metrics import Metrics
 from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
+from app.services.outreach.routes import Routes
 from app.services.passwords import PasswordHasher
 from app.services.rate_limits import RateLimiter
 from app.services.security import SecurityService
@@ -51,6 +54,8 @@ class Foundation:
     leases: Leases
     consent: ConsentService
     gmail: Gmail | None
+    relay: RelayTransport | None
+    routes: Routes
     outbox_signal: WakeSignal
     inbound_signal: WakeSignal
     waitlist_signal: WakeSignal
@@ -92,6 +97,8 @@ class Foundation:
                 repositories=repositories, lifecycle=lifecycle, tokens=tokens, clock=clock
             ),
             gmail=build_gmail(settings, clock),
+            relay=build_relay(settings, clock),
+            routes=Routes({Channel.EMAIL, *relayed_channels(settings)}),
             outbox_signal=outbox_signal,
             inbound_signal=WakeSignal(),
             waitlist_signal=WakeSignal(),

@@ -20,6 +20,7 @@ from app.models.role import StaffMember
 from app.services.conversations import PatientUnreachableError, staff_actor
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.reach import obstacle_to_outreach
+from app.services.outreach.routes import by_email
 from app.services.patients import PatientDirectory
 
 
@@ -96,7 +97,7 @@ class RecoveryStarter:
 
     async def _require_reachable(self, patient: Patient) -> None:
         suppression = await self._repositories.suppressions.for_address(patient.email or "")
-        if obstacle_to_outreach(patient, suppression):
+        if obstacle_to_outreach(patient, by_email(patient), suppression):
             message = "The patient opted out, is inactive, or mail to them bounced."
             raise PatientUnreachableError(message)
 

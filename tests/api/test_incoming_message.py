@@ -15,7 +15,7 @@ from app.api.deps import message_intake
 from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.models.campaign import Campaign, CampaignChannel
-from app.models.interaction import Direction, Interaction
+from app.models.interaction import DeliveryStatus, Direction, Interaction
 from app.models.patient import Channel, Patient
 from app.models.records import InboundEvent, InboundState
 from app.services.container import Services
@@ -309,6 +309,22 @@ class TestWhoWrote:
         replies = {r.provider_id: r for r in await said(repositories, Direction.INCOMING)}
         assert replies["sms:SM1"].campaign_id == campaign.id
         assert replies["sms:SM2"].unmatched is True
+
+
+class TestAnswer:
+    async def test_goes_by_mail_and_says_so_where_no_texts_go_out(
+        self, app_client: httpx.AsyncClient, repositories: Repositories, drain: Drain
+    ) -> None:
+        await someone(repositories)
+
+        await deliver(app_client, message_content="STOP")
+        await drain()
+
+        [receipt] = await said(repositories, Direction.OUTGOING)
+        assert receipt.answers_on == Channel.SMS
+        assert receipt.channel == Channel.EMAIL
+        assert receipt.delivery is not None
+        assert receipt.delivery.status == DeliveryStatus.SENT
 
 
 class TestStop:

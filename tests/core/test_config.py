@@ -145,6 +145,10 @@ class TestRefused:
             ("llm_tokens_per_day", 999),
             ("llm_input_price", -1),
             ("llm_output_price", "cheap"),
+            ("message_relay_url", "ftp://x.example"),
+            ("message_relay_url", "https://relay.example"),
+            ("message_relay_channels", "sms,email"),
+            ("message_relay_timeout_seconds", 0),
         ],
     )
     def test_says_which_setting(self, name: str, value: object) -> None:
@@ -193,6 +197,14 @@ class TestProduction:
             ({"jwt_secret_key": None}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": ""}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": "short"}, "JWT_SECRET_KEY"),
+            (
+                {"message_relay_url": "http://relay.example", "message_relay_secret": SECRET},
+                "MESSAGE_RELAY_URL",
+            ),
+            (
+                {"message_relay_url": "https://relay.example", "message_relay_secret": "short"},
+                "MESSAGE_RELAY_SECRET",
+            ),
             ({"jwt_secret_key": "x" * 64}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": "change-me-" * 4}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": "Your-Super-Secret-Key-For-Production"}, "JWT_SECRET_KEY"),

@@ -19,6 +19,7 @@ from app.models.campaign import (
     StatusChange,
 )
 from app.models.decision import Urgency
+from app.models.patient import Channel
 
 _NOTHING_WAITS: tuple[dict[str, Any], ...] = (
     {"attention": {"$exists": False}},
@@ -178,10 +179,13 @@ class CampaignRepository(DocumentRepository[Campaign]):
         guard = {"_id": campaign_id, "status": {"$in": sorted(statuses)}}
         return await self._update(guard, {"$set": {"follow_up_details.next_attempt_at": at}})
 
-    async def set_thread(self, campaign_id: PyObjectId, thread_id: str) -> bool:
-        """Note the conversation's thread, once: the first one stands."""
+    async def set_thread(
+        self, campaign_id: PyObjectId, thread_id: str, channel: Channel = Channel.EMAIL
+    ) -> bool:
+        """Note where the conversation runs, once: the first thread stands, with its channel."""
         guard = {"_id": campaign_id, "channel.thread_id": {"$exists": False}}
-        return await self._update(guard, {"$set": {"channel.thread_id": thread_id}})
+        fields = {"channel.thread_id": thread_id, "channel.type": channel}
+        return await self._update(guard, {"$set": fields})
 
     async def quota_keys_between(self, low: str, high: str) -> set[str]:
         """The quota slots in [low, high] that are taken."""

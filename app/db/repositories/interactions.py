@@ -23,6 +23,7 @@ from app.models.interaction import (
     MessageClass,
     Settlement,
 )
+from app.models.patient import Channel
 
 OLDEST_FIRST = [("timestamp", 1), ("_id", 1)]
 
@@ -217,9 +218,14 @@ class InteractionRepository(DocumentRepository[Interaction]):
         return await self._find(query, limit=limit)
 
     async def claim_for_sending(
-        self, interaction: Interaction, *, lease_until: datetime, day_slot: str | None
+        self,
+        interaction: Interaction,
+        *,
+        lease_until: datetime,
+        day_slot: str | None,
+        channel: Channel | None = None,
     ) -> bool:
-        """pending → sending under a new term.
+        """pending → sending under a new term, on `channel` where that is decided.
 
         Raises `DuplicateValueError(INTERACTION_DAY_SLOT)` where this address already had its one
         outreach message of the day.
@@ -231,6 +237,8 @@ class InteractionRepository(DocumentRepository[Interaction]):
         }
         if day_slot:
             fields["delivery.day_slot"] = day_slot
+        if channel:
+            fields["channel"] = channel
         return await self._update(
             {
                 "_id": interaction.id,

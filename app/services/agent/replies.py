@@ -94,7 +94,7 @@ class ReplyMail:
             html=letter.html,
             message_class=message_class,
             dedupe_key=reply_key(interaction.id, purpose),
-            channel=interaction.channel,
+            answers_on=interaction.channel,
             in_reply_to=_message_id(interaction),
         )
         await self._outbox.enqueue(draft)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from app.models.interaction import CalendarPart
+from app.models.patient import Channel
 
 
 class Audience(StrEnum):
@@ -23,7 +24,8 @@ class OutgoingMail:
     same key out twice. `to` is an address alone, `to_name` what stands before it. `html` says the
     same as `text`; `calendar` is the visit that both are about. `tried_since`: an earlier try, at
     that time at the earliest, may have handed it over without our noting it. `reply_to`: where
-    replies go, if not to the sender.
+    replies go, if not to the sender. On other channels than e-mail `to` is a number, and what only
+    mail can carry is left out.
     """
 
     key: str
@@ -43,6 +45,7 @@ class OutgoingMail:
     calendar: CalendarPart | None = None
     tried_since: datetime | None = None
     reply_to: str | None = None
+    channel: Channel = Channel.EMAIL
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from app.models.records import Suppression
 from app.services.clinic import ClinicService
 from app.services.outreach.planner import start_of
 from app.services.outreach.reach import Obstacle, has_opted_out, stopped_for_good
+from app.services.outreach.routes import BY_EMAIL, Route, Routes, addresses_of, best_of
 from app.services.scheduling.localtime import local_day
 from app.services.scheduling.waitlist_standing import OfferStanding
 
@@ -44,14 +45,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """The decision, its reason, and for a deferral the time to ask again."""
+    """The decision, its reason, and for a deferral the time to ask again; `route`: where to."""
 
     verdict: Verdict
     reason: str = ""
     until: datetime | None = None
-
-
-SEND = GateVerdict(Verdict.SEND)
+    route: Route | None = None
 
 
 class Silence(StrEnum):
@@ -124,6 +123,7 @@ class _Case:
     message: Interaction
     rules: ClassRules
     patient: Patient
+    route: Route | None
     suppression: Suppression | None
     campaign: Campaign | None
     visit: Appointment | None
@@ -136,15 +136,35 @@ class SendGate:
     """Decides by message class."""
 
     def __init__(
-        self, *, repositories: Repositories, clinic: ClinicService, settings: Settings
+        self,
+        *,
+        repositories: Repositories,
+        clinic: ClinicService,
+        settings: Settings,
+        routes: Routes = BY_EMAIL,
     ) -> None:
         self._repositories = repositories
         self._clinic = clinic
         self._settings = settings
         self._offers = OfferStanding(repositories, clinic)
+        self._routes = routes
+
+    async def route(self, message: Interaction, patient: Patient | None) -> Route | None:
+        """Which way `message` goes to `patient` as things stand, where there is one.
+
+        It stays on a channel that it was tried on: there it is known should it have left.
+        """
+        if patient is None:
+            return None
+        was_tried = message.delivery is not None and message.delivery.term > 0
+        first = message.channel if was_tried else message.answers_on
+        ways = self._routes.of(patient, first)
+        if len(ways) <= 1:
+            return ways[0] if ways else None
+        return best_of(ways, await self._repositories.suppressions.among(addresses_of(ways)))
 
     async def day_slot(
-        self, message: Interaction, patient: Patient | None, now: datetime
+        self, message: Interaction, route: Route | None, now: datetime
     ) -> str | None:
         """The slot of the local day that a message of this class takes up, where it takes one.
 
@@ -152,13 +172,13 @@ class SendGate:
         address on one day the database lets a single one through.
         """
         limit = rules_of(message).day_limit
-        if limit is DayLimit.NONE or patient is None or not patient.email:
+        if limit is DayLimit.NONE or route is None:
             return None
         clinic = await self._clinic.current()
         today = local_day(now, clinic.zone).isoformat()
         if limit is DayLimit.ADDRESS:
-            return day_slot(patient.email, today)
-        return day_slot(f"{_class_of(message)}:{patient.id}", today)
+            return day_slot(route.address, today)
+        return day_slot(f"{_class_of(message)}:{message.patient_id}", today)
 
     async def slot_taken(self, message: Interaction, now: datetime) -> GateVerdict:
         """What becomes of a message whose slot of the day is taken."""
@@ -177,11 +197,13 @@ class SendGate:
         """Whether `message` may leave at `now`. `patient` and `campaign` must be freshly read."""
         if patient is None:
             return GateVerdict(Verdict.DROP, "no_patient")
+        route = await self.route(message, patient)
         case = _Case(
             message=message,
             rules=rules_of(message),
             patient=patient,
-            suppression=await self._repositories.suppressions.for_address(patient.email or ""),
+            route=route,
+            suppression=await self._suppression(route),
             campaign=campaign,
             visit=await self._visit(message),
             now=now,
@@ -201,10 +223,15 @@ class SendGate:
         for check in checks:
             if verdict := await check(case):
                 return verdict
-        return SEND
+        return GateVerdict(Verdict.SEND, route=route)
+
+    async def _suppression(self, route: Route | None) -> Suppression | None:
+        if route is None:
+            return None
+        return await self._repositories.suppressions.for_address(route.address)
 
     async def _reachable(self, case: _Case) -> GateVerdict | None:
-        if obstacle := stopped_for_good(case.patient, case.suppression):
+        if obstacle := stopped_for_good(case.patient, case.route, case.suppression):
             return GateVerdict(Verdict.DROP, obstacle)
         if case.rules.opt_out_stops and has_opted_out(case.patient, case.suppression):
             return GateVerdict(Verdict.DROP, Obstacle.OPTED_OUT)
@@ -299,12 +326,12 @@ class SendGate:
 
     async def _weekly_cap(self, case: _Case) -> GateVerdict | None:
         """At most so many days with outreach among any seven, today's claimed slot aside."""
-        if case.rules.day_limit is not DayLimit.ADDRESS or not case.patient.email:
+        if case.rules.day_limit is not DayLimit.ADDRESS or case.route is None:
             return None
         today = local_day(case.now, case.zone)
         first, last = today - timedelta(days=WEEK_DAYS - 1), today - timedelta(days=1)
         sent = await self._repositories.interactions.count_outreach_days(
-            case.patient.email, first.isoformat(), last.isoformat()
+            case.route.address, first.isoformat(), last.isoformat()
         )
         if sent < self._settings.outreach_per_week:
             return None

@@ -23,7 +23,8 @@ class Draft:
 
     `dedupe_key` names the one occasion this message is for (campaign, purpose, attempt): however
     often the occasion is worked on, one message is stored. The recipient is not part of it: the
-    address on file at the moment of sending is used, and no other.
+    address on file at the moment of sending is used, and no other. So is the channel, by what they
+    prefer and, before that, by what it `answers_on`.
     """
 
     patient_id: PyObjectId
@@ -34,7 +35,7 @@ class Draft:
     campaign_id: PyObjectId | None = None
     appointment_id: PyObjectId | None = None
     waitlist_id: PyObjectId | None = None
-    channel: Channel = Channel.EMAIL
+    answers_on: Channel | None = None
     attempt: int | None = None
     not_before: datetime | None = None
     by: str = "agent"
@@ -61,7 +62,7 @@ class Outbox:
             appointment_id=draft.appointment_id,
             waitlist_id=draft.waitlist_id,
             direction=Direction.OUTGOING,
-            channel=draft.channel,
+            answers_on=draft.answers_on,
             subject=draft.subject,
             content=draft.content,
             html=draft.html,

@@ -8,11 +8,12 @@ from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.models.campaign import Campaign
 from app.models.interaction import Interaction, MessageClass
-from app.models.patient import Patient
+from app.models.patient import Channel, Patient
 from app.services.clinic import ClinicService
 from app.services.mail.reply_tags import ReplyTags
 from app.services.mail.transport import OutgoingMail
 from app.services.outreach.links import Links
+from app.services.outreach.routes import Route
 
 PATIENT_THREAD = "p-"
 """Begins the thread of letters to a patient that belong to no campaign; their id follows."""
@@ -48,15 +49,16 @@ class Postmark:
         self._clock = clock
 
     async def address(
-        self, message: Interaction, patient: Patient, campaign: Campaign | None
+        self, message: Interaction, patient: Patient, campaign: Campaign | None, route: Route
     ) -> OutgoingMail:
-        """`message` as mail to `patient`, or to `MAIL_REDIRECT_TO` while that is set."""
+        """`message` on its way by `route`, or as mail to `MAIL_REDIRECT_TO` while that is set."""
         clinic = await self._clinic.current()
-        earlier = await self._earlier(message)
+        earlier = await self._earlier(message, route.channel)
         redirected_to = self._settings.mail_redirect_to
         return OutgoingMail(
             key=str(message.id),
-            to=redirected_to or patient.email or "",
+            to=redirected_to or route.address,
+            channel=route.channel,
             to_name=None if redirected_to else patient.name,
             sender_name=clinic.name,
             subject=thread_subject(message, earlier),
@@ -64,8 +66,8 @@ class Postmark:
             html=message.html,
             calendar=message.calendar,
             date=self._clock.now(),
-            thread_id=_thread_of(patient, campaign),
-            in_reply_to=_answered_by(message, earlier),
+            thread_id=_thread_of(patient, campaign, route.channel, earlier),
+            in_reply_to=_answered_by(message, earlier, route.channel),
             references=_references(message, earlier),
             is_automatic=_class_of(message) is not MessageClass.STAFF,
             unsubscribe_url=self._unsubscribe_url(message, patient),
@@ -75,14 +77,15 @@ class Postmark:
 
     async def subject(self, message: Interaction) -> str:
         """The subject under which `message` leaves, or left."""
-        return thread_subject(message, await self._earlier(message))
+        return thread_subject(message, await self._earlier(message, message.channel))
 
-    async def _earlier(self, message: Interaction) -> list[Interaction]:
-        """What already left in the same conversation. Without a campaign there is none."""
+    async def _earlier(self, message: Interaction, channel: Channel) -> list[Interaction]:
+        """What already left in the same conversation on `channel`. Without a campaign there is
+        none."""
         if message.campaign_id is None:
             return []
         sent = await self._repositories.interactions.sent_in_campaign(message.campaign_id)
-        return [other for other in sent if other.id != message.id]
+        return [other for other in sent if other.id != message.id and other.channel is channel]
 
     def _unsubscribe_url(self, message: Interaction, patient: Patient) -> str | None:
         if _class_of(message) not in _UNSUBSCRIBED_FROM:
@@ -103,13 +106,22 @@ def _tried_since(message: Interaction) -> datetime | None:
     return message.timestamp if was_claimed else None
 
 
-def _thread_of(patient: Patient, campaign: Campaign | None) -> str:
+def _thread_of(
+    patient: Patient, campaign: Campaign | None, channel: Channel, earlier: list[Interaction]
+) -> str:
+    """The campaign's own where it runs on this channel; a conversation may run on several."""
     if campaign is None:
         return f"{PATIENT_THREAD}{patient.id}"
-    return campaign.channel.thread_id or f"t-{campaign.id}"
+    own = campaign.channel.thread_id if campaign.channel.type is channel else None
+    of_earlier = earlier[-1].thread_id if earlier else None
+    return own or of_earlier or f"t-{campaign.id}"
 
 
-def _answered_by(message: Interaction, earlier: list[Interaction]) -> str | None:
+def _answered_by(
+    message: Interaction, earlier: list[Interaction], channel: Channel = Channel.EMAIL
+) -> str | None:
+    if channel is not Channel.EMAIL:
+        return message.in_reply_to if message.answers_on is channel else None
     if message.in_reply_to and _MESSAGE_ID.fullmatch(message.in_reply_to):
         return message.in_reply_to
     ids = _sent_ids(earlier)

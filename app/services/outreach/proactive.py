@@ -20,6 +20,8 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.planner import days_after, next_attempt_after
 from app.services.outreach.reach import Obstacle, Reach
+from app.services.outreach.routes import BY_EMAIL, Routes
+from app.services.outreach.unreachable import UnreachablePatients
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class ProactivePath:
         clinic: ClinicService,
         settings: Settings,
         clock: Clock,
+        routes: Routes = BY_EMAIL,
     ) -> None:
         self._repositories = repositories
         self._lifecycle = lifecycle
@@ -81,6 +84,8 @@ class ProactivePath:
         self._clinic = clinic
         self._settings = settings
         self._clock = clock
+        self._routes = routes
+        self._unreachable = UnreachablePatients(repositories, clinic, clock)
 
     async def advance(self, campaign: Campaign, now: datetime) -> AttemptOutcome:
         """Do the next step of one campaign, due or not. Safe to repeat and to race with itself."""
@@ -93,7 +98,7 @@ class ProactivePath:
         return CampaignFacts(
             clinic=await self._clinic.current(),
             patients=patients,
-            reach=await Reach.read(repositories, list(patients.values()), now),
+            reach=await Reach.read(repositories, list(patients.values()), now, self._routes),
             waiting=await repositories.interactions.waiting_outreach(c.id for c in campaigns),
         )
 
@@ -110,6 +115,8 @@ class ProactivePath:
             case AttemptResult.QUEUED:
                 await self._queue(campaign, facts, now)
             case AttemptResult.FAILED:
+                if outcome.reason == Obstacle.NO_ADDRESS:  # first: a crash after it repeats it
+                    await self._unreachable.ask_for_a_person(campaign.patient_id)
                 outcome = await self._end(campaign, CampaignStatus.RECOVERY_FAILED, outcome)
             case AttemptResult.DECLINED:
                 outcome = await self._end(campaign, CampaignStatus.RECOVERY_DECLINED, outcome)

@@ -9,6 +9,7 @@ from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.patient import Patient, PatientStatus
 from app.models.records import UNDELIVERABLE, Suppression
+from app.services.outreach.routes import BY_EMAIL, Route, Routes, addresses_of, best_of
 
 
 class Obstacle(StrEnum):
@@ -27,11 +28,13 @@ _STATUS_OBSTACLES = {
 }
 
 
-def stopped_for_good(patient: Patient, suppression: Suppression | None) -> Obstacle | None:
-    """What stops every message, of whatever class."""
+def stopped_for_good(
+    patient: Patient, route: Route | None, suppression: Suppression | None
+) -> Obstacle | None:
+    """What stops every message, of whatever class; `suppression` is that of the `route`'s end."""
     if patient.status in _STATUS_OBSTACLES:
         return _STATUS_OBSTACLES[patient.status]
-    if not patient.email:
+    if route is None:
         return Obstacle.NO_ADDRESS
     if suppression and suppression.reason in UNDELIVERABLE:
         return Obstacle.BOUNCED
@@ -44,11 +47,13 @@ def has_opted_out(patient: Patient, suppression: Suppression | None) -> bool:
     return patient.has_opted_out or bool(by_address)
 
 
-def obstacle_to_outreach(patient: Patient, suppression: Suppression | None) -> Obstacle | None:
+def obstacle_to_outreach(
+    patient: Patient, route: Route | None, suppression: Suppression | None
+) -> Obstacle | None:
     """What stops outreach; an opt-out is named before a bounce, because it was a wish."""
     if has_opted_out(patient, suppression):
         return Obstacle.OPTED_OUT
-    return stopped_for_good(patient, suppression)
+    return stopped_for_good(patient, route, suppression)
 
 
 @dataclass(frozen=True)
@@ -57,22 +62,30 @@ class Reach:
 
     suppressions: dict[str, Suppression] = field(default_factory=dict)
     booked: set[PyObjectId] = field(default_factory=set)
+    routes: Routes = BY_EMAIL
 
     @classmethod
     async def read(
-        cls, repositories: Repositories, patients: Sequence[Patient], now: datetime
+        cls,
+        repositories: Repositories,
+        patients: Sequence[Patient],
+        now: datetime,
+        routes: Routes = BY_EMAIL,
     ) -> "Reach":
         """The facts about `patients` as they stand."""
-        addresses = [patient.email for patient in patients if patient.email]
+        addresses = [one for patient in patients for one in addresses_of(routes.of(patient))]
         ids = [patient.id for patient in patients]
         return cls(
             suppressions=await repositories.suppressions.among(addresses),
             booked=await repositories.appointments.patients_with_live_visit(ids, now),
+            routes=routes,
         )
 
     def obstacle(self, patient: Patient) -> Obstacle | None:
         """See `obstacle_to_outreach`."""
-        return obstacle_to_outreach(patient, self.suppressions.get(patient.email or ""))
+        route = best_of(self.routes.of(patient), self.suppressions)
+        suppression = self.suppressions.get(route.address) if route else None
+        return obstacle_to_outreach(patient, route, suppression)
 
     def has_visit(self, patient: Patient) -> bool:
         """Whether a visit of theirs is still ahead."""

@@ -30,6 +30,7 @@ from app.services.clinic import ClinicService
 from app.services.outreach.eligibility import NOT_A_WISH, Calendar, Due, PastContact, judge
 from app.services.outreach.planner import start_of
 from app.services.outreach.reach import Reach
+from app.services.outreach.routes import BY_EMAIL, Routes
 from app.services.scheduling.localtime import local_day
 
 logger = logging.getLogger(__name__)
@@ -58,11 +59,13 @@ class Recruiter:
         clinic: ClinicService,
         settings: Settings,
         clock: Clock,
+        routes: Routes = BY_EMAIL,
     ) -> None:
         self._repositories = repositories
         self._clinic = clinic
         self._settings = settings
         self._clock = clock
+        self._routes = routes
 
     async def quota(self, now: datetime) -> "DayQuota":
         """What today still allows, over all sweeps of the day."""
@@ -178,7 +181,7 @@ class Recruiter:
     async def _judge_together(
         self, batch: Sequence[Patient], calendar: Calendar, now: datetime
     ) -> Iterator[Due | str]:
-        reach = await Reach.read(self._repositories, batch, now)
+        reach = await Reach.read(self._repositories, batch, now, self._routes)
         campaigns: dict[PyObjectId, list[Campaign]] = {}
         for campaign in await self._repositories.campaigns.all_for(p.id for p in batch):
             campaigns.setdefault(campaign.patient_id, []).append(campaign)

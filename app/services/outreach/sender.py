@@ -7,7 +7,6 @@ transport: it is noted as sent, put back into the queue, or given to a person.
 
 import contextlib
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +20,7 @@ from app.db.repositories.records import CLOCK_SKEW_MARGIN
 from app.models.campaign import Campaign
 from app.models.decision import Urgency
 from app.models.interaction import Delivery, DeliveryStatus, Interaction
-from app.models.patient import Patient, normalise_email
+from app.models.patient import Channel, Patient, normalise_email
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.mail.transport import (
@@ -29,25 +28,29 @@ from app.services.mail.transport import (
     PermanentMailError,
     SentMail,
     TransientMailError,
-    Transport,
     UnknownOutcomeError,
 )
+from app.services.mail.transports import Transports
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.gate import GateVerdict, SendGate, Verdict
 from app.services.outreach.planner import days_after
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.proactive import dropped_key
 from app.services.outreach.reach import Obstacle
+from app.services.outreach.retrying import (
+    CONCURRENCY,
+    GIVEN_UP,
+    LONGEST_BACKOFF,
+    MAX_ATTEMPTS,
+    backoff,
+)
+from app.services.outreach.routes import Route
 from app.services.outreach.unreachable import UnreachablePatients
 from app.services.work import each_of
 
 logger = logging.getLogger(__name__)
 
 BATCH = 20
-CONCURRENCY = 4
-MAX_ATTEMPTS = 8
-FIRST_BACKOFF = timedelta(seconds=30)
-LONGEST_BACKOFF = timedelta(hours=1)
 SENDING_LEASE = timedelta(seconds=45)
 """After a crash its messages wait this long, or as long as the transport may take."""
 LEASE_MARGIN_SECONDS = 20.0
@@ -60,6 +63,7 @@ class _Claim:
     message: Interaction
     delivery: Delivery
     term: int
+    route: Route | None = None
 
 
 class OutboxSender:
@@ -71,7 +75,7 @@ class OutboxSender:
         repositories: Repositories,
         gate: SendGate,
         postmark: Postmark,
-        transport: Transport,
+        transports: Transports,
         lifecycle: CampaignLifecycle,
         consent: ConsentService,
         clinic: ClinicService,
@@ -82,14 +86,14 @@ class OutboxSender:
         self._repositories = repositories
         self._gate = gate
         self._postmark = postmark
-        self._transport = transport
+        self._transports = transports
         self._lifecycle = lifecycle
         self._consent = consent
         self._clinic = clinic
         self._clock = clock
         self._observe = observe
         self._unreachable = UnreachablePatients(repositories, clinic, clock)
-        by_deadline = timedelta(seconds=transport.deadline_seconds + LEASE_MARGIN_SECONDS)
+        by_deadline = timedelta(seconds=transports.deadline_seconds + LEASE_MARGIN_SECONDS)
         self._lease = max(SENDING_LEASE, by_deadline)
 
     async def work_off(self) -> int:
@@ -133,17 +137,21 @@ class OutboxSender:
     async def _claim(self, message: Interaction) -> _Claim | None:
         now = self._clock.now()
         delivery = _delivery_of(message)
-        slot = await self._gate.day_slot(message, await self._patient(message), now)
+        route = await self._gate.route(message, await self._patient(message))
+        slot = await self._gate.day_slot(message, route, now)
         try:
             claimed = await self._repositories.interactions.claim_for_sending(
-                message, lease_until=now + self._lease, day_slot=slot
+                message,
+                lease_until=now + self._lease,
+                day_slot=slot,
+                channel=route.channel if route else None,
             )
         except DuplicateValueError as error:
             if error.index != INTERACTION_DAY_SLOT:
                 raise
             await self._hold(message, delivery, await self._gate.slot_taken(message, now))
             return None
-        return _Claim(message, delivery, delivery.term + 1) if claimed else None
+        return _Claim(message, delivery, delivery.term + 1, route) if claimed else None
 
     async def _hold(self, message: Interaction, delivery: Delivery, verdict: GateVerdict) -> None:
         """Put off, or drop, a message that could not be claimed."""
@@ -159,8 +167,12 @@ class OutboxSender:
         message = claim.message
         patient, campaign = await self._patient(message), await self._campaign(message)
         verdict = await self._gate.decide(message, patient, campaign, self._clock.now())
-        if verdict.verdict is Verdict.SEND and patient is not None:
-            mail = await self._postmark.address(message, patient, campaign)
+        if verdict.verdict is Verdict.SEND and patient is not None and verdict.route is not None:
+            if verdict.route != claim.route:  # its slot of the day is another address's
+                moved = GateVerdict(Verdict.DEFER, "contact_changed", self._clock.now())
+                await self._defer(claim, moved)
+                return
+            mail = await self._postmark.address(message, patient, campaign, verdict.route)
             await self._hand_over(claim, mail, campaign)
         elif verdict.verdict is Verdict.DEFER:
             await self._defer(claim, verdict)
@@ -189,26 +201,30 @@ class OutboxSender:
         if claim.delivery.term == 0:
             return None
         with contextlib.suppress(UnknownOutcomeError):
-            return await self._transport.look_up(str(message.id), message.timestamp)
+            return await self._transports.look_up(
+                message.channel, str(message.id), message.timestamp
+            )
         return None
 
     async def _hand_over(
         self, claim: _Claim, mail: OutgoingMail, campaign: Campaign | None
     ) -> None:
         try:
-            sent = await self._transport.send(mail)
+            sent = await self._transports.send(mail)
         except TransientMailError as error:
             await self._try_later(claim, str(error), error.retry_after)
         except PermanentMailError as error:
             if error.recipient_refused:
-                await self._consent.hard_bounce(
-                    mail.to, source="smtp_refusal", letter_id=claim.message.id
-                )
+                by = "smtp_refusal" if mail.channel is Channel.EMAIL else "relay_refusal"
+                await self._consent.hard_bounce(mail.to, source=by, letter_id=claim.message.id)
             await self._give_up(claim, DeliveryStatus.FAILED, str(error))
         except UnknownOutcomeError as error:
             await self._note(claim, self._give_up(claim, DeliveryStatus.UNKNOWN, str(error)))
         else:
-            await self._note(claim, self._record(claim, sent, mail.subject, campaign, to=mail.to))
+            noting = self._record(
+                claim, sent, mail.subject, campaign, channel=mail.channel, to=mail.to
+            )
+            await self._note(claim, noting)
 
     async def _note(self, claim: _Claim, noting: Awaitable[None]) -> None:
         """The message left, or may have: no fault in noting that may send it again.
@@ -231,11 +247,12 @@ class OutboxSender:
         subject: str,
         campaign: Campaign | None,
         *,
+        channel: Channel,
         to: str | None = None,
     ) -> None:
         """The thread is noted first: with the status written, nobody would come back for it."""
         if campaign is not None and campaign.channel.thread_id is None:
-            await self._repositories.campaigns.set_thread(campaign.id, sent.thread_id)
+            await self._repositories.campaigns.set_thread(campaign.id, sent.thread_id, channel)
         fields = {
             "status": DeliveryStatus.SENT,
             "sent_at": self._clock.now(),
@@ -248,7 +265,10 @@ class OutboxSender:
         self._observe(claim.delivery.message_class, DeliveryStatus.SENT)
 
     async def _record_found(self, claim: _Claim, sent: SentMail, campaign: Campaign | None) -> None:
-        await self._record(claim, sent, await self._postmark.subject(claim.message), campaign)
+        """It left on the channel that it was claimed for before."""
+        message = claim.message
+        subject = await self._postmark.subject(message)
+        await self._record(claim, sent, subject, campaign, channel=message.channel)
 
     async def _defer(self, claim: _Claim, verdict: GateVerdict) -> None:
         """Back into the queue. Waiting is no attempt, and keeps no slot of the day."""
@@ -285,7 +305,7 @@ class OutboxSender:
             await self._lifecycle.raise_attention(
                 claim.message.campaign_id,
                 reason=f"delivery_{status}",
-                summary=_SUMMARIES[status],
+                summary=GIVEN_UP[status],
                 urgency=Urgency.NORMAL,
             )
         keeps_slot = status is DeliveryStatus.UNKNOWN
@@ -349,7 +369,9 @@ class OutboxSender:
             return False
         claim = _Claim(message, delivery, delivery.term + 1)
         try:
-            sent = await self._transport.look_up(str(message.id), message.timestamp)
+            sent = await self._transports.look_up(
+                message.channel, str(message.id), message.timestamp
+            )
         except TransientMailError as error:  # asked again when this lease has run out
             logger.warning(
                 "message not settled yet",
@@ -375,19 +397,6 @@ class OutboxSender:
         if message.campaign_id is None:
             return None
         return await self._repositories.campaigns.get(message.campaign_id)
-
-
-_SUMMARIES = {
-    DeliveryStatus.FAILED: "A message to the patient could not be delivered.",
-    DeliveryStatus.UNKNOWN: "It is not certain whether a message to the patient left.",
-}
-
-
-def backoff(tries: int) -> timedelta:
-    """How long to wait after so many tries: doubling from 30 s to an hour, with jitter."""
-    doublings = min(tries - 1, MAX_ATTEMPTS)
-    longest = min(FIRST_BACKOFF * 2.0**doublings, LONGEST_BACKOFF)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
 
 
 def _delivery_of(message: Interaction) -> Delivery:

@@ -7,6 +7,7 @@ from app.models.patient import Patient, PatientType
 from app.models.waitlist import HeldBack, WaitlistEntry
 from app.services.clinic import ClinicService
 from app.services.outreach.reach import obstacle_to_outreach
+from app.services.outreach.routes import by_email
 from app.services.patients import PatientDirectory
 
 
@@ -38,7 +39,7 @@ class WaitingPeople:
         if patient.email is None:
             return Reachable(held_back=HeldBack.NO_ADDRESS)
         suppression = await self._repositories.suppressions.for_address(patient.email)
-        if obstacle_to_outreach(patient, suppression):
+        if obstacle_to_outreach(patient, by_email(patient), suppression):
             return Reachable(held_back=HeldBack.NOT_WANTED)
         return Reachable(patient)
 

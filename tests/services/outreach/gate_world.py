@@ -35,6 +35,7 @@ from app.services.mail.transport import (
     TransientMailError,
     UnknownOutcomeError,
 )
+from app.services.mail.transports import Transports
 from app.services.metrics import Metrics
 from app.services.outreach.gate import SendGate
 from app.services.outreach.postmark import Postmark
@@ -243,7 +244,7 @@ class World:
                 settings=base.settings,
                 clock=self.clock,
             ),
-            transport=self.transport,
+            transports=Transports(self.transport),
             lifecycle=base.lifecycle,
             consent=base.consent,
             clinic=base.clinic,

@@ -1,7 +1,7 @@
 """The outreach parts put together for a test, over a transport that remembers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +12,13 @@ from app.db.repositories import Repositories
 from app.models.appointment import Appointment
 from app.models.campaign import Campaign
 from app.models.interaction import Interaction, MessageClass
-from app.models.patient import Patient
+from app.models.patient import Channel, Patient
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.leases import Leases
 from app.services.mail.reply_tags import ReplyTags
 from app.services.mail.transport import OutgoingMail, SentMail, Transport
+from app.services.mail.transports import Transports
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
@@ -27,6 +28,7 @@ from app.services.outreach.outbox import Draft, Outbox
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.recruiting import Recruiter
+from app.services.outreach.routes import Routes
 from app.services.outreach.sender import OutboxSender
 from app.services.outreach.sweep import SweepService
 from app.services.tokens import LinkTokens
@@ -84,9 +86,16 @@ class Parts:
 
     @classmethod
     def build(
-        cls, repositories: Repositories, settings: Settings, clock: Clock, transport: Transport
+        cls,
+        repositories: Repositories,
+        settings: Settings,
+        clock: Clock,
+        transport: Transport,
+        others: Mapping[Channel, Transport] | None = None,
     ) -> "Parts":
-        """One replica's worth."""
+        """One replica's worth; `others` are transports of other channels than e-mail."""
+        transports = Transports(transport, others)
+        routes = Routes(transports.channels)
         clinic = ClinicService(repositories, settings)
         lifecycle = CampaignLifecycle(repositories.campaigns, clock)
         tokens = LinkTokens(SECRET, "HS256", clock)
@@ -94,7 +103,7 @@ class Parts:
         outbox = Outbox(repositories.interactions, clock, WakeSignal())
         leases = Leases(repositories.leases)
         outcomes: list[tuple[str, str]] = []
-        gate = SendGate(repositories=repositories, clinic=clinic, settings=settings)
+        gate = SendGate(repositories=repositories, clinic=clinic, settings=settings, routes=routes)
         consent = ConsentService(
             repositories=repositories, lifecycle=lifecycle, tokens=tokens, clock=clock
         )
@@ -106,6 +115,7 @@ class Parts:
             clinic=clinic,
             settings=settings,
             clock=clock,
+            routes=routes,
         )
         return cls(
             repositories=repositories,
@@ -120,7 +130,11 @@ class Parts:
             sweeps=SweepService(
                 repositories=repositories,
                 recruiter=Recruiter(
-                    repositories=repositories, clinic=clinic, settings=settings, clock=clock
+                    repositories=repositories,
+                    clinic=clinic,
+                    settings=settings,
+                    clock=clock,
+                    routes=routes,
                 ),
                 proactive=proactive,
                 clinic=clinic,
@@ -143,7 +157,7 @@ class Parts:
                     settings=settings,
                     clock=clock,
                 ),
-                transport=transport,
+                transports=transports,
                 lifecycle=lifecycle,
                 consent=consent,
                 clinic=clinic,
@@ -191,6 +205,8 @@ class Parts:
         key: str = "the one",
         attempt: int | None = None,
         not_before: datetime | None = None,
+        answers_on: Channel | None = None,
+        in_reply_to: str | None = None,
     ) -> Interaction:
         """A message in the outbox; a reminder is about a visit in two days."""
         visit = await self.visit(patient) if message_class is MessageClass.REMINDER else None
@@ -203,6 +219,8 @@ class Parts:
             dedupe_key=key,
             attempt=attempt,
             not_before=not_before,
+            answers_on=answers_on,
+            in_reply_to=in_reply_to,
             appointment_id=visit.id if visit else None,
             visit_starts_at=visit.appointment_date if visit else None,
         )

@@ -11,6 +11,7 @@ from app.models.interaction import DeliveryStatus, Interaction, MessageClass
 from app.models.patient import Consent, Patient
 from app.models.records import SuppressionReason
 from app.services.outreach.proactive import AttemptOutcome, AttemptResult, attempt_key
+from app.services.outreach.unreachable import NO_WAY
 from tests.fakes import NOON, FrozenClock
 from tests.services.outreach.parts import Parts, RecordingTransport
 from tests.services.outreach.test_gate import a_visit
@@ -90,6 +91,18 @@ class TestAdvance:
 
         assert outcome.result is result
         assert (await parts.reread_campaign(campaign)).status == status
+
+    async def test_no_way_to_somebody_is_a_task_for_staff(self, parts: Parts) -> None:
+        campaign = await campaign_of(parts, await parts.patient(email=None))
+        other = await campaign_of(parts, await parts.patient(status="INACTIVE"))
+
+        for one in (campaign, other):
+            await parts.proactive.advance(one, NOON)
+
+        attention = (await parts.reread_campaign(campaign)).attention
+        assert attention is not None
+        assert (attention.reason, attention.resolved_at) == (NO_WAY, None)
+        assert (await parts.reread_campaign(other)).attention is None
 
     async def test_a_stop_by_one_declines_for_all_on_the_mailbox(self, parts: Parts) -> None:
         mother = await parts.patient(name="Ann Lee", email="family@example.com")

@@ -22,6 +22,7 @@ from app.models.interaction import (
     Interaction,
     MessageClass,
 )
+from app.models.patient import Channel
 from app.models.records import SuppressionReason
 from app.services.mail.file import FileTransport
 from app.services.mail.transport import (
@@ -33,11 +34,13 @@ from app.services.mail.transport import (
 )
 from app.services.outreach.outbox import Draft
 from app.services.outreach.proactive import attempt_key
+from app.services.outreach.routes import Route
 from app.services.outreach.sender import MAX_ATTEMPTS, backoff
 from tests.fakes import NOON, FrozenClock
 from tests.services.outreach.parts import Parts, RecordingTransport
 
 M = MessageClass
+EMAIL = Channel.EMAIL
 TOMORROWS_OPENING = datetime(2026, 8, 20, 13, 0, tzinfo=UTC)
 TOMORROW = datetime(2026, 8, 20, 4, 0, tzinfo=UTC)
 
@@ -598,7 +601,7 @@ class TestAfterACrash:
         before = await parts.reread(message)
 
         await parts.sender._try_later(stale, "late")
-        await parts.sender._record(stale, SentMail("<late@x>", "late"), "late", None)
+        await parts.sender._record(stale, SentMail("<late@x>", "late"), "late", None, channel=EMAIL)
 
         assert await parts.reread(message) == before
 
@@ -615,7 +618,9 @@ class TestAfterACrash:
         message = await parts.message(patient, M.OUTREACH, await parts.campaign(patient))
         claim = await parts.sender._claim(message)
         assert claim is not None
-        mail = await parts.sender._postmark.address(message, patient, None)
+        mail = await parts.sender._postmark.address(
+            message, patient, None, Route(EMAIL, patient.email or "")
+        )
         await files.send(mail)
         clock.advance(seconds=90)
 
