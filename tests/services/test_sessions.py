@@ -174,6 +174,20 @@ class TestRefresh:
         assert not await refreshes(sessions, stolen.refresh_token)
         assert len(await repositories.audit.about(session_id)) == 1
 
+    async def test_one_that_comes_late_to_the_database_puts_nothing_back(
+        self, sessions: Sessions, member: StaffMember, repositories: Repositories
+    ) -> None:
+        first = await sessions.open(member)
+        session_id = PyObjectId(first.refresh_token.partition(".")[0])
+        as_it_was = await repositories.sessions.get(session_id)
+        assert as_it_was is not None
+        second = await sessions.refresh(first.refresh_token)
+        third = await sessions.refresh(second.refresh_token)
+
+        assert not await repositories.sessions.rotate(as_it_was, "late", as_it_was.idle_until)
+
+        assert await refreshes(sessions, third.refresh_token)
+
     async def test_a_guessed_secret_ends_nothing(
         self, sessions: Sessions, security: SecurityService, member: StaffMember
     ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.core.errors import ForbiddenError
 from app.models.base import PyObjectId
 from app.models.role import StaffMember, StaffRole
 from app.services.container import Services
@@ -223,6 +224,20 @@ class TestUpdate:
         members = [await stored(services, one) for one in ids]
         left = [one for one in members if one.role == StaffRole.ADMIN and not one.disabled]
         assert len(left) == 1
+
+    async def test_somebody_who_was_an_administrator_a_moment_ago_is_none(
+        self, app_client: httpx.AsyncClient, headers_for: HeadersFor, services: Services
+    ) -> None:
+        one, other = await headers_for(StaffRole.ADMIN), await headers_for(StaffRole.ADMIN)
+        one_id, other_id = await who(app_client, one), await who(app_client, other)
+        let_in_before = await stored(services, other_id)
+        change = {"role": "FRONT_DESK"}
+        await app_client.patch(f"{STAFF}/{other_id}", json=change, headers=one)
+
+        with pytest.raises(ForbiddenError):
+            await services.staff.administration.update(PyObjectId(one_id), change, by=let_in_before)
+
+        assert (await stored(services, one_id)).role == StaffRole.ADMIN
 
     @pytest.mark.parametrize(
         "body",
