@@ -22,7 +22,7 @@ KEY = "key-that-nobody-may-read"
 PRICE = "An in-office whitening costs $350."
 ARTICLE = {"title": "Teeth whitening", "body": f"{PRICE} It takes about one hour."}
 CANARY = "Canary-Quuxley"
-QUESTION = f"I am {CANARY}. Maria Lopez asks what she would have to pay for an in-office whitening?"
+QUESTION = f"I am {CANARY}. How much is an in-office whitening?"
 
 
 @pytest.fixture(scope="module")

@@ -160,13 +160,6 @@ def _named(wanted: AskedFor, passage: ScoredPassage) -> int:
 
 def answers(wanted: AskedFor, passage: ScoredPassage) -> bool:
     """Whether the passage itself holds everything the question asks for."""
-    return holds_facts(wanted, passage) and _same_subject(wanted, passage, quoted(passage))
-
-
-def holds_facts(wanted: AskedFor, passage: ScoredPassage) -> bool:
-    """Whether it holds the kinds of fact, the names, days and conditions, of the treatment asked
-    about. Whether it is about the same matter altogether, another has to tell.
-    """
     own = frozenset(terms(passage.text))
     quote = quoted(passage)
     return (
@@ -175,6 +168,7 @@ def holds_facts(wanted: AskedFor, passage: ScoredPassage) -> bool:
         and wanted.days <= days_spoken_of(quote)
         and all(_HOLDS[kind].search(fold(passage.text)) for kind in wanted.kinds)
         and _same_treatment(wanted.subject, passage, own)
+        and _same_subject(wanted, passage, quote)
     )
 
 

@@ -35,7 +35,8 @@ from app.services.metrics import Metrics
 
 NAMED_TOO = 0.5
 """What an intent counts that the model names beside the main one: the form has no figure for it,
-and an emergency or an opt-out must reach its bar (`verdict`)."""
+and an emergency or an opt-out must reach its bar (`verdict`). The same for either of the two where
+it is what the classifier finds likeliest, however unsure it is."""
 CLEARLY_FOR_A_PERSON = 0.6
 """From here on the classifier's word that the loop has no business with a reply outweighs the
 model's: instructions to the machine are of that class. Set by that thought, not fitted."""
@@ -215,8 +216,10 @@ def _more_cautious(said: WhatItWants, beside: IntentPrediction, by: Provenance) 
     others = tuple(dict.fromkeys(intent for intent in said.also if intent != said.intent))
     probabilities = {**dict.fromkeys(others, NAMED_TOO), said.intent: said.confidence}
     for intent in _PROTECTED:
-        seen = max(probabilities.get(intent, 0.0), beside.probabilities.get(intent, 0.0))
-        probabilities[intent] = seen
+        suspected = max(
+            beside.probabilities.get(intent, 0.0), NAMED_TOO if beside.intent == intent else 0.0
+        )
+        probabilities[intent] = max(probabilities.get(intent, 0.0), suspected)
     prediction = IntentPrediction(
         probabilities=probabilities,
         intent=said.intent,

@@ -3,13 +3,13 @@
 Two things are asked of an answer. Every sentence must be one of the passages: the same words in the
 same order, figures, prices, times, names and links to the letter (only articles and courtesies may
 differ); what is sent then is the passage's own text and no word of the model's. And the passages
-it picked must hold what was asked for, by the rules that bind the local engine too.
+it picked must answer what was asked, by the rules that bind the local engine too.
 """
 
 import unicodedata
 from collections.abc import Sequence
 
-from app.services.agent.answering import holds_facts
+from app.services.agent.answering import answers
 from app.services.agent.questions import asked_for
 from app.services.agent.retrieval import ScoredPassage
 
@@ -48,12 +48,14 @@ def supported(
 def holds_what_was_asked(
     picked: Sequence[ScoredPassage], questions: Sequence[str], message: str, about: str | None
 ) -> bool:
-    """Whether each question finds in one of them the kind of fact, the names and the days it asks
-    for: a related passage is no answer.
+    """Whether each question is answered by one of them, by the rules of the local engine.
+
+    A model finds a related passage where the fact is missing as easily as one that holds it: it may
+    choose and refuse, and no more is answered than those rules allow.
     """
     wanted = [asked_for(question, message, about) for question in questions]
     return all(
-        one.is_about_something and any(holds_facts(one, passage) for passage in picked)
+        one.is_about_something and any(answers(one, passage) for passage in picked)
         for one in wanted
     )
 

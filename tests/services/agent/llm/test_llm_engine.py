@@ -146,6 +146,8 @@ class TestMoreCautious:
         [
             (Intent.EMERGENCY, 0.3, Intent.EMERGENCY),
             (Intent.OPT_OUT, 0.4, Intent.OPT_OUT),
+            (Intent.OPT_OUT, 0.2, Intent.OPT_OUT),
+            (Intent.EMERGENCY, 0.2, Intent.EMERGENCY),
             (Intent.IRRELEVANT_CONFUSED, 0.7, Intent.IRRELEVANT_CONFUSED),
             (Intent.IRRELEVANT_CONFUSED, 0.5, Intent.BOOKING_REQUEST),
             (Intent.SERVICE_DENIAL, 0.9, Intent.BOOKING_REQUEST),
@@ -206,7 +208,7 @@ class TestRecord:
         desk.model.reads = intent("QUESTION")
         desk.model.says = {"found": True, "sentences": [PRICE]}
 
-        _, reply = await desk.read("How much does whitening cost?", stage)
+        _, reply = await desk.read("So Dana wonders: how much does whitening cost?", stage)
 
         assert reply.ai_analysis
         assert reply.ai_analysis.usage
