@@ -167,6 +167,11 @@ class ImportRowRepository(Repository[ImportRow]):
         cursor = self._collection.find(query, {"external_id": 1, "_id": 0})
         return {row["external_id"] async for row in cursor if "external_id" in row}
 
+    async def any_refused(self, import_id: PyObjectId, reason: str) -> bool:
+        """Whether a row was refused for this reason."""
+        query = {"import_id": import_id, "outcome": RowOutcome.REFUSED, "reason": reason}
+        return await self._find_one(query) is not None
+
     async def count(self, import_id: PyObjectId, outcome: RowOutcome) -> int:
         """How many rows ended so."""
         return await self._collection.count_documents({"import_id": import_id, "outcome": outcome})

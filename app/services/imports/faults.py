@@ -12,11 +12,13 @@ class RowFault(Exception):  # noqa: N818 - a fault of the file, not an error of 
         self.sentence = sentence
 
 
+CUT_OFF = "cut_off"
+
 _UNREADABLE = MappingProxyType(
     {
         "more_cells_than_headings": "The row has more cells than the first row has headings.",
         "cell_too_long": "A cell is longer than 500 characters.",
-        "cut_off": "The file ends within this row: it was cut off. Export it again.",
+        CUT_OFF: "The file ends within this row: it was cut off. Export it again.",
         "control_characters": "A cell holds control characters.",
     }
 )

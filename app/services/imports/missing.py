@@ -12,6 +12,7 @@ from app.models.appointment import LIVE_STATUSES
 from app.models.base import PyObjectId
 from app.models.imports import FileSpan, Import, ImportRow, MissingVisits, RowOutcome
 from app.services.imports.conflicts import ScheduleConflicts
+from app.services.imports.faults import CUT_OFF
 from app.services.imports.processor import LEASE, ClaimLostError
 from app.services.imports.visit_writes import VisitWrites
 
@@ -26,6 +27,7 @@ _PART = 100
 
 _LISTED = "The file no longer names it. It was left as it is."
 _CANCELLED = "The file no longer names it. It is cancelled here too."
+_CUT_OFF = "The file no longer names it. The file was cut off, so nothing was cancelled."
 _TOO_MANY = (
     "The file no longer names it. So many are missing that the file is likely cut short, so "
     "nothing was cancelled."
@@ -67,8 +69,9 @@ class MissingVisitsSearch:
         named = await self._repositories.import_rows.external_ids(wanted.id)
         missing, there = await self._gone(wanted, wanted.span, named)
         is_asked = wanted.options.missing == MissingVisits.CANCEL
-        cancels = is_asked and not is_suspicious(len(missing), there)
-        reason = _reason(is_asked=is_asked, cancels=cancels)
+        was_cut = await self._repositories.import_rows.any_refused(wanted.id, CUT_OFF)
+        cancels = is_asked and not was_cut and not is_suspicious(len(missing), there)
+        reason = _reason(is_asked=is_asked, cancels=cancels, was_cut=was_cut)
         for some in _in_parts(missing):
             await self._keep(wanted)
             await self._list(wanted, some, *reason)
@@ -133,9 +136,11 @@ def _in_parts(missing: Sequence[_Gone]) -> Iterator[Sequence[_Gone]]:
         yield missing[since : since + _PART]
 
 
-def _reason(*, is_asked: bool, cancels: bool) -> tuple[str, str]:
+def _reason(*, is_asked: bool, cancels: bool, was_cut: bool) -> tuple[str, str]:
     if cancels:
         return "cancelled", _CANCELLED
+    if is_asked and was_cut:
+        return "file_cut_off", _CUT_OFF
     return ("too_many_missing", _TOO_MANY) if is_asked else ("kept", _LISTED)
 
 

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from app.core.errors import UnprocessableError
 from app.models.imports import ImportLine
 from app.services.imports.columns import Columns, heading_key
+from app.services.imports.faults import CUT_OFF
 
 MAX_ROWS = 50_000
 MAX_COLUMNS = 200
@@ -72,7 +73,7 @@ class CsvTable:
                 raise UnreadableFileError(message)
             line = self._line(number, cells)
             if is_last and self._ends_open and len(cells) < self.header.width:
-                line = ImportLine(number=number, cells=line.cells, fault="cut_off")
+                line = ImportLine(number=number, cells=line.cells, fault=CUT_OFF)
             yield self._once(line, first_seen)
 
     def check(self) -> int:

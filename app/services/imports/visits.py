@@ -140,14 +140,19 @@ class VisitImporter:
             raise RowFault(reason, _NO_CHAIR)
         if not batch.needs_place(task):
             return self._create(batch, task, place.chair_ids[0], None)
-        chair = batch.holdings.free_chair(place)
+        chair = await self._free_chair(batch, task)
         if chair is not None:
-            return self._create(batch, task, chair, place.claims(chair))
-        if batch.drafts:  # who is in the way may not be stored yet, and may never be
-            await self._store(batch)
-            return await self._new(batch, task)
+            return self._create(batch, task, chair, batch.place(task).claims(chair))
         await self._store_patients(batch, [task])
         return [await self._collided(batch, task)]
+
+    async def _free_chair(self, batch: VisitBatch, task: Task) -> PyObjectId | None:
+        """Where its time is free. Who is in the way may not be stored yet, and may never be."""
+        chair = batch.holdings.free_chair(batch.place(task))
+        if chair is None and batch.drafts:
+            await self._store(batch)
+            chair = batch.holdings.free_chair(batch.place(task))
+        return chair
 
     def _create(
         self, batch: VisitBatch, task: Task, chair_id: PyObjectId, claims: list[str] | None
@@ -226,11 +231,10 @@ class VisitImporter:
             raise OvertakenError  # its effects first: a change would overwrite their note
         place: tuple[PyObjectId, list[str]] | None = None
         if batch.needs_place(task):
-            wanted = batch.place(task)
-            chair = batch.holdings.free_chair(wanted)
+            chair = await self._free_chair(batch, task)
             if chair is None:
                 return await self._collided(batch, task)
-            place = (chair, wanted.claims(chair))
+            place = (chair, batch.place(task).claims(chair))
         if batch.wanted.dry_run:
             batch.holdings.plan(place[1] if place else ())
             return _result(batch, task, RowOutcome.UPDATED, claims=place[1] if place else None)

@@ -125,6 +125,8 @@ class TestOutcomes:
             "local_time_ambiguous",
             "time_out_of_range",
             "kept",
+            # A constant in the code.
+            "cut_off",
         }
 
 

@@ -8,11 +8,12 @@ import pytest
 from app.models.appointment import AppointmentStatus
 from app.models.imports import Import, ImportKind, ImportLine
 from app.models.patient import Patient, name_key
+from app.models.schedule import Chair, Provider, Weekday
 from app.services.imports.visit_batch import VisitBatch, VisitBatchReader
 from app.services.imports.visits import VisitImporter
 from tests.factories import make_patient
 from tests.services.imports.bench import Bench, file_of, many, row
-from tests.services.scheduling.practice import become, overlaps
+from tests.services.scheduling.practice import OPEN_DAY, become, overlaps
 
 pytestmark = pytest.mark.mongo
 
@@ -62,6 +63,34 @@ class TestMeanwhile:
         assert len(visits) == 28
         assert overlaps(visits) == []
         assert len(await bench.open_conflicts()) == 3
+
+    async def test_a_row_in_the_way_that_was_never_stored_is_in_nobodys_way(
+        self, bench: Bench
+    ) -> None:
+        """A new visit waits, one that moves collides with it, and the new one loses its race."""
+        await bench.run(file_of(row()))
+        await bench.practice.repositories.chairs.insert(Chair(name="Room 2"))
+        other = await bench.practice.repositories.providers.insert(
+            Provider(
+                name="Dr. Chen",
+                service_ids=["cleaning"],
+                working_hours=dict.fromkeys(Weekday, OPEN_DAY),
+            )
+        )
+        stranger = await bench.practice.add_patient(name="Jo Park", email="jo@example.com")
+        # Jo is elsewhere at eleven by now, so the new row cannot have it.
+        between(
+            bench,
+            lambda: bench.practice.staff_book(
+                stranger, "2026-08-24T11:00", provider_id=other.id, service_id="cleaning"
+            ),
+        )
+        new = row(external_id="A-2", name="Jo Park", email="jo@example.com")
+        rows = [{**new, "start": "2026-08-24T11:00"}, row(start="2026-08-24T11:00")]
+
+        outcomes = await bench.outcomes(file_of(*rows))
+
+        assert outcomes == ["conflict:time_taken", "updated"]
 
     async def test_a_visit_that_another_import_made_is_found_unchanged(self, bench: Bench) -> None:
         text = file_of(*many(5))

@@ -493,6 +493,19 @@ class TestMissing:
         assert reasons == {"too_many_missing"}
         assert {one.status for one in await bench.practice.every_visit()} == {A.BOOKED}
 
+    async def test_a_file_whose_last_row_is_cut_cancels_nothing(self, bench: Bench) -> None:
+        """Rows in another order than their times: what is missing lies among what is there."""
+        rows = [row(), row(external_id="A-2", start="2026-08-24T10:00")]
+        last = row(external_id="A-3", start="2026-08-24T11:00")
+        await bench.run(file_of(rows[0], last, rows[1]))
+        cut = file_of(rows[0], last, rows[1]).rpartition("2,")[0]
+
+        done = await bench.run(cut.partition("A-2")[0] + "A-", missing="cancel")
+
+        reasons = {one.reason for one in await bench.rows(done) if one.outcome == "missing"}
+        assert reasons == {"file_cut_off"}
+        assert {one.status for one in await bench.practice.every_visit()} == {A.BOOKED}
+
     async def test_other_providers_and_other_days_are_not_missed(self, bench: Bench) -> None:
         await bench.practice.repositories.providers.insert(Provider(name="Dr. Chen"))
         text = file_of(
