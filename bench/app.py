@@ -122,9 +122,13 @@ async def _seconds(work: Callable[[], Awaitable[Any]]) -> float:
 
 
 def measured_app(settings: Settings) -> FastAPI:
-    """The service with the routes beside it."""
+    """The service with the routes beside it, which are tried first: looking for a route costs
+    time, and the references must not be the ones that pay for it.
+    """
     app = create_app(settings, background=False)
+    table, ours = app.router.routes, len(app.router.routes)
     app.include_router(routes(Measured()))
+    table[:] = [*table[ours:], *table[:ours]]
     return app
 
 

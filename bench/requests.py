@@ -23,7 +23,7 @@ from bench.site import SETTINGS, Site, tomorrow
 from bench.sizes import BOOKINGS_RECORDED, WARM_UP, Sizes
 
 BOOK = "/api/v1/appointments/book"
-_REFERENCE = f"{PREFIX}/references"
+REFERENCE = f"{PREFIX}/references"
 _READS_RECORDED = 10
 
 
@@ -82,10 +82,8 @@ async def availability(
             recordings.append(commands)
     trips = fewest_trips(recordings)
     answer = await site.load.one(get(path))
-    await _load_reference(
-        site, "availability", packed([to_trips(trips)], answer, 200), repeats=True
-    )
-    reference = f"{_REFERENCE}/availability"
+    await load_reference(site, "availability", packed([to_trips(trips)], answer, 200), repeats=True)
+    reference = f"{REFERENCE}/availability"
     if await site.load.one(get(reference)) != answer:
         message = "The reference route answers something else."
         raise ReplayError(message)
@@ -97,7 +95,7 @@ async def availability(
         return await site.load.rate([get(reference)] * sizes.reads, 200)
 
     await site.load.rate([get(path), get(reference)] * WARM_UP, 200)
-    yield _share_of_rate("GET /availability, a month", await alternating(ours, theirs, sizes))
+    yield share_of_rate("GET /availability, a month", await alternating(ours, theirs, sizes))
     for part in await _cpu_parts(site, path, sizes):
         yield part
     for figure in _trip_figures(trips, 2):
@@ -148,7 +146,7 @@ async def booking(site: Site, recorder: CommandRecorder, sizes: Sizes) -> AsyncI
     if _grown(before, between) != _grown(between, after):
         message = "The reference route writes something else."
         raise ReplayError(message)
-    yield _share_of_rate("POST /appointments/book", await alternating(ours, theirs, sizes))
+    yield share_of_rate("POST /appointments/book", await alternating(ours, theirs, sizes))
     for figure in _trip_figures(trips, 7):
         yield figure
 
@@ -163,8 +161,8 @@ async def _rebook(site: Site, rebooking: Rebooking, answer: bytes, number: int) 
     """Replay so many bookings; how many a second."""
     wanted = site.take(number, site.replayed)
     replays = [rebooking.commands_of(one) for one in wanted]
-    await _load_reference(site, "booking", packed(replays, answer, 201), repeats=False)
-    path = f"{_REFERENCE}/booking"
+    await load_reference(site, "booking", packed(replays, answer, 201), repeats=False)
+    path = f"{REFERENCE}/booking"
     return await site.load.rate([post(path, booking_body(one)) for one in wanted], 201)
 
 
@@ -217,11 +215,12 @@ def _grown(before: Sequence[int], after: Sequence[int]) -> list[int]:
 # Both
 
 
-async def _load_reference(site: Site, name: str, content: bytes, *, repeats: bool) -> None:
+async def load_reference(site: Site, name: str, content: bytes, *, repeats: bool) -> None:
+    """Give the measured process the commands of a reference route."""
     file = site.folder / f"{name}.bson"
     file.write_bytes(content)
     wanted = {"path": str(file), "repeats": repeats}
-    request = post(f"{_REFERENCE}/{name}", wanted).replace(b"POST", b"PUT", 1)
+    request = post(f"{REFERENCE}/{name}", wanted).replace(b"POST", b"PUT", 1)
     await site.load.one(request, 204)
 
 
@@ -237,7 +236,8 @@ async def alternating(
     return measured
 
 
-def _share_of_rate(name: str, rates: tuple[list[float], list[float]]) -> Figure:
+def share_of_rate(name: str, rates: tuple[list[float], list[float]]) -> Figure:
+    """Requests a second as per cent of the reference's."""
     title = f"{name}: requests a second / reference"
     return Figure(title, shares(*rates), " %", Goal("at least", 70))
 

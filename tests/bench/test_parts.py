@@ -7,6 +7,7 @@ import pytest
 from app.models.base import new_id
 from bench import engine
 from bench.figures import Figure, Goal
+from bench.mail import another
 from bench.naive import free_times
 from bench.practice import Place, guest, practice
 from bench.recording import Command, fewest_trips, round_trips
@@ -146,3 +147,23 @@ class TestMonth:
     )
     def test_is_the_first_whole_one(self, day: date, first: date) -> None:
         assert next_month(day) == first
+
+
+class TestAnotherPush:
+    """A recorded push, made another one."""
+
+    def test_is_stored_under_an_id_of_its_own_and_is_else_the_same(self) -> None:
+        document = {"_id": "pubsub:s:0123456789abcdef", "payload": {"historyId": "1"}}
+        insert = {"name": "insert", "collection": "inbound_events"}
+        recorded = [[{**insert, "body": {"documents": [document]}}]]
+
+        ids = set()
+        for _ in range(3):
+            [[command]] = another(recorded)
+            [made] = command["body"]["documents"]
+            ids.add(made.pop("_id"))
+            assert made == {"payload": {"historyId": "1"}}
+
+        assert len(ids) == 3
+        assert {len(one) for one in ids} == {len(document["_id"])}
+        assert document["_id"] == "pubsub:s:0123456789abcdef"

@@ -43,6 +43,9 @@ class TestBench:
             "sequential round trips",
             "POST /appointments/book: requests a second / reference",
             "sequential round trips",
+            "POST /webhooks/gmail: requests a second / reference",
+            "Outbox: letters claimed and noted a second / two bare updates",
+            "round trips of a letter's bookkeeping",
             "GET /availability with history / without",
             "POST /appointments/book with history / without",
         ]
