@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from app.core.clock import utc_now
@@ -168,8 +169,17 @@ async def addresses(practice: Practice) -> dict[str, str]:
         "unsubscribe": practice.unsubscribe_links[1],
         "old unsubscribe": "/api/v1/unsubscribe/nonsense",
         "nothing": "/book/nothing",
+        "password": await password_page(practice),
+        "old password": "/password/nonsense",
     }
     return practice.made
+
+
+async def password_page(practice: Practice) -> str:
+    """Where somebody new sets their password."""
+    body = {"name": "Sam Schedule", "email": "sam@example.com", "role": "FRONT_DESK"}
+    made = await practice.service.api.post("/admin/staff", body, status=201)
+    return urlsplit(made["password_link"]).path
 
 
 async def is_quiet(practice: Practice) -> bool | None:

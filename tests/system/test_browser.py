@@ -292,6 +292,13 @@ async def taken(page: Page, at: Callable[[str], str]) -> None:
     await expect(page.locator("main form button")).to_have_count(3)
 
 
+async def wrong_password(page: Page, at: Callable[[str], str]) -> None:
+    """The form with two passwords that differ."""
+    await page.goto(at("password"))
+    await page.locator("[name=new]").fill("seven kettles under one moon")
+    await page.locator("main form button").click()
+
+
 SCHEMES: list[tuple[Literal["light", "dark"], str]] = [("light", "en"), ("dark", "es")]
 
 
@@ -318,7 +325,7 @@ class TestEveryPage:
                 await page.goto(at(kind))
                 found[kind] = [*await barriers(page), *await misfits(page)]
                 assert await page.locator("html").get_attribute("lang") == language
-            for step in (wrong_details, wrong_wish, taken):
+            for step in (wrong_details, wrong_wish, taken, wrong_password):
                 await step(page, at)
                 found[step.__name__] = [*await barriers(page), *await misfits(page)]
         assert {kind: wrong for kind, wrong in found.items() if wrong} == {}
