@@ -27,6 +27,8 @@ MAX_ADDRESS_CHARACTERS = 320
 MAX_SUBJECT_CHARACTERS = 998
 """RFC 5322, section 2.1.1: the longest line of a header."""
 MAX_CONTENT_CHARACTERS = 262_144
+MAX_STORED_NUMBER = 2**63 - 1
+NOTIFICATION_FORM = "gmail"
 MAILBOX_FORM = "mailbox"
 ASSIGNED_FORM = "assigned"
 
@@ -66,11 +68,14 @@ class GmailNotification:
     history_id: int
 
     def to_payload(self) -> dict[str, Any]:
-        """As it is stored until it is processed."""
+        """As it is stored until it is processed: the id as a number, to be compared, where the
+        database has one as large.
+        """
+        is_small = self.history_id <= MAX_STORED_NUMBER
         return {
-            "form": "gmail",
+            "form": NOTIFICATION_FORM,
             "emailAddress": self.email_address,
-            "historyId": str(self.history_id),
+            "historyId": self.history_id if is_small else str(self.history_id),
         }
 
 

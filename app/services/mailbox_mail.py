@@ -82,7 +82,14 @@ class MailboxMail:
         if not is_done:
             message = "Another replica reads the mailbox."
             raise NotNowError(message, BUSY)
+        await self._settle_others(notification.email_address)
         return None
+
+    async def _settle_others(self, address: str) -> None:
+        """What else waits to tell of what is read now: a burst of notifications is one look."""
+        reached = await self._sync.reached()
+        if reached is not None:
+            await self._events.settle_notifications(address, reached, ALREADY_READ)
 
     async def fetch(
         self, event: InboundEvent, message: MailboxMessage, term: int

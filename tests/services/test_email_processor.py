@@ -93,10 +93,13 @@ class TestGmailForm:
 
         assert envelope.message == GmailNotification("clinic@example.com", 9876543210)
 
-    def test_what_is_stored_reads_back_the_same(self) -> None:
-        message = parse_push(push(GMAIL)).message
+    @pytest.mark.parametrize("history_id", ["1", "9223372036854775807", "9" * 20])
+    def test_what_is_stored_reads_back_the_same(self, history_id: str) -> None:
+        message = parse_push(push({**GMAIL, "historyId": history_id})).message
 
-        assert message_of(message.to_payload()) == message
+        payload = message.to_payload()
+        assert message_of(payload) == message
+        assert isinstance(payload["historyId"], str) == (int(history_id) >= 2**63)
 
 
 def without(name: str) -> dict[str, Any]:

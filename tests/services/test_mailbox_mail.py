@@ -95,6 +95,18 @@ class TestReply:
         notes = [(await desk.event(one.id)).note for one in told]
         assert sorted(map(str, notes)) == ["None", *[ALREADY_READ] * 9]
 
+    async def test_a_burst_of_them_is_settled_by_one_look(self, desk: Desk) -> None:
+        desk.mailbox.reply(IncomingReply("x@example.com", "Hi"))
+        told = [await desk.notify() for _ in range(120)]
+        ahead = await desk.notify(history_id=desk.mailbox.history_id + 10_000)
+        another = await desk.notify(address="another@example.com", history_id=1)
+        await desk.stage.inbound.work_off()
+
+        states = {one.id: (await desk.event(one.id)).state for one in (*told, ahead, another)}
+
+        assert {states[one.id] for one in told} == {InboundState.DONE}
+        assert (states[ahead.id], states[another.id]) == (InboundState.PENDING,) * 2
+
     async def test_two_replicas_record_it_once(
         self, desk: Desk, at_gmail: Wired, repositories: Repositories, settings: Settings
     ) -> None:

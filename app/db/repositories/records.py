@@ -166,6 +166,18 @@ class InboundEventRepository(Repository[InboundEvent]):
         removed = dict.fromkeys(("lease_until", *unset), "")
         return await self._update(guard, {"$set": dict(fields), "$unset": removed})
 
+    async def settle_notifications(self, address: str, history_id: int, note: str) -> int:
+        """Finish what waits to tell of a mailbox's history up to `history_id`; how many."""
+        now = self._clock.now()
+        query = {
+            "state": InboundState.PENDING,
+            "payload.emailAddress": address,
+            "payload.historyId": {"$lte": history_id},
+        }
+        fields = {"state": InboundState.DONE, "done_at": now, "note": note, "updated_at": now}
+        result = await self._collection.update_many(query, {"$set": fields})
+        return result.modified_count
+
     async def next_due_at(self) -> datetime | None:
         """When the pending event that is due first is, or was, due."""
         pending = {"state": InboundState.PENDING}

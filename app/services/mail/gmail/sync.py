@@ -64,6 +64,11 @@ class MailboxSync:
             await self._mailboxes.note_notified(self.address, told_at)
         return mailbox is not None and mailbox.history_id >= history_id
 
+    async def reached(self) -> int | None:
+        """Up to where everything is stored; `None` for a mailbox that was never read."""
+        mailbox = await self._mailboxes.with_address(self.address)
+        return mailbox.history_id if mailbox else None
+
     async def run(self) -> bool:
         """Store what came; `False` where another replica is at it.
 
