@@ -211,6 +211,15 @@ class OpenAiEngine:
         return Provenance(local.name, local.version, asked.usage, fallback_reason=reason)
 
 
+def _certainty(said: WhatItWants, beside: IntentPrediction) -> float:
+    """The model's own, or the classifier's where that sees an emergency or an opt-out in the second
+    place and the model none: then both have to be sure, or a person decides.
+    """
+    if said.intent in _PROTECTED or not set(beside.secondary) & set(_PROTECTED):
+        return said.confidence
+    return min(said.confidence, beside.probabilities.get(said.intent, 0.0))
+
+
 def _more_cautious(said: WhatItWants, beside: IntentPrediction, by: Provenance) -> IntentPrediction:
     """The model's word, unless the classifier sees what must not be overlooked."""
     others = tuple(dict.fromkeys(intent for intent in said.also if intent != said.intent))
@@ -223,7 +232,7 @@ def _more_cautious(said: WhatItWants, beside: IntentPrediction, by: Provenance) 
     prediction = IntentPrediction(
         probabilities=probabilities,
         intent=said.intent,
-        confidence=said.confidence,
+        confidence=_certainty(said, beside),
         secondary=others,
         sentiment=said.sentiment,
         by=by,

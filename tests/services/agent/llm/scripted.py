@@ -63,6 +63,7 @@ class Drowsy(LocalEngine):
         super().__init__(models)
         self.intent = intent
         self.confidence = confidence
+        self.secondary: tuple[Intent, ...] = ()
 
     async def classify(self, text: str, context: ReplyContext = NO_CONTEXT) -> IntentPrediction:
         """See `Engine`."""
@@ -70,7 +71,7 @@ class Drowsy(LocalEngine):
             probabilities={self.intent: self.confidence},
             intent=self.intent,
             confidence=self.confidence,
-            secondary=(),
+            secondary=self.secondary,
             sentiment=Sentiment.NEUTRAL,
         )
 

@@ -172,6 +172,20 @@ class TestMoreCautious:
 
         assert reading.analysis.intent == named
 
+    @pytest.mark.parametrize("glimpsed", [Intent.EMERGENCY, Intent.OPT_OUT])
+    @pytest.mark.parametrize(
+        ("likeliest", "is_certain"),
+        [(Intent.BOOKING_REQUEST, True), (Intent.SERVICE_DENIAL, False)],
+    )
+    async def test_what_the_classifier_glimpses_makes_both_of_them_decide(
+        self, listener: Listener, glimpsed: Intent, likeliest: Intent, is_certain: bool
+    ) -> None:
+        listener.local.intent, listener.local.secondary = likeliest, (glimpsed,)
+
+        reading = await listener.read("It is about what we said the other day.")
+
+        assert reading.is_certain is is_certain
+
     async def test_an_emergency_that_only_the_model_sees_is_one(self, listener: Listener) -> None:
         listener.model.reads = {**intent("EMERGENCY"), "confidence": 0.3}
 
