@@ -106,8 +106,11 @@ def make_bootstrap(services: Services, settings: Settings) -> Bootstrap:
 
 async def counts(database: Database) -> dict[str, int]:
     """How many documents there are, by collection; the log of changes is not part of a clinic."""
-    loaded = {"key": {"$ne": SETUP_KEY}}
-    return {name: await database.collection(name).count_documents(loaded) for name in LOADED}
+    loaded = {"clinic": {"key": {"$ne": SETUP_KEY}}}
+    return {
+        name: await database.collection(name).count_documents(loaded.get(name, {}))
+        for name in LOADED
+    }
 
 
 class TestLoad:
