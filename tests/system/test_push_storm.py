@@ -73,7 +73,8 @@ class Storm:
         """What `make chaos` prints."""
         moves = len(set(self.cursors)) - 1
         return (
-            f"seed {SEED}: {len(self.message_ids)} messages; {self.subscription.summary()}; "
+            f"seed {SEED}: {len(self.message_ids)} messages; {self.subscription.summary()} "
+            f"(goal of the p99: under 1000 ms); "
             f"{self.left_to_do} messages still waited for the agent then; "
             f"cursor looked at {len(self.cursors)} times, moved {moves} times"
         )
