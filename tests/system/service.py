@@ -197,3 +197,16 @@ def per_patient(collection: Collection[Json], patient_ids: list[str]) -> dict[st
     """How many documents of the collection each of these patients has."""
     found = Counter(str(one["patient_id"]) for one in collection.find({}, {"patient_id": 1}))
     return {patient_id: found[patient_id] for patient_id in patient_ids}
+
+
+async def sweep(service: Live, *, seconds: float) -> None:
+    """Sweep, and wait until that is done: one that takes long is answered before (202)."""
+    path, headers = "/api/v1/admin/sweeps", service.api.headers
+    answer = await service.client.post(path, json={"dry_run": False}, headers=headers)
+    assert answer.status_code in {200, 202}, answer.text
+
+    async def swept() -> bool | None:
+        with stored(service.data_dir) as database:
+            return database["sweeps"].count_documents({"status": "running"}) == 0 or None
+
+    await eventually(swept, seconds=seconds, message="The sweep came to no end.", every=0.2)

@@ -30,6 +30,7 @@ from tests.system.service import (
     queues_are_empty,
     sent_keys,
     stored,
+    sweep,
 )
 
 pytestmark = [
@@ -128,7 +129,7 @@ async def practice(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pr
         async with live(data_dir, **settings) as service:
             await add_due_patients(service, NAME, LETTERS_A_KILL * KILLS + SPARE)
             await practice.post.break_with(**FAULTS)
-            await _sweep(service)
+            await sweep(service, seconds=SETTLE_SECONDS)
             await _kill(practice, service)
         for _ in range(KILLS - 1):
             async with live(data_dir, **settings) as service:
@@ -144,12 +145,6 @@ async def practice(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pr
                 practice.given_up = len(_given_up(database))
             print(f"\n{practice.summary()}")  # noqa: T201
             yield practice
-
-
-async def _sweep(service: Live) -> None:
-    path, headers = "/api/v1/admin/sweeps", service.api.headers
-    swept = await service.client.post(path, json={"dry_run": False}, headers=headers, timeout=900)
-    assert swept.status_code == 200, swept.text
 
 
 async def _kill(practice: Practice, service: Live) -> None:

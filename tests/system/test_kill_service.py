@@ -35,6 +35,7 @@ from tests.system.service import (
     queues_are_empty,
     sent_keys,
     stored,
+    sweep,
 )
 
 pytestmark = [
@@ -71,7 +72,7 @@ async def aftermath(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[A
     async with live(aftermath.data_dir) as service:
         wanted = FIRST_REPLIES + REPLIES_A_ROUND * RANDOM_KILLS
         await add_due_patients(service, "early", wanted)
-        await service.api.post("/admin/sweeps", {"dry_run": False}, status=200)
+        await sweep(service, seconds=SETTLE_SECONDS)
         await _settled(service)
         with stored(aftermath.data_dir) as database:
             aftermath.replies = replies_to_open_campaigns(database, wanted)

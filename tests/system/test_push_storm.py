@@ -30,6 +30,7 @@ from tests.system.service import (
     queues_are_empty,
     sent_keys,
     stored,
+    sweep,
 )
 
 pytestmark = [
@@ -105,7 +106,7 @@ async def _conversations(storm: Storm) -> list[Json]:
     """Patients who were written to, with the threads of their letters."""
     await storm.post.break_with(drop_push_rate=1)
     await add_due_patients(storm.service, "due", CONVERSATIONS)
-    await storm.service.api.post("/admin/sweeps", {"dry_run": False}, status=200)
+    await sweep(storm.service, seconds=SETTLE_SECONDS)
     await _settled(storm.service)
     letters = await storm.post.ledger()
     assert len(letters) == CONVERSATIONS

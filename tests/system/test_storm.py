@@ -13,6 +13,7 @@ import pytest
 
 from app.db.database import Database
 from app.db.indexes import ensure_indexes
+from app.db.repositories.appointments import EVER
 from tests.system.service import Stored, eventually
 from tests.system.storm import (
     HOLDS_TIME,
@@ -93,5 +94,6 @@ async def _judge(database: Stored, storm: Storm) -> None:
 
 
 async def _settled(database: Stored) -> bool | None:
-    pending = database["appointments"].count_documents({"pending_event": {"$exists": True}})
+    written = {"pending_event.at": {"$gt": EVER}}
+    pending = database["appointments"].count_documents(written)
     return pending == 0 or None
