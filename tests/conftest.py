@@ -23,9 +23,8 @@ from app.models.role import StaffRole
 from app.services.container import Services
 from tests.factories import make_settings, make_staff
 from tests.fakes import FrozenClock
-from tests.plans import QueryShapes
+from tests.plans import QUERIES
 
-QUERIES = QueryShapes()
 monitoring.register(QUERIES)
 
 EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=5000"

@@ -41,6 +41,7 @@ class QueryShapes(monitoring.CommandListener):
 
     def __init__(self) -> None:
         self.seen: dict[str, tuple[str, Json]] = {}
+        self.is_watching = True
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """See `CommandListener`."""
@@ -67,7 +68,7 @@ class QueryShapes(monitoring.CommandListener):
         self._keep(collection, first.get("$match", {}))
 
     def _keep(self, collection: object, query: Mapping[str, Any]) -> None:
-        if collection in INDEXES and query:
+        if self.is_watching and collection in INDEXES and query:
             shape = json.dumps([collection, _shape(query)], sort_keys=True)
             self.seen.setdefault(shape, (str(collection), dict(query)))
 
@@ -88,6 +89,10 @@ class QueryShapes(monitoring.CommandListener):
             ]
             client.drop_database("query_plans")
         return sorted(found)
+
+
+QUERIES = QueryShapes()
+"""The listener of this run."""
 
 
 def _is_indexed(collection: Collection[Json], query: Mapping[str, Any]) -> bool:
