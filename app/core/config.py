@@ -179,6 +179,7 @@ class Settings(BaseSettings):
     # Webhooks
     pubsub_audience: OptionalText = None
     pubsub_service_account: OptionalEmail = None
+    pubsub_subscription: OptionalText = None
     webhook_secret: OptionalSecret = None
 
     # Language model (the local engine needs none of these)

@@ -25,6 +25,16 @@ class PushesRefusedError(ForbiddenError):
         )
 
 
+class ForeignSubscriptionError(ForbiddenError):
+    """A push of another subscription of the same project: not meant for this service."""
+
+    slug = "foreign-subscription"
+    title = "Not our subscription"
+
+    def __init__(self) -> None:
+        super().__init__("The push does not come from the subscription in PUBSUB_SUBSCRIPTION.")
+
+
 def push_verifier(settings: Settings, clock: Clock) -> PushVerifier | None:
     """The verifier of the configured subscription; `None` where it is not (wholly) configured."""
     if settings.pubsub_audience is None or settings.pubsub_service_account is None:
@@ -58,20 +68,25 @@ class PushIntake:
         self._accepts_unsigned = not (
             settings.is_production or settings.pubsub_audience or settings.pubsub_service_account
         )
+        self._subscription = settings.pubsub_subscription
         self._clock = clock
         self._worker = worker
 
     async def accept(self, body: bytes, authorization: str | None) -> None:
         """Store the push in `body`; a second delivery of it changes nothing.
 
-        Raises `PushesRefusedError`, `PushNotAuthenticError`, `InvalidEnvelopeError`, and one of
-        `UNAVAILABLE_ERRORS` where it cannot be stored: then it must not be acknowledged.
+        Raises `PushesRefusedError`, `PushNotAuthenticError`, `InvalidEnvelopeError`,
+        `ForeignSubscriptionError`, and one of `UNAVAILABLE_ERRORS` where it cannot be stored: then
+        it must not be acknowledged.
         """
         if self._verifier is not None:
             await self._verifier.verify(authorization)
         elif not self._accepts_unsigned:
             raise PushesRefusedError
-        await self._events.store(self._event(parse_push(body)))
+        envelope = parse_push(body)
+        if self._subscription not in (None, envelope.subscription):
+            raise ForeignSubscriptionError
+        await self._events.store(self._event(envelope))
 
     def wake_worker(self) -> None:
         """There may be something to work off."""

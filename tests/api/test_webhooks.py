@@ -229,6 +229,29 @@ class TestAuthenticated:
             assert answer.status_code == 401
         assert await stored(services) == []
 
+    @pytest.mark.parametrize(
+        ("ours", "status"),
+        [("projects/p/subscriptions/s", 200), ("projects/p/subscriptions/S", 403), ("s", 403)],
+    )
+    async def test_only_the_configured_subscription_counts(
+        self,
+        app: FastAPI,
+        app_client: httpx.AsyncClient,
+        services: Services,
+        key_server: KeyServer,
+        clock: FrozenClock,
+        ours: str,
+        status: int,
+    ) -> None:
+        settings = make_settings(pubsub_subscription=ours)
+        use_intake(app, services, settings, verifier=key_server.verifier(services.clock))
+        headers = {"Authorization": f"Bearer {make_token(clock)}"}
+
+        answer = await app_client.post(WEBHOOK, content=push(), headers=headers)
+
+        assert answer.status_code == status
+        assert len(await stored(services)) == (status == 200)
+
     @pytest.mark.parametrize("forged_first", [True, False])
     async def test_of_two_tokens_neither_counts(
         self,
