@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from pymongo import monitoring
 
 from app.core.config import Settings
-from app.db.database import Database
+from app.db.database import Database, within
 from app.db.indexes import INDEXES, ensure_indexes
 from app.db.repositories import Repositories
 from app.main import create_app
@@ -29,6 +29,7 @@ monitoring.register(QUERIES)
 
 EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=5000"
 START_SECONDS = 30
+DROP_SECONDS = 60
 EXPIRING = [
     (collection, index.document["name"])
     for collection, indexes in INDEXES.items()
@@ -107,11 +108,18 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     assert settings.mongo_uri is not None
     database = Database(settings.mongo_uri.get_secret_value(), settings.database_name)
     await ensure_indexes(database)
+    await _keep_what_expires(database)
+    yield database
+    try:
+        async with within(DROP_SECONDS):
+            await database.drop()
+    finally:
+        database.close()
+
+
+async def _keep_what_expires(database: Database) -> None:
     for collection, name in EXPIRING:
         await database.collection(collection).drop_index(name)
-    yield database
-    await database.drop()
-    database.close()
 
 
 @pytest.fixture
@@ -129,6 +137,7 @@ async def app(settings: Settings, clock: FrozenClock, database: Database) -> Asy
     await Repositories.over(database, clock).staff.insert(make_staff())
     app = create_app(settings, clock=clock, background=False)
     async with LifespanManager(app) as manager:
+        await _keep_what_expires(database)  # the start made them again
         app.state.with_lifespan = manager.app
         app.state.lifespan_state = manager._state
         yield app
