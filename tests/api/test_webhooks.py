@@ -235,6 +235,7 @@ class TestAuthenticated:
     )
     async def test_only_the_configured_subscription_counts(
         self,
+        *,
         app: FastAPI,
         app_client: httpx.AsyncClient,
         services: Services,
