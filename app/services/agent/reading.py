@@ -83,7 +83,7 @@ class ReplyReader:
             return None
         try:
             return await self._engine.classify(interaction.content, context)
-        except Exception:
+        except Exception:  # what a guard found stands without the engine, whatever is wrong with it
             if leading is None:
                 raise
             logger.exception("engine failed", extra={"interaction_id": str(interaction.id)})
