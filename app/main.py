@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE_NAME, __version__
+from app.api.access import PUBLIC, check_access
 from app.api.errors import ProblemRenderer, install_error_handlers
 from app.api.middleware import (
     REQUEST_ID_HEADER,
@@ -145,7 +146,8 @@ def create_app(
     metrics = Metrics()
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
+        check_access(app)
         async with contextlib.AsyncExitStack() as stack:
             running = running_services(chosen, clock or SystemClock(), metrics)
             services = await stack.enter_async_context(running)
@@ -165,9 +167,9 @@ def create_app(
         # The documentation is for whoever builds on the service, not for whoever finds it.
         openapi_url=None if chosen.is_production else "/openapi.json",
     )
-    app.include_router(root.router)
+    app.include_router(root.router, dependencies=[PUBLIC])
     app.include_router(router)
-    app.include_router(pages.router)
+    app.include_router(pages.router, dependencies=[PUBLIC])
     routes = RouteTable(app.routes)
     renderer = ProblemRenderer(chosen.base_url, routes)
     install_error_handlers(app, renderer)

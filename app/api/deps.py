@@ -1,6 +1,5 @@
 """Named dependencies: what a handler can ask for by annotating a parameter."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Query, Request
@@ -111,22 +110,24 @@ CurrentUser = Annotated[StaffMember, Depends(current_user)]
 """Anybody who is signed in."""
 
 
-def require(role: StaffRole) -> Callable[[StaffMember], Awaitable[StaffMember]]:
+class AtLeast:
     """A dependency that lets in whoever has `role` or a higher one. Raises `ForbiddenError`."""
 
-    async def allowed(user: CurrentUser) -> StaffMember:
-        if not user.role.includes(role):
-            message = f"This needs the role {role} or a higher one."
+    def __init__(self, role: StaffRole) -> None:
+        self.role = role
+
+    async def __call__(self, user: CurrentUser) -> StaffMember:
+        """The member of staff who asks."""
+        if not user.role.includes(self.role):
+            message = f"This needs the role {self.role} or a higher one."
             raise ForbiddenError(message)
         return user
 
-    return allowed
 
-
-ReadAccess = Annotated[StaffMember, Depends(require(StaffRole.READ_ONLY))]
-WriteAccess = Annotated[StaffMember, Depends(require(StaffRole.FRONT_DESK))]
-SettingsAccess = Annotated[StaffMember, Depends(require(StaffRole.OFFICE_MANAGER))]
-AdminAccess = Annotated[StaffMember, Depends(require(StaffRole.ADMIN))]
+ReadAccess = Annotated[StaffMember, Depends(AtLeast(StaffRole.READ_ONLY))]
+WriteAccess = Annotated[StaffMember, Depends(AtLeast(StaffRole.FRONT_DESK))]
+SettingsAccess = Annotated[StaffMember, Depends(AtLeast(StaffRole.OFFICE_MANAGER))]
+AdminAccess = Annotated[StaffMember, Depends(AtLeast(StaffRole.ADMIN))]
 
 
 def page_query(

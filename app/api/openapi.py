@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from app.api.access import declarations
 from app.schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ValidationProblem
 
 REF_TEMPLATE = "#/components/schemas/{model}"
@@ -66,7 +67,7 @@ def _example(status: int) -> dict[str, Any]:
 
 
 class Api(FastAPI):
-    """FastAPI whose OpenAPI document tells the truth about errors."""
+    """FastAPI whose OpenAPI document tells the truth about errors and who may call what."""
 
     def openapi(self) -> dict[str, Any]:
         """See `FastAPI.openapi`. Completing a completed document changes nothing."""
@@ -74,7 +75,13 @@ class Api(FastAPI):
         for path, operation in _operations(document):
             _complete(path, operation)
         _replace_error_schemas(document)
+        self._show_access(document)
         return document
+
+    def _show_access(self, document: dict[str, Any]) -> None:
+        for (method, path), access in declarations(self).items():
+            if operation := document.get("paths", {}).get(path, {}).get(method.lower()):
+                operation["x-access"] = access
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

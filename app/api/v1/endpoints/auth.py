@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
 
+from app.api.access import PUBLIC
 from app.api.deps import IdentityDep, PasswordChangesDep, SessionsDep, SignInDep
 from app.api.limits import ClientDep
 from app.api.openapi import problems
@@ -18,6 +19,7 @@ router = APIRouter(tags=["auth"])
     operation_id="login",
     summary="Sign in",
     responses=problems(401, 429),
+    dependencies=[PUBLIC],
 )
 async def login(
     form: Annotated[OAuth2PasswordRequestForm, Depends()], sign_in: SignInDep, client: ClientDep
@@ -34,6 +36,7 @@ async def login(
     operation_id="refresh",
     summary="Stay signed in",
     responses=problems(401),
+    dependencies=[PUBLIC],
 )
 async def refresh(body: RefreshToken, sessions: SessionsDep) -> Tokens:
     """A new pair for a refresh token, which works once. Sent again within ten seconds (a lost
@@ -85,6 +88,7 @@ async def change_password(
     operation_id="reset_password",
     summary="Set a password with a one-time link",
     responses=problems(404),
+    dependencies=[PUBLIC],
 )
 async def reset_password(body: PasswordByLink, passwords: PasswordChangesDep) -> Response:
     """`token` is the last part of the link that an administrator made. It works once; every session

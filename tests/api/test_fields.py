@@ -1,0 +1,74 @@
+"""Fields: nothing can be assigned that a schema does not name, and nothing leaves beyond one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.api.document import api_document, operations_of, schemas_under
+
+DOCUMENT = api_document()
+FROM_OTHERS = "/api/v1/webhooks/"
+"""Google and relays may add fields of their own; those are read past, and stored nowhere."""
+TELLING = {"type", "anyOf", "oneOf", "allOf", "enum", "const"}
+
+
+def is_closed(schema: dict[str, Any]) -> bool:
+    """Whether an object takes what it names and nothing else, or is a map of typed values."""
+    if schema.get("type") != "object":
+        return True
+    if "properties" in schema:
+        return schema.get("additionalProperties") is False
+    return bool(schema.get("additionalProperties") or schema.get("patternProperties"))
+
+
+def is_typed(schema: dict[str, Any]) -> bool:
+    """Whether the schema says what may stand there; a bare object may hold anything."""
+    is_bare = schema.get("type") == "object" and not {
+        "properties",
+        "additionalProperties",
+        "patternProperties",
+    } & set(schema)
+    is_wide = schema.get("additionalProperties") is True
+    return bool(TELLING & set(schema)) and not is_bare and not is_wide
+
+
+def json_bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema in a JSON body that is taken."""
+    for method, path, operation in operations_of(DOCUMENT):
+        content = operation.get("requestBody", {}).get("content", {})
+        if "application/json" in content and not path.startswith(FROM_OTHERS):
+            root = content["application/json"]["schema"]
+            for where, schema in schemas_under(DOCUMENT, root):
+                yield f"{method} {path} {where}", schema
+
+
+def json_answers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema in a JSON answer. A problem document is open on purpose (RFC 9457, 3.2)."""
+    for method, path, operation in operations_of(DOCUMENT):
+        for status, response in operation["responses"].items():
+            media = response.get("content", {}).get("application/json")
+            if media and status.startswith("2"):
+                for where, schema in schemas_under(DOCUMENT, media["schema"]):
+                    yield f"{method} {path} {status} {where}", schema
+
+
+class TestWhatIsTaken:
+    def test_is_named_field_by_field(self) -> None:
+        bodies = list(json_bodies())
+
+        assert len(bodies) > 100
+        assert [where for where, schema in bodies if not is_closed(schema)] == []
+
+
+class TestWhatLeaves:
+    def test_is_named_field_by_field(self) -> None:
+        answers = list(json_answers())
+
+        assert len(answers) > 500
+        assert [where for where, schema in answers if not is_typed(schema)] == []
+
+    def test_holds_no_secret(self) -> None:
+        secrets = ("hashed", "hash", "password", "secret", "sessions")
+
+        named = {where for where, _ in json_answers() if where.rsplit(".", 1)[-1] in secrets}
+
+        assert named == set()
