@@ -34,8 +34,8 @@ WRITES_A_SECOND = 5
 NAME = "dental_engagement"
 SETTLE_SECONDS = 120
 ON_THEIR_WAY_SECONDS = 2.0
-"""What was answered before the database went is read by then. A push is answered `OPERATION_SECONDS`
-after it came at the latest, so that one that came with the end is answered while it is gone."""
+"""What was answered before the database went is read by then. A push is answered within
+`OPERATION_SECONDS`, so that one that came with the end is answered while it is gone."""
 OPTIONS = "directConnection=true&retryWrites=false&w=1&journal=true"
 
 
