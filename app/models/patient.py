@@ -3,10 +3,16 @@
 import re
 import unicodedata
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
 from app.models.base import Document, StoredModel, UtcDatetime
+
+SEARCH_KEYS = "search_keys"
+"""The stored field that a search goes by; nobody else reads it."""
+FEWEST_DIGITS = 3
+"""So much of a phone number names it."""
 
 
 class PatientType(StrEnum):
@@ -72,6 +78,12 @@ class Patient(Document):
     estimated_value: float | None = None
     consent: Consent = Field(default_factory=Consent)
 
+    def to_stored(self) -> dict[str, Any]:
+        """See `StoredModel`. What a search goes by is written with it and never read back."""
+        return super().to_stored() | {
+            SEARCH_KEYS: search_keys(self.name_key, self.email, self.phone)
+        }
+
     @property
     def has_opted_out(self) -> bool:
         """Whether staff or the patient recorded an opt-out that still stands."""
@@ -97,3 +109,20 @@ def name_key(name: str, *, duplicate: str = "") -> str:
     letters = "".join(mark for mark in decomposed if not unicodedata.combining(mark))
     key = " ".join(re.sub(r"[^\w]+", " ", letters).split()) or name.casefold().strip()
     return f"{key}#{duplicate}" if duplicate else key
+
+
+def search_keys(key: str, email: str | None, phone: str | None) -> list[str]:
+    """What a search term may be the beginning of: the name from each of its words on, the address
+    as it is and as a name is compared, and the number from each digit that starts enough of them.
+
+    `key` is a name key, `email` is normalised, `phone` is in E.164.
+    """
+    words = key.partition("#")[0].split()
+    keys = {" ".join(words[place:]) for place in range(len(words))}
+    if email:
+        keys |= {email, name_key(email)}
+    if phone:
+        digits = phone.lstrip("+")
+        keys.add(phone)
+        keys |= {digits[place:] for place in range(len(digits) - FEWEST_DIGITS + 1)}
+    return sorted(keys)

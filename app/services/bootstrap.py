@@ -33,6 +33,7 @@ class Bootstrap:
 
     async def run(self) -> list[str]:
         """Create what is missing; sentences for the person at the terminal (never for a log)."""
+        await self._repositories.patients.complete_search_keys()
         notices = await self._first_admin()
         if self._settings.loads_demo_data and not await self._demo.is_loaded():
             async with self._leases.hold("demo-data") as held:

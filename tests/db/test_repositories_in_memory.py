@@ -106,6 +106,40 @@ class TestPages:
 
         assert [p.id for p in found.items] == [wanted.id]
 
+    async def test_a_search_goes_by_beginnings_alone_and_follows_every_change(
+        self, repositories: Repositories
+    ) -> None:
+        patients = repositories.patients
+        maria = await patients.insert(
+            make_patient(name="Maria Lopez", email="m.lopez@example.com", phone="+12125550142")
+        )
+
+        async def finds(q: str) -> bool:
+            return bool((await patients.page(PatientFilter(q=q), page=1, limit=20)).items)
+
+        for q in ("lop", "maria l", "m.lop", "m.lopez@ex", "212-555", "0142", "+1 212"):
+            assert await finds(q), q
+        for q in ("opez", "n", "maria z", "mlopez@", "+212", "99"):  # "n" lies between two keys
+            assert not await finds(q), q
+        changed = {"name": "Ann Ruiz", "name_key": "ann ruiz"}
+        await patients.change(maria.id, changed, unset=["phone"])
+        assert [q for q in ("ruiz", "lopez", "0142", "m.lopez") if await finds(q)] == [
+            "ruiz",
+            "m.lopez",
+        ]
+
+    async def test_whoever_was_stored_before_there_were_keys_is_found(
+        self, repositories: Repositories
+    ) -> None:
+        patient = await repositories.patients.insert(make_patient(name="Maria Lopez"))
+        await repositories.patients.update_fields(patient.id, {}, unset=["search_keys"])
+
+        assert await repositories.patients.complete_search_keys() == 1
+
+        assert await repositories.patients.complete_search_keys() == 0
+        found = await repositories.patients.page(PatientFilter(q="lopez"), page=1, limit=20)
+        assert [one.id for one in found.items] == [patient.id]
+
     @pytest.mark.parametrize("q", [".*", "^", "a.am", "$where", "(", "\\"])
     async def test_a_pattern_is_only_text(self, repositories: Repositories, q: str) -> None:
         await repositories.patients.insert(make_patient(name="Adam"))

@@ -6,21 +6,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.db.repositories.base import DocumentRepository, Page, Unreadable
+from app.db.repositories.base import DocumentRepository, Filter, Page, Unreadable
 from app.models.base import PyObjectId
 from app.models.patient import (
+    FEWEST_DIGITS,
+    SEARCH_KEYS,
     Patient,
     PatientStatus,
     PatientType,
     Treatment,
     name_key,
     normalise_email,
+    search_keys,
 )
 
 EXACT_UP_TO = 1000
 """A search is counted so far; beyond, its total is a lower bound (counting costs by the match)."""
 _DIALLED = re.compile(r"\+?[\d\s()./-]+", re.ASCII)
-_FEWEST_DIGITS = 3
+_SEARCHED = frozenset({"name_key", "email", "phone"})
+_LAST = "\U0010ffff"
+"""After every character a key can go on with."""
+RACE_ATTEMPTS = 20
+_BY_NAME = [("name_key", 1), ("_id", 1)]
 _WAYS_TO_REACH = frozenset({"email", "phone"})
 
 
@@ -36,35 +43,71 @@ class PatientFilter:
     status: PatientStatus | None = None
 
     def to_query(self) -> dict[str, Any]:
-        """As the database is asked. `q` is escaped: it never is a pattern of its own."""
-        query: dict[str, Any] = {}
-        if self.patient_type:
-            query["patient_type"] = self.patient_type
-        if self.status:
-            query["status"] = self.status
-        if self.q and (name := name_key(self.q)):
-            query["$or"] = [
-                {"name_key": {"$regex": "(^| )" + re.escape(name)}},
-                {"email": {"$regex": "^" + re.escape(normalise_email(self.q))}},
-                *_phone_terms(self.q),
-            ]
-        return query
+        """As the database is asked, but for `q`."""
+        wanted = {"patient_type": self.patient_type, "status": self.status}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def to_stages(self) -> list[dict[str, Any]]:
+        """As the database is asked with `q`: a range of the keys' index, whatever is in `q`.
+
+        The range alone would also find whose keys lie on both sides of it, so one of them must lie
+        in it. In a stage of its own: beside it the embedded server reads the whole collection.
+        """
+        start = _start_of_key(self.q or "")
+        span = {"$gte": start, "$lt": start + _LAST}
+        exactly = {SEARCH_KEYS: {"$elemMatch": span}, **self.to_query()}
+        return [{"$match": {SEARCH_KEYS: span}}, {"$match": exactly}]
 
 
-def _phone_terms(q: str) -> list[dict[str, Any]]:
-    """Numbers are stored in E.164 and asked for as people write them."""
+def _start_of_key(q: str) -> str:
+    """What is asked for in the form of the keys; numbers are asked for as people write them."""
     digits = re.sub(r"\D", "", q, flags=re.ASCII)
-    if not _DIALLED.fullmatch(q.strip()) or len(digits) < _FEWEST_DIGITS:
-        return []
-    start = r"^\+" if q.strip().startswith("+") else ""
-    return [{"phone": {"$regex": start + digits}}]
+    if _DIALLED.fullmatch(q.strip()) and len(digits) >= FEWEST_DIGITS:
+        return f"+{digits}" if q.strip().startswith("+") else digits
+    return normalise_email(q) if "@" in q else name_key(q)
 
 
 class PatientRepository(DocumentRepository[Patient]):
-    """Queries over `patients`."""
+    """Queries over `patients`. Whatever changes a name or a contact changes the search keys in the
+    same write.
+    """
 
     collection_name = "patients"
     model = Patient
+
+    async def _update(self, query: Filter, update: Mapping[str, Any]) -> bool:
+        written = update.get("$set", {})
+        if not _SEARCHED & (written.keys() | update.get("$unset", {}).keys()):
+            return await super()._update(query, update)
+        for _ in range(RACE_ATTEMPTS):
+            stored = await self._collection.find_one(query, dict.fromkeys(_SEARCHED, 1))
+            if stored is None:
+                return False
+            keys = {SEARCH_KEYS: _keys_after(stored, update)}
+            guard = {**query, **_as_it_stands(stored)}  # what it stands at has met the query
+            if await super()._update(guard, {**update, "$set": {**written, **keys}}):
+                return True
+        message = "A patient's name and contact change all the time."
+        raise RuntimeError(message)
+
+    async def complete_search_keys(self, limit: int = 500) -> int:
+        """Give the keys to patients who were stored before there were any; how many had none.
+
+        Harmless twice and beside other writers: each write is guarded by what the keys are made of.
+        """
+        shown = dict.fromkeys(_SEARCHED, 1)
+        done = 0
+        while True:
+            found = self._collection.find({SEARCH_KEYS: None}, shown, limit=limit)
+            given = [await self._give_keys(stored) for stored in await found.to_list(None)]
+            if not any(given):
+                return done
+            done += sum(given)
+
+    async def _give_keys(self, stored: Mapping[str, Any]) -> bool:
+        guard = {"_id": stored["_id"], **_as_it_stands(stored)}
+        keys = {SEARCH_KEYS: _keys_after(stored, {})}
+        return (await self._collection.update_one(guard, {"$set": keys})).modified_count == 1
 
     async def with_email(self, email: str) -> list[Patient]:
         """Everybody on this (normalised) address: families share one."""
@@ -85,13 +128,19 @@ class PatientRepository(DocumentRepository[Patient]):
 
     async def page(self, wanted: PatientFilter, *, page: int, limit: int) -> Page[Patient]:
         """By name, stable. A search is counted up to `EXACT_UP_TO`."""
-        return await self._page(
-            wanted.to_query(),
-            sort=[("name_key", 1), ("_id", 1)],
-            page=page,
-            limit=limit,
-            exact_up_to=EXACT_UP_TO if wanted.q else None,
-        )
+        if wanted.q:
+            return await self._search(wanted, page=page, limit=limit)
+        return await self._page(wanted.to_query(), sort=_BY_NAME, page=page, limit=limit)
+
+    async def _search(self, wanted: PatientFilter, *, page: int, limit: int) -> Page[Patient]:
+        found = wanted.to_stages()
+        span = [{"$skip": (page - 1) * limit}, {"$limit": limit}]
+        rows = self._collection.aggregate([*found, {"$sort": dict(_BY_NAME)}, *span])
+        counting = [*found, {"$limit": EXACT_UP_TO + 1}, {"$count": "matches"}]
+        counts = self._collection.aggregate(counting)
+        items = [self.model.from_stored(row) for row in await rows.to_list(None)]
+        matches = sum(row["matches"] for row in await counts.to_list(None))
+        return Page(items, min(matches, EXACT_UP_TO), matches > EXACT_UP_TO)
 
     async def change(
         self, patient_id: PyObjectId, fields: Mapping[str, Any], *, unset: Collection[str]
@@ -175,3 +224,15 @@ class PatientRepository(DocumentRepository[Patient]):
     async def is_empty(self) -> bool:
         """Whether there is no patient at all."""
         return await self._find_one({}) is None
+
+
+def _keys_after(stored: Mapping[str, Any], update: Mapping[str, Any]) -> list[str]:
+    """The search keys of what will be stored after `update`."""
+    left = {name: stored.get(name) for name in _SEARCHED - update.get("$unset", {}).keys()}
+    after = left | {name: update.get("$set", {}).get(name, left.get(name)) for name in _SEARCHED}
+    return search_keys(after["name_key"] or "", after["email"], after["phone"])
+
+
+def _as_it_stands(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Holds while nobody has changed what the keys are made of."""
+    return {name: stored.get(name, {"$exists": False}) for name in sorted(_SEARCHED)}
