@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -275,12 +276,46 @@ def evaluate(
 
 
 @commands.command()
-def train() -> None:
-    """Rebuild the agent's model files from the training replies."""
+def train(
+    corrections: Annotated[
+        Path | None,
+        typer.Option("--with", exists=True, dir_okay=False, help="Staff's corrections to add."),
+    ] = None,
+) -> None:
+    """Rebuild the agent's model files, unless the evaluation got worse with them."""
     # Imports scikit-learn's training: seconds that no other command should wait for.
     from app.services.agent.measuring import train_and_report  # noqa: PLC0415
+    from app.services.agent.retraining import WorseModelError  # noqa: PLC0415
+    from app.services.agent.training import TrainingSetError  # noqa: PLC0415
 
-    typer.echo(train_and_report())
+    try:
+        typer.echo(train_and_report(corrections))
+    except (WorseModelError, TrainingSetError) as error:
+        _fail(str(error))
+
+
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+@commands.command("export-corrections")
+def export_corrections(
+    file: Annotated[Path, typer.Argument(help="A new file; what patients wrote will be in it.")],
+    since: Annotated[
+        datetime | None, typer.Option(help="Only those made on this day (UTC) or later.")
+    ] = None,
+) -> None:
+    """Write the intents that staff corrected as labelled replies, for `train --with`."""
+
+    async def run() -> None:
+        async with _services() as services:
+            first = since.replace(tzinfo=UTC) if since else _BEFORE_ALL
+            try:
+                written = await services.desk.corrections.write(file, first)
+            except FileExistsError:
+                _fail(f"{file} exists already; name a new file.")
+            typer.echo(f"{written} corrections written.")
+
+    _run(run())
 
 
 @commands.command("gmail-authorize")

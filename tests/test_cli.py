@@ -17,9 +17,13 @@ from app.core.clock import SystemClock
 from app.db.database import Database
 from app.db.indexes import INDEXES
 from app.db.repositories import Repositories
+from app.models.decision import AiAnalysis, Intent
+from app.models.interaction import Direction, IntentCorrection, Interaction
 from app.models.role import StaffRole
+from app.services.agent.training import read_corrections
 from app.services.imports.table import UnreadableFileError
 from tests.factories import SECRET, make_patient, make_settings
+from tests.fakes import NOON
 
 T = TypeVar("T")
 
@@ -239,3 +243,45 @@ class TestDemo:
 
         assert result.exit_code == 1
         assert "not empty" in result.output
+
+
+class TestExportCorrections:
+    def test_writes_labelled_replies_without_names_once(
+        self, line: CommandLine, tmp_path: Path
+    ) -> None:
+        patient = make_patient(name="Dana Smith", language="es")
+        analysis = AiAnalysis(intent=Intent.QUESTION, engine="local", engine_version="v1")
+        reply = Interaction(
+            patient_id=patient.id,
+            direction=Direction.INCOMING,
+            content="Dana here, 212 555 0142: no more of this",
+            timestamp=NOON,
+            ai_analysis=analysis,
+        )
+
+        async def store(stored: Repositories) -> None:
+            await stored.patients.insert(patient)
+            await stored.interactions.insert(reply)
+            for intent in (Intent.SERVICE_DENIAL, Intent.OPT_OUT):
+                correction = IntentCorrection(
+                    intent=intent, said=Intent.QUESTION, by="staff:x", at=NOON, engine="local"
+                )
+                await stored.interactions.correct_intent(reply.id, correction)
+
+        line.look(store)
+        file = tmp_path / "corrections.jsonl"
+
+        result = line.run("export-corrections", str(file))
+
+        assert (result.exit_code, result.output) == (0, "1 corrections written.\n")
+        (written,) = [json.loads(text) for text in file.read_text().splitlines()]
+        assert (written["label"], written["lang"]) == ("OPT_OUT", "es")
+        assert written["text"] == "[name] here, [number]: no more of this"
+        assert file.stat().st_mode & 0o077 == 0
+        (read,) = read_corrections(file)
+        assert read.label is Intent.OPT_OUT
+        again = line.run("export-corrections", str(file))
+        assert again.exit_code == 1
+        assert "exists already" in again.output
+        later = line.run("export-corrections", "--since", "2030-01-01", str(tmp_path / "later"))
+        assert later.output == "0 corrections written.\n"

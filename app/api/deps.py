@@ -8,6 +8,7 @@ from fastapi.security import OAuth2PasswordBearer
 from app.core.errors import ForbiddenError, UnauthenticatedError
 from app.models.role import StaffMember, StaffRole
 from app.schemas.paging import MAX_LIMIT, MAX_PAGE, PageQuery
+from app.services.agent.corrections import IntentCorrections
 from app.services.agent.knowledge import KnowledgeService
 from app.services.analytics.dashboard import Dashboard
 from app.services.campaign_views import CampaignViews
@@ -199,6 +200,11 @@ def unmatched(parts: ServicesDep) -> UnmatchedMessages:
     return parts.desk.unmatched
 
 
+def corrections(parts: ServicesDep) -> IntentCorrections:
+    """What staff say that messages wanted."""
+    return parts.desk.corrections
+
+
 def sweeps(parts: ServicesDep) -> SweepService:
     """Sweeps."""
     return parts.outreach.sweeps
@@ -214,6 +220,7 @@ DeliveriesDep = Annotated[Deliveries, Depends(deliveries)]
 MailboxHealthDep = Annotated[MailboxHealth, Depends(mail_health)]
 UnmatchedDep = Annotated[UnmatchedMessages, Depends(unmatched)]
 SweepsDep = Annotated[SweepService, Depends(sweeps)]
+CorrectionsDep = Annotated[IntentCorrections, Depends(corrections)]
 
 
 def clinic(parts: ServicesDep) -> ClinicService:

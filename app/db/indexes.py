@@ -102,6 +102,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("interaction_delivery", ("delivery.status", UP), ("timestamp", DOWN)),
         _index("interaction_class", ("delivery.message_class", UP), ("timestamp", DOWN)),
         _index("interaction_unmatched", ("unmatched", UP), ("timestamp", DOWN)),
+        _index("interaction_corrected", ("correction.at", UP), sparse=True),
     ],
     "appointments": [
         _unique_where(APPOINTMENT_CLAIMS, {"claims": {"$exists": True}}, ("claims", UP)),

@@ -52,6 +52,21 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 EvidenceNote = Annotated[str, Field(max_length=200)]
 
 
+MAX_PASSAGES = 20
+
+
+class PassageEvidence(BaseModel):
+    """A sentence of an article, and how well it fits what was asked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    knowledge_id: str
+    title: Annotated[str, Field(max_length=200)]
+    position: int = Field(ge=1)
+    """Which sentence of the article, from 1."""
+    score: Probability
+
+
 class Evidence(BaseModel):
     """Why the decision was taken: enough for a person to check it, nothing more."""
 
@@ -65,6 +80,8 @@ class Evidence(BaseModel):
     """What the engine gave each intent."""
     knowledge_ids: list[str] = Field(default_factory=list, max_length=10)
     """Articles an answer was taken from."""
+    passages: list[PassageEvidence] = Field(default_factory=list, max_length=MAX_PASSAGES)
+    """The sentences it quotes; where none answers, the nearest."""
     fallback_reason: EvidenceNote | None = None
     """Why another engine than the configured one answered."""
 
@@ -112,3 +129,5 @@ class AiAnalysis(BaseModel):
     """What else the message asked for."""
     usage: EngineUsage | None = None
     """What asking a model cost; `None` where none was asked."""
+    milliseconds: int | None = Field(default=None, ge=0)
+    """How long reading and deciding took, waiting included."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
-from app.models.decision import AiAnalysis
+from app.models.decision import AiAnalysis, Intent
 from app.models.patient import Channel
 
 
@@ -130,6 +130,20 @@ class Settlement(StoredModel):
     read_by_agent: bool = False
 
 
+class IntentCorrection(StoredModel):
+    """What staff say a message wanted, beside what the agent had `said`, and by which model.
+
+    It labels the message for the next training; nothing else follows from it.
+    """
+
+    intent: Intent
+    said: Intent
+    by: str
+    at: UtcDatetime
+    engine: str
+    engine_version: str | None = None
+
+
 class Interaction(Document):
     """A stored message, incoming or outgoing, or a note of one made by hand.
 
@@ -153,6 +167,9 @@ class Interaction(Document):
     timestamp: UtcDatetime
     ai_analysis: AiAnalysis | None = None
     decision: Decision | None = None
+    correction: IntentCorrection | None = None
+    """The one that stands: the last of `corrections`."""
+    corrections: list[IntentCorrection] = Field(default_factory=list)
     processed_at: UtcDatetime | None = None
     unmatched: bool | None = None
     settlement: Settlement | None = None

@@ -1,21 +1,45 @@
 """Messages as they cross HTTP: what was said, and how its delivery stands."""
 
-from typing import Self
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.models.base import PyObjectId, UtcDatetime
-from app.models.decision import AiAnalysis
+from app.models.decision import ENGINE_INTENTS, AiAnalysis, Intent
 from app.models.interaction import DeliveryStatus, Direction, Interaction, MessageClass
 from app.models.patient import Channel
-from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema
+from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema, OutputSchema
 from app.schemas.paging import Pagination
 from app.schemas.text import LongText
 from app.schemas.times import ClientTime
 
+ReadT = TypeVar("ReadT", bound=OutputSchema)
+
+
+class DecisionRead(OutputSchema):
+    """What the agent did about a message, and by which rule."""
+
+    action: str = Field(examples=["hand_off"])
+    reason: str | None = Field(examples=["question_without_answer"])
+
+
+class CorrectionRead(OutputSchema):
+    """What staff say the message wanted, beside what the agent had said."""
+
+    intent: Intent
+    said: Intent
+    by: str
+    at: UtcDatetime
+    engine: str
+    engine_version: str | None
+
 
 class InteractionRead(BaseModel):
-    """One message of a conversation. `delivery_status` is `null` for incoming ones."""
+    """One message of a conversation. `delivery_status` is `null` for incoming ones.
+
+    `ai_analysis` is what the agent read in it and on what evidence: the guard or the probabilities,
+    the passages quoted, engine, version and time taken; `decision` what it did about it.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -28,6 +52,8 @@ class InteractionRead(BaseModel):
                 "content": "Hello Maria, this is the front desk.",
                 "timestamp": "2026-11-23T14:05:00Z",
                 "ai_analysis": None,
+                "decision": None,
+                "correction": None,
                 "delivery_status": "pending",
                 "delivery_error": None,
             }
@@ -42,6 +68,8 @@ class InteractionRead(BaseModel):
     content: str
     timestamp: UtcDatetime
     ai_analysis: AiAnalysis | None
+    decision: DecisionRead | None
+    correction: CorrectionRead | None
     delivery_status: DeliveryStatus | None
     delivery_error: str | None
 
@@ -58,9 +86,15 @@ class InteractionRead(BaseModel):
             content=interaction.content,
             timestamp=interaction.timestamp,
             ai_analysis=interaction.ai_analysis,
+            decision=_read(DecisionRead, interaction.decision),
+            correction=_read(CorrectionRead, interaction.correction),
             delivery_status=delivery.status if delivery else None,
             delivery_error=delivery.error if delivery else None,
         )
+
+
+def _read(form: type[ReadT], stored: object) -> ReadT | None:
+    return None if stored is None else form.model_validate(stored)
 
 
 class DeliveryRead(InteractionRead):
@@ -77,6 +111,8 @@ class DeliveryRead(InteractionRead):
                 "content": "Hello Maria, this is the front desk.",
                 "timestamp": "2026-11-23T14:05:00Z",
                 "ai_analysis": None,
+                "decision": None,
+                "correction": None,
                 "delivery_status": "pending",
                 "delivery_error": "outside_hours",
                 "message_class": "outreach",
@@ -138,6 +174,8 @@ class UnmatchedRead(InteractionRead):
                 "content": "Hi, this is Maria. Can I come on Friday?",
                 "timestamp": "2026-11-23T14:05:00Z",
                 "ai_analysis": None,
+                "decision": None,
+                "correction": None,
                 "delivery_status": None,
                 "delivery_error": None,
                 "sender": "+12125550142",
@@ -203,3 +241,20 @@ class InteractionCreate(InputSchema):
     channel: Channel = Channel.EMAIL
     content: LongText
     timestamp: ClientTime | None = None
+
+
+def _an_engines(intent: Intent) -> Intent:
+    if intent not in ENGINE_INTENTS:
+        message = "must be one of the six intents of a reply"
+        raise ValueError(message)
+    return intent
+
+
+class IntentUpdate(InputSchema):
+    """What a message wanted: one of the six intents, what the agent said included."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"intent": "BOOKING_REQUEST"}}
+    )
+
+    intent: Annotated[Intent, AfterValidator(_an_engines)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.services.agent.actions import CampaignActions
+from app.services.agent.corrections import IntentCorrections
 from app.services.agent.engine import Engine, LocalEngine
 from app.services.agent.knowledge import KnowledgeService
 from app.services.agent.llm.budget import TokenBudget
@@ -377,6 +378,7 @@ class Desk:
     patient_records: PatientRecords
     dashboard: Dashboard
     unmatched: UnmatchedMessages
+    corrections: IntentCorrections
 
     @classmethod
     def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
@@ -405,4 +407,5 @@ class Desk:
             patient_records=PatientRecords(repositories, scheduling.directory, base.clinic, clock),
             dashboard=Dashboard(repositories, base.clinic, clock),
             unmatched=UnmatchedMessages(repositories, clock, base.inbound_signal),
+            corrections=IntentCorrections(repositories, clock),
         )

@@ -5,7 +5,7 @@ An outgoing message is claimed by finding candidates and then one guarded `updat
 the term, so a worker whose lease was taken over changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.models.interaction import (
     Decision,
     DeliveryStatus,
     Direction,
+    IntentCorrection,
     Interaction,
     MessageClass,
     Settlement,
@@ -139,6 +140,26 @@ class InteractionRepository(DocumentRepository[Interaction]):
                 }
             },
         )
+
+    async def correct_intent(
+        self, interaction_id: PyObjectId, correction: IntentCorrection
+    ) -> bool:
+        """Keep what staff say an analysed message wanted; the earlier ones stay in `corrections`.
+
+        `False` where it stands so already, or no agent read the message.
+        """
+        guard = {
+            "_id": interaction_id,
+            "ai_analysis": {"$exists": True},
+            "correction.intent": {"$ne": correction.intent},
+        }
+        stored = correction.to_stored()
+        update = {"$set": {"correction": stored}, "$push": {"corrections": stored}}
+        return await self._update(guard, update)
+
+    def stream_corrected(self, since: datetime) -> AsyncIterator[Interaction]:
+        """Messages whose intent staff corrected at or after `since`, in that order."""
+        return self._stream({"correction.at": {"$gte": since}}, sort=[("correction.at", 1)])
 
     async def mark_processed(self, interaction_id: PyObjectId, at: datetime) -> bool:
         """Note that everything a decision asked for has been done."""

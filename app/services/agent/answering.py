@@ -8,8 +8,9 @@ answers.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from app.models.decision import MAX_PASSAGES, PassageEvidence
 from app.services.agent.context import Provenance
 from app.services.agent.questions import AskedFor, FactKind, asked_for, split_questions
 from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
@@ -18,6 +19,8 @@ from app.services.agent.vocabulary import TREATMENT_TERMS, days_spoken_of, fold,
 # Only keeps passages out that have nothing in common with the question; `answers` decides.
 SCORE_FLOOR = 0.35
 CANDIDATES = 8
+NEAREST = 2
+"""Passages shown to staff for each question that none of them answers."""
 MAX_QUESTIONS = 4
 # Two prices of one treatment ("routine", "deep") are quoted together.
 MAX_QUOTES = 3
@@ -83,6 +86,8 @@ class Answer:
     sources: list[AnswerSource]
     by: Provenance | None = None
     """Who gave it and what that took, where that is more than the engine's name."""
+    passages: Sequence[ScoredPassage] = field(default=(), compare=False)
+    """What it quotes; not found, the nearest passages, which did not hold what was asked."""
 
 
 NOT_FOUND = Answer(found=False, text="", sources=[])
@@ -98,9 +103,14 @@ def answer_question(index: KnowledgeIndex, question: str, about: str | None = No
     asked = questions_in(question)
     if not asked:
         return NOT_FOUND
-    found = [_supporting(index, one, question, about) for one in asked]
+    offered = [candidates(index, one, about) for one in asked]
+    found = [
+        _supporting(passages, one, question, about)
+        for one, passages in zip(asked, offered, strict=True)
+    ]
     if not all(found):
-        return NOT_FOUND
+        nearest = [passage for passages in offered for passage in passages[:NEAREST]]
+        return replace(NOT_FOUND, passages=nearest)
     return quoting([passage for passages in found for passage in passages])
 
 
@@ -115,7 +125,18 @@ def questions_in(message: str) -> list[str]:
 def quoting(passages: Sequence[ScoredPassage]) -> Answer:
     """An answer of these passages' own words."""
     quotes = list(dict.fromkeys(quoted(passage) for passage in passages))
-    return Answer(found=True, text="\n\n".join(quotes), sources=_sources(passages))
+    text = "\n\n".join(quotes)
+    return Answer(found=True, text=text, sources=_sources(passages), passages=passages)
+
+
+def passages_of(answer: Answer) -> list[PassageEvidence]:
+    """What an answer rests on, for its decision record."""
+    return [
+        PassageEvidence(
+            knowledge_id=p.article_id, title=p.title[:200], position=p.position, score=p.score
+        )
+        for p in answer.passages[:MAX_PASSAGES]
+    ]
 
 
 def candidates(index: KnowledgeIndex, question: str, about: str | None) -> list[ScoredPassage]:
@@ -135,13 +156,13 @@ def quoted(passage: ScoredPassage) -> str:
 
 
 def _supporting(
-    index: KnowledgeIndex, question: str, message: str, about: str | None
+    offered: Sequence[ScoredPassage], question: str, message: str, about: str | None
 ) -> list[ScoredPassage]:
     """The passages of one article that answer the question, in the article's order."""
     wanted = asked_for(question, message, about)
     if not wanted.is_about_something:
         return []
-    held = [p for p in candidates(index, question, about) if answers(wanted, p)]
+    held = [p for p in offered if answers(wanted, p)]
     if not held:
         return []
     best = max(held, key=lambda p: (_named(wanted, p), p.score))

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from app.models.decision import ENGINE_INTENTS, Intent
 from app.services.agent.guards.guard import GuardFindings, GuardInput, run_guards
+from app.services.agent.threshold_curve import CurvePoint, LabelledReading, threshold_curve
 from app.services.agent.verdict import Prediction, Verdict, combine
 
 # The replies carry no date of their own; out-of-office dates play no part in the figures.
@@ -146,6 +147,7 @@ class ReplyReport:
     """The guards alone, for what they look for: opt-out and emergency."""
     needs_person: Share
     unsafe: Mapping[str, Share]
+    curve: Sequence[CurvePoint]
     latency: Latency
 
 
@@ -238,6 +240,9 @@ def evaluate_replies(
         guards=_guard_scores(judged),
         needs_person=_share(judged, lambda j: j.verdict.needs_person),
         unsafe=_unsafe(judged),
+        curve=threshold_curve(
+            [LabelledReading(j.reply.label, j.findings, j.prediction) for j in judged]
+        ),
         latency=_latency([j.milliseconds for j in judged]),
     )
 

@@ -12,6 +12,7 @@ from app.services.agent.evaluation import (
     ReplyReport,
     Share,
 )
+from app.services.agent.threshold_curve import CurvePoint
 
 _SHORT = {
     Intent.BOOKING_REQUEST: "booking",
@@ -57,6 +58,9 @@ def _reply_lines(replies: ReplyReport) -> Iterator[str]:
     for name, share in replies.unsafe.items():
         yield f"  {name:<50}{_figure(share)}"
     yield ""
+    yield "Threshold curve                     to a person    wrong of those left to the machine"
+    yield from (_curve_line(point) for point in replies.curve)
+    yield ""
     yield "The engine alone"
     yield from _intent_lines(replies.engine)
     yield ""
@@ -76,6 +80,11 @@ def _intent_lines(scores: IntentScores) -> Iterator[str]:
 
 def _class_line(intent: Intent, score: ClassScore) -> str:
     return f"  {_SHORT[intent]:<34}{_figure(score.precision)}  {_figure(score.recall)}"
+
+
+def _curve_line(point: CurvePoint) -> str:
+    handed_off = _figure(Share(point.handed_off, point.replies))
+    return f"  {point.threshold:<34.2f}{handed_off}  {_figure(Share(point.wrong, point.automatic))}"
 
 
 def _confusion_lines(scores: IntentScores) -> Iterator[str]:

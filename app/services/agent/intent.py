@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +54,26 @@ class ModelManifest(BaseModel):
     sklearn_version: str
     replies: int
     macro_f1: float
+    content_sha256: str = ""
+    """Hash of all of the above, the weights' own hash among it."""
 
     @property
     def version(self) -> str:
-        """Names this training: changes with the labelled replies."""
-        return self.training_sha256[:12]
+        """Names this model: another one has another."""
+        return self.content_sha256[:12]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is what training wrote, to the letter."""
+        return self.content_sha256 == self._digest()
+
+    def sealed(self) -> Self:
+        """The same with its hash."""
+        return self.model_copy(update={"content_sha256": self._digest()})
+
+    def _digest(self) -> str:
+        content = self.model_dump(mode="json", exclude={"content_sha256"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +161,9 @@ def _read_artefacts(directory: Path) -> tuple[ModelManifest, dict[str, NDArray[n
     except (OSError, ValidationError) as error:
         message = f"no readable intent model in {directory.name}/: train it"
         raise ModelMismatchError(message) from error
+    if not manifest.is_whole:
+        message = f"{MANIFEST_FILE} is not as training wrote it: train the model again"
+        raise ModelMismatchError(message)
     if hashlib.sha256(packed).hexdigest() != manifest.weights_sha256:
         message = f"{WEIGHTS_FILE} is not the file that {MANIFEST_FILE} describes: train it again"
         raise ModelMismatchError(message)

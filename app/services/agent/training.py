@@ -26,6 +26,7 @@ from sklearn.model_selection import (  # type: ignore[import-untyped]
 )
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline  # type: ignore[import-untyped]
 from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from app.models.decision import ENGINE_INTENTS, Intent
 from app.services.agent.encoder import Encoder, FloatMatrix, bounded_text
@@ -69,6 +70,12 @@ class TrainingReport:
     training_sha256: str
 
 
+class CorrectedReply(LabelledReply):
+    """One line of exported corrections: a labelled reply that says more about itself."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 class TrainingSetError(ValueError):
     """The training file cannot make a model."""
 
@@ -93,18 +100,46 @@ def training_hash(path: Path = TRAINING_FILE) -> str:
     return hashlib.sha256(path.read_text("utf-8").encode()).hexdigest()
 
 
+def read_corrections(path: Path) -> list[LabelledReply]:
+    """Staff's corrections, as `export-corrections` wrote them.
+
+    Raises `TrainingSetError` where a label is no engine's to give, and `ValidationError`.
+    """
+    lines = path.read_text("utf-8").splitlines()
+    replies: list[LabelledReply] = [CorrectedReply.model_validate_json(x) for x in lines if x]
+    if not {reply.label for reply in replies} <= set(ENGINE_INTENTS):
+        message = "a correction names an intent that no engine may answer"
+        raise TrainingSetError(message)
+    return replies
+
+
 def train_model(
-    encoder: Encoder, data_path: Path = TRAINING_FILE, out_dir: Path = MODEL_DIRECTORY
+    encoder: Encoder,
+    data_path: Path = TRAINING_FILE,
+    out_dir: Path = MODEL_DIRECTORY,
+    corrections: Path | None = None,
 ) -> TrainingReport:
     """Train on the labelled replies and write the artefacts. Takes about a minute.
 
-    The same replies, encoder and library version give the same model.
+    The same replies, encoder and library version give the same files, byte for byte: one thread
+    adds its numbers up in one order.
     """
-    replies = read_replies(data_path)
+    with threadpool_limits(1):
+        return _train(encoder, data_path, out_dir, corrections)
+
+
+def _train(
+    encoder: Encoder, data_path: Path, out_dir: Path, corrections: Path | None
+) -> TrainingReport:
+    replies, training_sha256 = read_replies(data_path), training_hash(data_path)
+    if corrections is not None:
+        replies += read_corrections(corrections)
+        both = training_sha256 + training_hash(corrections)
+        training_sha256 = hashlib.sha256(both.encode()).hexdigest()
     texts = [bounded_text(reply.text) for reply in replies]
     labels = np.array([reply.label.value for reply in replies])
     vectors = np.vstack([encoder.encode_queries([text]) for text in texts])
-    report = _cross_validate(texts, vectors, labels, training_hash(data_path))
+    report = _cross_validate(texts, vectors, labels, training_sha256)
     _write(_fit(texts, vectors, labels), report, encoder.name, out_dir)
     return report
 
@@ -188,7 +223,7 @@ def _write(fitted: _Fitted, report: TrainingReport, encoder_name: str, out_dir: 
         sklearn_version=sklearn.__version__,
         replies=report.replies,
         macro_f1=round(report.macro_f1, 4),
-    )
+    ).sealed()
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / WEIGHTS_FILE).write_bytes(packed.getvalue())
     text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=0)

@@ -61,6 +61,8 @@ class TestList:
                     "timestamp": iso(NOON),
                     "ai_analysis": None,
                     "delivery_status": "pending",
+                    "decision": None,
+                    "correction": None,
                     "delivery_error": "outside_hours",
                     "message_class": "outreach",
                     "attempts": 0,

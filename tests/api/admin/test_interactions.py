@@ -5,7 +5,8 @@ import pytest
 
 from app.db.repositories import Repositories
 from app.models.campaign import CampaignStatus
-from app.models.interaction import DeliveryStatus
+from app.models.decision import AiAnalysis, Evidence, Intent
+from app.models.interaction import Decision, DeliveryStatus
 from app.models.role import StaffRole
 from app.services.container import Services
 from tests.api.admin.desk import (
@@ -59,6 +60,8 @@ class TestConversation:
             "content": "day 0",
             "timestamp": iso(NOON),
             "ai_analysis": None,
+            "decision": None,
+            "correction": None,
             "delivery_status": None,
             "delivery_error": None,
         }
@@ -200,3 +203,81 @@ class TestRecord:
         body = {"campaign_id": NOBODY, "direction": "incoming", "content": "Called."}
 
         problem(await app_client.post(INTERACTIONS, headers=headers, json=body), 404)
+
+
+class TestCorrectIntent:
+    async def test_a_second_correction_replaces_the_first_which_is_kept(
+        self,
+        app_client: httpx.AsyncClient,
+        headers: dict[str, str],
+        repositories: Repositories,
+        clock: FrozenClock,
+    ) -> None:
+        campaign = await stored_campaign(repositories)
+        analysis = AiAnalysis(
+            intent=Intent.QUESTION,
+            confidence=0.6,
+            engine="local",
+            engine_version="0123456789ab",
+            evidence=Evidence(probabilities={Intent.QUESTION: 0.6}),
+            milliseconds=42,
+        )
+        decision = Decision(action="hand_off", reason="question_without_answer")
+        reply = make_reply(NOON, campaign_id=campaign.id, ai_analysis=analysis, decision=decision)
+        await repositories.interactions.insert(reply)
+
+        async def correct(intent: str) -> httpx.Response:
+            clock.advance(minutes=1)
+            url = f"{INTERACTIONS}/{reply.id}/intent"
+            return await app_client.patch(url, headers=headers, json={"intent": intent})
+
+        first = await correct("SERVICE_DENIAL")
+        again = await correct("SERVICE_DENIAL")
+        second = await correct("OPT_OUT")
+
+        assert [a.status_code for a in (first, again, second)] == [200, 200, 200]
+        shown = second.json()
+        assert shown["ai_analysis"]["intent"] == "QUESTION"
+        assert shown["ai_analysis"]["milliseconds"] == 42
+        assert shown["decision"] == {"action": "hand_off", "reason": "question_without_answer"}
+        assert (shown["correction"]["intent"], shown["correction"]["said"]) == (
+            "OPT_OUT",
+            "QUESTION",
+        )
+        kept = await repositories.interactions.get(reply.id)
+        assert kept is not None
+        assert [c.intent for c in kept.corrections] == [Intent.SERVICE_DENIAL, Intent.OPT_OUT]
+        assert kept.correction == kept.corrections[-1]
+        assert {(c.engine, c.engine_version) for c in kept.corrections} == {
+            ("local", "0123456789ab")
+        }
+        assert all(c.by.startswith("staff:") for c in kept.corrections)
+        assert kept.corrections[0].at < kept.corrections[1].at
+        assert await messages(repositories, campaign) == [kept]
+        unchanged = await reload(repositories, campaign)
+        assert (unchanged.status, unchanged.updated_at) == (campaign.status, campaign.updated_at)
+
+    async def test_refuses_what_no_agent_read_and_no_intent_of_a_reply(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
+    ) -> None:
+        unread, ours = make_reply(NOON), make_message(NOON)
+        for message in (unread, ours):
+            await repositories.interactions.insert(message)
+
+        async def correct(interaction_id: object, body: dict[str, object]) -> httpx.Response:
+            url = f"{INTERACTIONS}/{interaction_id}/intent"
+            return await app_client.patch(url, headers=headers, json=body)
+
+        for message in (unread, ours):
+            answer = await correct(message.id, {"intent": "OPT_OUT"})
+            problem(answer, 409, "not-read-by-agent")
+        problem(await correct(NOBODY, {"intent": "OPT_OUT"}), 404, "interaction-not-found")
+        wrong: list[dict[str, object]] = [
+            {"intent": "BOUNCE"},
+            {"intent": "maybe"},
+            {"intent": None},
+            {},
+            {"intent": "OPT_OUT", "by": "x"},
+        ]
+        for body in wrong:
+            problem(await correct(unread.id, body), 422)

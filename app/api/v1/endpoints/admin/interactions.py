@@ -2,10 +2,15 @@
 
 from fastapi import APIRouter, status
 
-from app.api.deps import ConversationsDep, ReadAccess, WriteAccess
+from app.api.deps import ConversationsDep, CorrectionsDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
-from app.schemas.interactions import ConversationRead, InteractionCreate, InteractionRead
+from app.schemas.interactions import (
+    ConversationRead,
+    IntentUpdate,
+    InteractionCreate,
+    InteractionRead,
+)
 from app.schemas.paging import Pagination
 from app.services.conversations import StaffNote
 
@@ -50,3 +55,20 @@ async def record_interaction(
         timestamp=body.timestamp,
     )
     return InteractionRead.of(await conversations.note(note, by=user))
+
+
+@router.patch(
+    "/{interaction_id}/intent",
+    summary="Correct what the agent read",
+    operation_id="correct_intent",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def correct_intent(
+    interaction_id: PyObjectId, body: IntentUpdate, user: WriteAccess, corrections: CorrectionsDep
+) -> InteractionRead:
+    """Say what a patient's message wanted. It is kept as labelled data for the next training, with
+    who said so, when, and which model had said what; a second correction replaces the first, which
+    stays in the record. Nothing else follows: no status, no message, no opt-out. 409 where the
+    agent decided nothing about the message.
+    """
+    return InteractionRead.of(await corrections.correct(interaction_id, body.intent, by=user))
