@@ -22,6 +22,7 @@ from app.services.mailbox_health import MailboxHealth
 from app.services.message_intake import MessageIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
+from app.services.outreach.explaining import ContactExplainer
 from app.services.outreach.sweep import SweepService
 from app.services.password_change import PasswordChanges
 from app.services.patient_records import PatientRecords
@@ -210,6 +211,12 @@ def sweeps(parts: ServicesDep) -> SweepService:
     return parts.outreach.sweeps
 
 
+def contact_explainer(parts: ServicesDep) -> ContactExplainer:
+    """Why somebody was, or was not, contacted."""
+    return parts.desk.explainer
+
+
+ContactExplainerDep = Annotated[ContactExplainer, Depends(contact_explainer)]
 ConversationsDep = Annotated[Conversations, Depends(conversations)]
 CampaignViewsDep = Annotated[CampaignViews, Depends(campaign_views)]
 RecoveryDep = Annotated[RecoveryStarter, Depends(recovery)]

@@ -1,5 +1,6 @@
 """A campaign: one attempt to win one patient back, and the table of what may follow what."""
 
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -196,6 +197,12 @@ class Campaign(Document):
     def is_active(self) -> bool:
         """Whether it can still go anywhere."""
         return self.status in ACTIVE_STATUSES
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether a sweep at `now` looks at it: the machine may write first, and it is time."""
+        planned = self.follow_up_details.next_attempt_at
+        is_followed_up = self.status in FOLLOWED_UP_STATUSES
+        return is_followed_up and planned is not None and planned <= now
 
     @property
     def needs_person(self) -> bool:

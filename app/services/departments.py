@@ -26,6 +26,7 @@ from app.services.matching import MessageMatcher
 from app.services.message_intake import MessageIntake
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.deliveries import Deliveries
+from app.services.outreach.explaining import ContactExplainer
 from app.services.outreach.gate import SendGate
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.proactive import ProactivePath
@@ -199,6 +200,7 @@ class Outreach:
     """Writing first, and everything that leaves."""
 
     proactive: ProactivePath
+    recruiter: Recruiter
     sweeps: SweepService
     sender: OutboxSender
     alerts: StaffAlerts
@@ -222,17 +224,19 @@ class Outreach:
             clock=clock,
             routes=base.routes,
         )
+        recruiter = Recruiter(
+            repositories=repositories,
+            clinic=clinic,
+            settings=settings,
+            clock=clock,
+            routes=base.routes,
+        )
         return cls(
             proactive=proactive,
+            recruiter=recruiter,
             sweeps=SweepService(
                 repositories=repositories,
-                recruiter=Recruiter(
-                    repositories=repositories,
-                    clinic=clinic,
-                    settings=settings,
-                    clock=clock,
-                    routes=base.routes,
-                ),
+                recruiter=recruiter,
                 proactive=proactive,
                 leases=base.leases,
                 clinic=clinic,
@@ -379,6 +383,7 @@ class Desk:
     dashboard: Dashboard
     unmatched: UnmatchedMessages
     corrections: IntentCorrections
+    explainer: ContactExplainer
 
     @classmethod
     def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
@@ -394,6 +399,7 @@ class Desk:
             clock=clock,
             routes=base.routes,
         )
+        records = PatientRecords(repositories, scheduling.directory, base.clinic, clock)
         return cls(
             conversations=conversations,
             campaign_views=CampaignViews(repositories, conversations),
@@ -404,8 +410,16 @@ class Desk:
                 max_attempts=base.settings.max_attempts,
                 clock=clock,
             ),
-            patient_records=PatientRecords(repositories, scheduling.directory, base.clinic, clock),
+            patient_records=records,
             dashboard=Dashboard(repositories, base.clinic, clock),
             unmatched=UnmatchedMessages(repositories, clock, base.inbound_signal),
             corrections=IntentCorrections(repositories, clock),
+            explainer=ContactExplainer(
+                repositories=repositories,
+                records=records,
+                recruiter=outreach.recruiter,
+                proactive=outreach.proactive,
+                settings=base.settings,
+                clock=clock,
+            ),
         )

@@ -378,6 +378,11 @@ class InteractionRepository(DocumentRepository[Interaction]):
         query = {"campaign_id": campaign_id, "delivery.status": DeliveryStatus.SENT}
         return await self._find(query, sort=OLDEST_FIRST)
 
+    async def outreach_to(self, patient_id: PyObjectId, limit: int) -> list[Interaction]:
+        """The newest letters that were written first to a patient, whatever became of them."""
+        query = {"patient_id": patient_id, "delivery.message_class": MessageClass.OUTREACH}
+        return await self._find(query, sort=[("timestamp", -1)], limit=limit)
+
     async def hold(
         self, interaction: Interaction, fields: Mapping[str, Any], *, unset: Iterable[str] = ()
     ) -> bool:

@@ -7,6 +7,7 @@ fact, and only as many candidates are kept as the day still allows.
 import heapq
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.core.clock import Clock
@@ -92,6 +93,12 @@ class Recruiter:
                 if passed_over:
                     counts.skip(passed_over)
         return chosen.in_order()
+
+    async def look_at(self, patient: Patient, now: datetime) -> "Judged":
+        """The verdict on one patient, and what it rests on. Changes nothing."""
+        calendar = await self._calendar(now)
+        past = (await self._past([patient], now))[patient.id]
+        return Judged(judge(patient, past, calendar), past, calendar)
 
     async def open(self, due: Due, quota: "DayQuota", now: datetime) -> Campaign | str:
         """Create a campaign within the day's quota, or the reason why there is none.
@@ -181,24 +188,24 @@ class Recruiter:
     async def _judge_together(
         self, batch: Sequence[Patient], calendar: Calendar, now: datetime
     ) -> Iterator[Due | str]:
+        past = await self._past(batch, now)
+        return (judge(patient, past[patient.id], calendar) for patient in batch)
+
+    async def _past(self, batch: Sequence[Patient], now: datetime) -> dict[PyObjectId, PastContact]:
         reach = await Reach.read(self._repositories, batch, now, self._routes)
         campaigns: dict[PyObjectId, list[Campaign]] = {}
         for campaign in await self._repositories.campaigns.all_for(p.id for p in batch):
             campaigns.setdefault(campaign.patient_id, []).append(campaign)
         wishes = await self._wishes(campaigns)
-        return (
-            judge(
-                patient,
-                PastContact(
-                    campaigns=campaigns.get(patient.id, []),
-                    obstacle=reach.obstacle(patient),
-                    has_visit=reach.has_visit(patient),
-                    last_wish_at=wishes.get(patient.id),
-                ),
-                calendar,
+        return {
+            patient.id: PastContact(
+                campaigns=campaigns.get(patient.id, []),
+                obstacle=reach.obstacle(patient),
+                has_visit=reach.has_visit(patient),
+                last_wish_at=wishes.get(patient.id),
             )
             for patient in batch
-        )
+        }
 
     async def _wishes(
         self, campaigns: Mapping[PyObjectId, Sequence[Campaign]]
@@ -211,6 +218,15 @@ class Recruiter:
             if any(campaign.status == declined for campaign in theirs)
         ]
         return await self._repositories.interactions.last_wishes(ids, NOT_A_WISH) if ids else {}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Whether a patient is due, and what that was decided from."""
+
+    verdict: Due | str
+    past: PastContact
+    calendar: Calendar
 
 
 class DayQuota:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, status
 from app.api.deps import (
     CampaignViewsDep,
     ConsentDep,
+    ContactExplainerDep,
     PageDep,
     PatientRecordsDep,
     ReadAccess,
@@ -17,6 +18,7 @@ from app.db.repositories.patients import PatientFilter
 from app.models.base import PyObjectId
 from app.models.patient import PatientStatus, PatientType
 from app.models.records import SuppressionReason
+from app.schemas.explain import ContactCampaign, ContactExplanation, ContactMessage, FindingRead
 from app.schemas.paging import Pagination
 from app.schemas.patients import (
     OptIn,
@@ -93,6 +95,30 @@ async def get_patient(
         patient=PatientRead.of(file.patient),
         campaigns=await views.rows(file.campaigns),
         appointments=[PatientVisit.of(visit) for visit in file.appointments],
+    )
+
+
+@router.get(
+    "/{patient_id}/explain",
+    summary="Why a patient was, or was not, contacted",
+    operation_id="explain_patient",
+    responses=problems(401, 403, 404, 422),
+)
+async def explain_patient(
+    patient_id: PyObjectId, _user: ReadAccess, explainer: ContactExplainerDep
+) -> ContactExplanation:
+    """The rules of the sweep as they stand for this patient now, each with the value and the time
+    it goes by, and the campaigns and letters so far. Nothing is written and nothing is sent.
+    """
+    found = await explainer.explain(patient_id)
+    return ContactExplanation(
+        patient_id=found.patient.id,
+        asked_at=found.asked_at,
+        would_be_contacted=found.would_be_contacted,
+        reason=found.reason,
+        rules=[FindingRead.model_validate(finding) for finding in found.findings],
+        campaigns=[ContactCampaign.of(campaign) for campaign in found.campaigns],
+        messages=[ContactMessage.of(message) for message in found.messages],
     )
 
 
