@@ -28,6 +28,7 @@ from app.services.agent.reactive import ReactivePath
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import ReplyMail
 from app.services.agent.retrieval import KnowledgeIndex
+from app.services.agent.suggesting import FreeTimes
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.email_processor import RelayMessage
@@ -39,6 +40,8 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
+from app.services.scheduling.availability import AvailabilityService
+from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.staff_mail import StaffMail
 from app.services.tokens import LinkTokens
 from app.services.unmatched import AssignedMail
@@ -156,6 +159,7 @@ class Stage:
         engine = real_engine or self.engine
         self.alerts = RecordedAlerts()
         self.metrics = Metrics()
+        clinic = ClinicService(repositories, settings)
         tokens = LinkTokens(SECRET, settings.jwt_algorithm, clock)
         links = Links(settings, tokens)
         self.lifecycle = CampaignLifecycle(repositories.campaigns, clock)
@@ -173,13 +177,14 @@ class Stage:
             consent=consent,
             alerts=self.alerts,
             metrics=self.metrics,
+            free_times=FreeTimes(AvailabilityService(ScheduleReader(repositories, clinic), clock)),
             clock=clock,
         )
         self.knowledge = KnowledgeService(repositories, engine)
         self.reactive = ReactivePath(
             repositories=repositories,
             settings=settings,
-            clinic=ClinicService(repositories, settings),
+            clinic=clinic,
             reader=ReplyReader(engine),
             knowledge=self.knowledge,
             in_campaign=self.actions,

@@ -7,6 +7,7 @@ from pydantic import Field
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
 from app.models.decision import AiAnalysis, Intent
 from app.models.patient import Channel
+from app.models.proposal import ProposedTimes
 
 
 class Direction(StrEnum):
@@ -80,6 +81,8 @@ class Decision(StoredModel):
     answer: str | None = None
     postpone_until: UtcDatetime | None = None
     opts_out_too: bool | None = None
+    proposed_times: ProposedTimes | None = None
+    """When the patient offered to come."""
     requested_by: str = "agent"
 
 

@@ -8,6 +8,7 @@ from app.models.base import PyObjectId, UtcDatetime
 from app.models.decision import ENGINE_INTENTS, AiAnalysis, Intent
 from app.models.interaction import DeliveryStatus, Direction, Interaction, MessageClass
 from app.models.patient import Channel
+from app.models.proposal import ProposedTimes
 from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema, OutputSchema
 from app.schemas.paging import Pagination
 from app.schemas.text import LongText
@@ -72,6 +73,12 @@ class InteractionRead(BaseModel):
     correction: CorrectionRead | None
     delivery_status: DeliveryStatus | None
     delivery_error: str | None
+    proposed_times: ProposedTimes | None = Field(
+        default=None,
+        description="When the patient offered to come, read out of their words: days and hours on "
+        "the clinic's calendar and clock. `is_ambiguous`: it can be read in more than one way, and "
+        "every reading is here.",
+    )
 
     @classmethod
     def of(cls, interaction: Interaction) -> Self:
@@ -90,6 +97,7 @@ class InteractionRead(BaseModel):
             correction=_read(CorrectionRead, interaction.correction),
             delivery_status=delivery.status if delivery else None,
             delivery_error=delivery.error if delivery else None,
+            proposed_times=interaction.decision.proposed_times if interaction.decision else None,
         )
 
 

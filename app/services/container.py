@@ -61,7 +61,7 @@ class Services:
             scheduling=scheduling,
             waiting=Waiting.build(base, scheduling),
             outreach=outreach,
-            agent=Agent.build(base, outreach, post),
+            agent=Agent.build(base, outreach, post, scheduling.availability),
             post=post,
             desk=Desk.build(base, scheduling, outreach),
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),

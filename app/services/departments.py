@@ -13,6 +13,7 @@ from app.services.agent.outside import OutsideActions
 from app.services.agent.reactive import ReactivePath
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import ReplyMail
+from app.services.agent.suggesting import FreeTimes
 from app.services.ai_agent import AiAgent
 from app.services.analytics.dashboard import Dashboard
 from app.services.campaign_views import CampaignViews
@@ -293,7 +294,13 @@ class Agent:
     agent: AiAgent
 
     @classmethod
-    def build(cls, base: Foundation, outreach: Outreach, post: Post | None) -> Self:
+    def build(
+        cls,
+        base: Foundation,
+        outreach: Outreach,
+        post: Post | None,
+        availability: AvailabilityService,
+    ) -> Self:
         """On top of the foundation, the outreach, and with Gmail the mailbox."""
         repositories, clock = base.repositories, base.clock
         local = LocalEngine()
@@ -319,6 +326,7 @@ class Agent:
                 consent=base.consent,
                 alerts=outreach.alerts,
                 metrics=base.metrics,
+                free_times=FreeTimes(availability),
                 clock=clock,
             ),
             outside=OutsideActions(

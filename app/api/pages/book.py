@@ -25,6 +25,7 @@ from app.api.pages.rendering import FormDep, Page, PageDep, PageRoute, Way
 from app.core.addresses import EmailAddress
 from app.core.errors import AppError
 from app.models.base import PyObjectId, as_object_id
+from app.models.proposal import ProposedTimes
 from app.models.schedule import Service, ServiceSlug
 from app.schemas.base import InputSchema
 from app.schemas.public import BookingToken, Notes
@@ -33,8 +34,10 @@ from app.schemas.times import ClientTime
 from app.services.container import Services
 from app.services.scheduling.availability import FreeTime
 from app.services.scheduling.booking import PublicBooking
+from app.services.scheduling.localtime import local_day
 from app.services.scheduling.refusals import UnknownServiceError
 from app.services.scheduling.schedule_reader import Question
+from app.services.scheduling.wanted import as_query, read_query
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -74,11 +77,13 @@ class BookingPages:
         """The step that the address has come to."""
         token, notice = await self._token(query.get("booking_token", ""))
         service = await self._service(query.get("service_id", ""))
+        wanted = read_query(query.get("wanted", ""), self._today)
+        start = self.page.way("book", booking_token=token, wanted=as_query(wanted))
         if service is None:
             gone = "service_gone" if query.get("service_id") else ""
-            return await self._services(self.page.way("book", booking_token=token), gone or notice)
-        way = self.page.way("book", booking_token=token, service_id=service.service_id)
-        chosen = await self._choosing(service, token, way).step(query, notice)
+            return await self._services(start, gone or notice)
+        choosing = self._choosing(service, token, start, wanted)
+        chosen = await choosing.step(query, notice)
         if isinstance(chosen, Response):
             return chosen
         sent = {"booking_token": token, "service_id": service.service_id}
@@ -213,17 +218,24 @@ class BookingPages:
             return given, ""
         return "", "link_expired"
 
-    def _choosing(self, service: Service, token: str, way: Way) -> Choosing:
+    @property
+    def _today(self) -> date:
+        return local_day(self.parts.clock.now(), self.page.known_clinic.zone)
+
+    def _choosing(
+        self, service: Service, token: str, start: Way, wanted: ProposedTimes | None
+    ) -> Choosing:
         async def times(first: date, last: date) -> list[FreeTime]:
             availability = self.parts.scheduling.availability
             return await availability.between(str(first), str(last), service.service_id)
 
         return Choosing(
             page=self.page,
-            way=way,
-            back=self.page.way("book", booking_token=token).to(),
+            way=Way(start.path, {**start.carried, "service_id": service.service_id}),
+            back=start.to(),
             summary=service.name,
             times=times,
+            wanted=wanted,
             now=self.parts.clock.now(),
             waits_for={"service_id": service.service_id, "booking_token": token},
         )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby, islice
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from starlette.responses import Response
 from app.api.pages.rendering import NO_BREAK, Page, Way, marked
 from app.api.pages.words import FIRST_WEEKDAY
 from app.core.errors import AppError
+from app.models.proposal import ProposedTimes
 from app.models.waitlist import MAX_REACH_DAYS
 from app.services.outreach.letters import DAYS, MONTHS
 from app.services.scheduling.availability import FreeTime
@@ -30,6 +32,12 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 TIME_REFUSALS = frozenset({"slot-taken", "patient-has-visit", "not-bookable"})
 """Refusals (by their slug) after which other times are shown."""
+
+SUGGESTED = 6
+SUGGESTED_A_DAY = 3
+SUGGESTED_DAYS = 62
+TimeLink = tuple[Markup, str]
+"""What is shown and where it leads."""
 
 Times = Callable[[date, date], Awaitable[Sequence[FreeTime]]]
 """The free times on local days, first and last inclusive."""
@@ -94,6 +102,8 @@ class Choosing:
     """What the visit is for."""
     times: Times
     now: datetime
+    wanted: ProposedTimes | None = None
+    """When the patient offered to come: what goes with it stands first."""
     waits_for: Mapping[str, str] = field(default_factory=dict)
     """What the form of an empty month sends along; without it such a month has no form."""
 
@@ -117,18 +127,44 @@ class Choosing:
             in_reach = min(max(day, self._first), self._last)
             return await self._month(in_reach.replace(day=1), notice or "times_none")
         links, zone = self._links(free)
-        forenoon = sum(one.local_time[11:] < "12" for one in free)
         return self.page.show(
             "times.html",
             summary=self.summary,
             day=marked(day, self.page.day(free[0].starts_at)),
             month_link=self.way.to(month=f"{day:%Y-%m}"),
             zone=zone,
-            parts_of_day={"morning": links[:forenoon], "afternoon": links[forenoon:]},
+            parts_of_day=self._parts(free, links),
             notice=notice,
         )
 
-    def _links(self, free: Sequence[FreeTime]) -> tuple[list[tuple[Markup, str]], str]:
+    def _parts(
+        self, free: Sequence[FreeTime], links: Sequence[TimeLink]
+    ) -> dict[str, list[TimeLink]]:
+        """The times under their headings; all of a day being wanted, none of it stands out."""
+        parts: dict[str, list[TimeLink]] = {"wanted": [], "morning": [], "afternoon": []}
+        is_whole_day = all(self._is_wanted(one) for one in free)
+        for one, link in zip(free, links, strict=True):
+            part = "morning" if one.local_time[11:] < "12" else "afternoon"
+            parts["wanted" if self._is_wanted(one) and not is_whole_day else part].append(link)
+        return parts
+
+    def _is_wanted(self, one: FreeTime) -> bool:
+        return self.wanted is not None and self.wanted.holds(datetime.fromisoformat(one.local_time))
+
+    async def _suggested(self) -> list[FreeTime]:
+        """The first free times that go with what is wanted, a few of each day."""
+        if self.wanted is None:
+            return []
+        days = self.wanted.days()
+        first, last = max(days[0], self._first), min(days[-1], self._last)
+        last = min(last, first + timedelta(days=SUGGESTED_DAYS - 1))
+        free = await self.times(first, last) if first <= last else []
+        fitting = [one for one in free if self._is_wanted(one)]
+        by_day = groupby(fitting, key=lambda one: one.local_time[:10])
+        few = (one for _, times in by_day for one in islice(times, SUGGESTED_A_DAY))
+        return list(islice(few, SUGGESTED))
+
+    def _links(self, free: Sequence[FreeTime]) -> tuple[list[TimeLink], str]:
         """What is shown and where it leads, and the name of the clock.
 
         The zone's short name stands once above the times; on the day the clocks change there are
@@ -147,6 +183,10 @@ class Choosing:
         return links, f"{short.pop()}, {place}" if one_zone else place
 
     async def _month(self, asked: date | None, notice: str) -> Response:
+        suggested = [] if asked else await self._suggested()
+        if suggested:
+            asked = date.fromisoformat(suggested[0].local_time[:10]).replace(day=1)
+        is_gone = self.wanted is not None and asked is None
         first, free = await self._month_to_show(asked)
         language = self.page.language
         return self.page.show(
@@ -161,7 +201,11 @@ class Choosing:
             earlier=self._neighbour(first - timedelta(days=1)),
             later=self._neighbour(_following(first)),
             wait=self._wait(first) if not free else None,
-            notice=notice,
+            suggested=[
+                (self.page.moment(one.starts_at), self.way.to(at=as_text(one.starts_at)))
+                for one in suggested
+            ],
+            notice=notice or ("wanted_none" if is_gone else ""),
         )
 
     def _wait(self, month: date) -> Mapping[str, object] | None:

@@ -40,6 +40,9 @@ _ENGLISH = {
     "times_title": "At what time?",
     "morning": "Morning",
     "afternoon": "Afternoon",
+    "wanted": "Free times that go with what you wrote",
+    "wanted_other": "All free days",
+    "wanted_none": "Nothing is free at the times you wrote about. These are all the free days.",
     "times_none": "There is no free time left on that day. Please choose another one.",
     "other_day": "Another day",
     "time_gone": "That time is not free any more. If you have booked it yourself just now, all is "
@@ -224,6 +227,10 @@ _SPANISH = {
     "times_title": "¿A qué hora?",
     "morning": "Por la mañana",
     "afternoon": "Por la tarde",
+    "wanted": "Horas libres que coinciden con lo que nos escribió",
+    "wanted_other": "Todos los días libres",
+    "wanted_none": "No hay nada libre a las horas que nos escribió. "
+    "Estos son todos los días libres.",
     "times_none": "Ya no quedan horas libres ese día. Por favor, elija otro.",
     "other_day": "Otro día",
     "time_gone": "Esa hora ya no está libre. Si la acaba de reservar usted, todo está bien: su "

@@ -25,9 +25,10 @@ from app.services.agent.replies import (
     returned_letter,
 )
 from app.services.agent.returned import is_own_word
+from app.services.agent.suggesting import FreeTimes
 from app.services.campaigns import CampaignLifecycle, Moved
 from app.services.metrics import Metrics
-from app.services.outreach.composer import Composer
+from app.services.outreach.composer import Composer, Suggestion
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.letters import Letter
 from app.services.outreach.links import Links
@@ -60,8 +61,10 @@ class CampaignActions:
         consent: ConsentService,
         alerts: Alerts,
         metrics: Metrics,
+        free_times: FreeTimes,
         clock: Clock,
     ) -> None:
+        self._free_times = free_times
         self._repositories = repositories
         self._lifecycle = lifecycle
         self._mail = mail
@@ -100,13 +103,22 @@ class CampaignActions:
     # Where the agent leads
 
     async def _send_booking_link(self, reply: CampaignReply) -> None:
-        letter = self._composer.booking_link(reply.clinic, reply.patient, reply.campaign)
+        suggestion = await self._suggestion(reply)
+        letter = self._composer.booking_link(
+            reply.clinic, reply.patient, reply.campaign, suggestion
+        )
         await self._send_link(reply, letter, "booking_link")
 
     async def _send_answer(self, reply: CampaignReply) -> None:
         text = reply.decision.answer or ""
-        letter = self._composer.answer(reply.clinic, reply.patient, reply.campaign, text)
+        suggestion = await self._suggestion(reply)
+        letter = self._composer.answer(
+            reply.clinic, reply.patient, reply.campaign, text, suggestion
+        )
         await self._send_link(reply, letter, "answer")
+
+    async def _suggestion(self, reply: CampaignReply) -> Suggestion:
+        return await self._free_times.going_with(reply.decision, reply.patient, reply.campaign)
 
     async def _send_link(self, reply: CampaignReply, letter: Letter, purpose: str) -> None:
         if not await self._leads(reply, purpose):
@@ -114,7 +126,9 @@ class CampaignActions:
         await self._queue(reply, letter, MessageClass.AGENT_ANSWER, purpose)
         await self._repositories.campaigns.note_link_sent(
             reply.campaign.id,
-            self._links.booking_link(reply.patient.id, reply.campaign.id),
+            self._links.booking_link(
+                reply.patient.id, reply.campaign.id, reply.decision.proposed_times
+            ),
             follow_up_after_reply(self._clock.now(), reply.clinic.zone),
         )
 

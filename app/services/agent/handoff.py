@@ -49,9 +49,11 @@ _OPEN = {
 def handoff_summary(patient: Patient, campaign: Campaign, reply: Interaction, reason: str) -> str:
     """A few lines for ten seconds. For staff only: it names the patient and quotes the reply."""
     intent = reply.ai_analysis.intent if reply.ai_analysis else Intent.IRRELEVANT_CONFUSED
+    proposed = reply.decision.proposed_times if reply.decision else None
+    times = f"Times proposed: {proposed}. " if proposed else ""
     return (
         f"{patient.name} ({_kind(patient, campaign)}) {_WANTS[intent]}. "
-        f"Said: \u201c{_excerpt(reply.content)}\u201d "
+        f"Said: \u201c{_excerpt(reply.content)}\u201d {times}"
         f"{_OPEN.get(Reason(reason), 'Open: read it and answer.')}"
     )
 

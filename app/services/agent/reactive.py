@@ -16,6 +16,7 @@ from app.models.campaign import Campaign
 from app.models.decision import Intent
 from app.models.interaction import Decision, Interaction
 from app.models.patient import Patient
+from app.models.proposal import ProposedTimes
 from app.models.schedule import Clinic
 from app.services.agent.actions import CampaignActions
 from app.services.agent.answering import passages_of
@@ -32,6 +33,7 @@ from app.services.agent.policy import (
     choose,
     without_answer,
 )
+from app.services.agent.proposed.reading import proposed_times
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import AGENT, CampaignReply, Reply, contact_to_verify
 from app.services.clinic import ClinicService
@@ -113,6 +115,7 @@ class ReactivePath:
             answer=answer,
             postpone_until=_postponed(reading, today, about.clinic),
             opts_out_too=reading.opts_out_too or None,
+            proposed_times=_proposed(interaction, reading, about.clinic),
             requested_by=AGENT,
         )
         reading.analysis.milliseconds = round((time.monotonic() - started) * 1000)
@@ -217,6 +220,17 @@ class _About:
         if self.patient is None or self.campaign is None:
             return None
         return treatment_spoken_of(self.patient, self.campaign)
+
+
+def _proposed(interaction: Interaction, reading: Reading, clinic: Clinic) -> ProposedTimes | None:
+    """When a person who wrote for the patient offered to come."""
+    if reading.analysis.intent in _NO_OFFER:
+        return None
+    horizon = clinic.booking_horizon_days
+    return proposed_times(interaction.content, interaction.timestamp, clinic.zone, horizon)
+
+
+_NO_OFFER = frozenset({Intent.BOUNCE, Intent.AUTO_REPLY, Intent.OPT_OUT})
 
 
 def _postponed(reading: Reading, today: date, clinic: Clinic) -> datetime | None:

@@ -7,11 +7,13 @@ machine say so and name a way to a person (California AB 3030), outreach carries
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.campaign import Campaign, CampaignType
 from app.models.patient import Patient
+from app.models.proposal import ProposedTimes
 from app.models.schedule import Clinic
 from app.services.outreach.letters import (
     Letter,
@@ -24,11 +26,24 @@ from app.services.outreach.letters import (
     quotable,
 )
 from app.services.outreach.links import Links
+from app.services.scheduling.wanted import as_query
 
 OUTREACH_VARIANTS = 4
 """Texts for each campaign type; later attempts go round the second to the last."""
 READING_TIME = timedelta(hours=1)
 """Within which a letter is read: what it offers should stand as long."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """When somebody offered to come, and free times then of one service."""
+
+    proposed: ProposedTimes | None = None
+    service_name: str = ""
+    starts: Sequence[datetime] = ()
+
+
+NO_SUGGESTION = Suggestion()
 
 
 class Composer:
@@ -54,18 +69,41 @@ class Composer:
             is_last=attempt >= campaign.follow_up_details.max_attempts,
         )
 
-    def booking_link(self, clinic: Clinic, patient: Patient, campaign: Campaign) -> Letter:
+    def booking_link(
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        campaign: Campaign,
+        suggestion: Suggestion = NO_SUGGESTION,
+    ) -> Letter:
         """The answer to somebody who wants to come."""
-        url = self._links.booking_link(patient.id, campaign.id)
-        return self._compose("booking_link", clinic, patient, booking_url=url)
+        values = self._invitation(clinic, patient, campaign, suggestion)
+        return self._compose("booking_link", clinic, patient, **values)
 
     def answer(
-        self, clinic: Clinic, patient: Patient, campaign: Campaign, answer_text: str
+        self,
+        clinic: Clinic,
+        patient: Patient,
+        campaign: Campaign,
+        answer_text: str,
+        suggestion: Suggestion = NO_SUGGESTION,
     ) -> Letter:
         """An answer from the knowledge base, with the booking link."""
-        url = self._links.booking_link(patient.id, campaign.id)
+        values = self._invitation(clinic, patient, campaign, suggestion)
         text = answer_text.strip()
-        return self._compose("answer", clinic, patient, booking_url=url, answer_text=text)
+        return self._compose("answer", clinic, patient, answer_text=text, **values)
+
+    def _invitation(
+        self, clinic: Clinic, patient: Patient, campaign: Campaign, suggestion: Suggestion
+    ) -> dict[str, object]:
+        """What the paragraph with the booking link is made of."""
+        language = language_of(patient.language)
+        return {
+            "booking_url": self._links.booking_link(patient.id, campaign.id, suggestion.proposed),
+            "is_wanted": bool(as_query(suggestion.proposed)),
+            "service": one_line(suggestion.service_name),
+            "times": [_moment(start, clinic, language) for start in suggestion.starts],
+        }
 
     def closing(self, clinic: Clinic, patient: Patient) -> Letter:
         """The polite end after a "no, thank you"."""

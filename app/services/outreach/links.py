@@ -4,6 +4,8 @@ from urllib.parse import urlencode, urlsplit
 
 from app.core.config import Settings
 from app.models.base import PyObjectId
+from app.models.proposal import ProposedTimes
+from app.services.scheduling.wanted import as_query
 from app.services.tokens import LinkTokens, TokenPurpose
 
 API_PREFIX = "/api/v1"
@@ -16,14 +18,25 @@ class Links:
         self._settings = settings
         self._tokens = tokens
 
-    def booking_link(self, patient_id: PyObjectId, campaign_id: PyObjectId) -> str:
-        """The booking page, knowing whom it is for (`booking_token`, valid for 60 days)."""
+    def booking_link(
+        self,
+        patient_id: PyObjectId,
+        campaign_id: PyObjectId,
+        proposed: ProposedTimes | None = None,
+    ) -> str:
+        """The booking page, knowing whom it is for (`booking_token`, valid for 60 days).
+
+        It opens on the proposed times, where it is clear which those are.
+        """
         token = self._tokens.issue(
             TokenPurpose.BOOKING, patient_id=str(patient_id), campaign_id=str(campaign_id)
         )
         page = self._settings.booking_page
         joint = "&" if urlsplit(page).query else "?"
-        return f"{page}{joint}{urlencode({'booking_token': token})}"
+        query = {"booking_token": token}
+        if wanted := as_query(proposed):
+            query["wanted"] = wanted
+        return f"{page}{joint}{urlencode(query)}"
 
     def unsubscribe_link(self, patient_id: PyObjectId) -> str:
         """One-click unsubscribe (RFC 8058). The address is read from the patient at use."""

@@ -1,12 +1,13 @@
 """Which times patients are offered."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.core.clock import Clock
 from app.core.errors import UnprocessableError
 from app.models.base import PyObjectId
-from app.models.schedule import Clinic, Provider
+from app.models.schedule import Clinic, Provider, Service
 from app.services.scheduling.engine import Slot, find_slots, local_times, nearest_free
 from app.services.scheduling.localtime import day_bounds, local_day, month_days, to_instant
 from app.services.scheduling.schedule_reader import Question, ScheduleReader
@@ -77,6 +78,19 @@ class AvailabilityService:
         setup = await self._reader.setup()
         slots, by_id = await self._slots(setup, question, first, last)
         return [_free_time(slot, by_id) for slot in slots]
+
+    async def of_one(
+        self, choose: Callable[[Setup], Service | None], first: date, last: date
+    ) -> tuple[Service, list[FreeTime]] | None:
+        """The free start times of the service that `choose` picks, on these local days, both
+        inclusive; `None` where it picks none. Two round trips.
+        """
+        setup = await self._reader.setup()
+        service = choose(setup)
+        if service is None:
+            return None
+        slots, by_id = await self._slots(setup, Question(service=service), first, last)
+        return service, [_free_time(slot, by_id) for slot in slots]
 
     async def nearest(
         self,
