@@ -19,12 +19,14 @@ from app.services.imports.conflicts import ScheduleConflicts
 from app.services.imports.desk import ImportDesk
 from app.services.imports.intake import ImportIntake
 from app.services.mailbox_health import MailboxHealth
+from app.services.merging import PatientMerging
 from app.services.message_intake import MessageIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.explaining import ContactExplainer
 from app.services.outreach.sweep import SweepService
 from app.services.password_change import PasswordChanges
+from app.services.patient_export import PatientExport
 from app.services.patient_records import PatientRecords
 from app.services.push_intake import PushIntake
 from app.services.recovery import RecoveryStarter
@@ -217,6 +219,20 @@ def contact_explainer(parts: ServicesDep) -> ContactExplainer:
 
 
 ContactExplainerDep = Annotated[ContactExplainer, Depends(contact_explainer)]
+
+
+def patient_merging(parts: ServicesDep) -> PatientMerging:
+    """Duplicates."""
+    return parts.desk.merging
+
+
+def patient_export(parts: ServicesDep) -> PatientExport:
+    """All patients as a file."""
+    return parts.desk.export
+
+
+PatientMergingDep = Annotated[PatientMerging, Depends(patient_merging)]
+PatientExportDep = Annotated[PatientExport, Depends(patient_export)]
 ConversationsDep = Annotated[Conversations, Depends(conversations)]
 CampaignViewsDep = Annotated[CampaignViews, Depends(campaign_views)]
 RecoveryDep = Annotated[RecoveryStarter, Depends(recovery)]

@@ -69,6 +69,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("patient_status", ("status", UP), ("name_key", UP), ("_id", UP)),
         _index("patient_type_status", ("patient_type", UP), ("status", UP), ("_id", UP)),
     ],
+    "patient_merges": [
+        _unique_where("patient_merge_parties", {"parties": {"$exists": True}}, ("parties", UP)),
+        _index("patient_merge_survivor", ("survivor_id", UP)),
+        _index("patient_merge_again", ("again_at", UP), sparse=True),
+    ],
     "campaigns": [
         _unique_where(
             CAMPAIGN_ONE_ACTIVE,

@@ -259,3 +259,13 @@ class OptIn(InputSchema):
     consented_by: ShortText = Field(
         default="patient", description="Who gave it: the patient, a parent, a guardian."
     )
+
+
+class PatientMergeRequest(InputSchema):
+    """Which record goes into the one in the path."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"patient_id": EXAMPLE_ID}}
+    )
+
+    patient_id: PyObjectId = Field(description="The duplicate: it goes.")

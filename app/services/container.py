@@ -56,6 +56,7 @@ class Services:
             booking=scheduling.booking,
             clock=clock,
         )
+        desk = Desk.build(base, scheduling, outreach)
         return cls(
             base=base,
             scheduling=scheduling,
@@ -63,7 +64,7 @@ class Services:
             outreach=outreach,
             agent=Agent.build(base, outreach, post, scheduling.availability),
             post=post,
-            desk=Desk.build(base, scheduling, outreach),
+            desk=desk,
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
             staff=StaffOffice.build(base),
             jobs=Jobs(
@@ -76,6 +77,7 @@ class Services:
                 watch=post.watch if post else None,
                 mail_health=outreach.mail_health,
                 reminders=scheduling.reminders,
+                merging=desk.merging,
                 clock=clock,
             ),
             bootstrap=Bootstrap(

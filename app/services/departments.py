@@ -24,6 +24,8 @@ from app.services.inbound import InboundProcessor
 from app.services.mail import build_transport, build_transports
 from app.services.mailbox_health import MailboxHealth
 from app.services.matching import MessageMatcher
+from app.services.merging import PatientMerging
+from app.services.merging_campaigns import CampaignHandover
 from app.services.message_intake import MessageIntake
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.deliveries import Deliveries
@@ -34,6 +36,7 @@ from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.recruiting import Recruiter
 from app.services.outreach.sender import OutboxSender
 from app.services.outreach.sweep import SweepService
+from app.services.patient_export import PatientExport
 from app.services.patient_records import PatientRecords
 from app.services.patients import PatientDirectory
 from app.services.post import Post
@@ -392,6 +395,8 @@ class Desk:
     unmatched: UnmatchedMessages
     corrections: IntentCorrections
     explainer: ContactExplainer
+    merging: PatientMerging
+    export: PatientExport
 
     @classmethod
     def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
@@ -430,4 +435,8 @@ class Desk:
                 settings=base.settings,
                 clock=clock,
             ),
+            merging=PatientMerging(
+                repositories, CampaignHandover(repositories, base.lifecycle), clock
+            ),
+            export=PatientExport(repositories, base.clinic, clock),
         )

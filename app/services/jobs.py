@@ -10,6 +10,7 @@ from app.services.mail.gmail.errors import GmailError
 from app.services.mail.gmail.sync import MailboxSync
 from app.services.mail.gmail.watch import MailboxWatch
 from app.services.mailbox_health import MailboxHealth
+from app.services.merging import PatientMerging
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.sweep import SweepService
@@ -32,6 +33,7 @@ class Jobs:
         unsettled: UnsettledVisits,
         alerts: StaffAlerts,
         reminders: VisitReminders,
+        merging: PatientMerging,
         clock: Clock,
         mailbox: MailboxSync | None = None,
         watch: MailboxWatch | None = None,
@@ -44,6 +46,7 @@ class Jobs:
         self._unsettled = unsettled
         self._alerts = alerts
         self._reminders = reminders
+        self._merging = merging
         self._clock = clock
         self._mailbox = mailbox
         self._watch = watch
@@ -60,6 +63,7 @@ class Jobs:
     async def reconcile(self) -> None:
         """Finish what a crash cut short between two steps."""
         await self._guarded("reconcile-appointments", self._effects.reconcile)
+        await self._guarded("reconcile-merges", self._merging.take_up)
         await self._guarded("unsettled-visits", self._unsettled.ask)
         await self._guarded("reconcile-staff-campaigns", self._proactive.reconcile_staff_campaigns)
 

@@ -20,6 +20,7 @@ from app.services.clinic import ClinicService
 from app.services.patients import (
     DuplicatePatientError,
     PatientDirectory,
+    PatientMergedError,
     PatientNotFoundError,
     clean_name,
 )
@@ -65,11 +66,14 @@ class PatientRecords:
         return await self._repositories.patients.page(wanted, page=page, limit=limit)
 
     async def get(self, patient_id: PyObjectId) -> Patient:
-        """The patient. Raises `PatientNotFoundError`."""
+        """The patient. Raises `PatientNotFoundError`, for one who was merged with a pointer on."""
         patient = await self._repositories.patients.get(patient_id)
-        if patient is None:
-            raise PatientNotFoundError(NOBODY)
-        return patient
+        if patient is not None:
+            return patient
+        merge = await self._repositories.patient_merges.get(patient_id)
+        if merge is not None:
+            raise PatientMergedError.into(merge.survivor_id)
+        raise PatientNotFoundError(NOBODY)
 
     async def file(self, patient_id: PyObjectId) -> PatientFile:
         """One patient with their campaigns and visits, newest first."""

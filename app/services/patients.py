@@ -6,7 +6,7 @@ Families share a mailbox and a phone, so a contact alone names nobody where seve
 import unicodedata
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError, NotFoundError, UnprocessableError
@@ -47,6 +47,19 @@ class PatientNotFoundError(NotFoundError):
 
     slug = "patient-not-found"
     title = "No such patient"
+
+
+class PatientMergedError(PatientNotFoundError):
+    """The record went into another; `patient_id` names that."""
+
+    slug = "patient-merged"
+    title = "This patient was merged with another"
+
+    @classmethod
+    def into(cls, survivor_id: PyObjectId) -> Self:
+        """Pointing at the record that stands."""
+        message = "This record was merged into another one of the same person."
+        return cls(message, extra={"patient_id": str(survivor_id)})
 
 
 class DuplicatePatientError(ConflictError):

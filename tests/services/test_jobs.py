@@ -129,6 +129,7 @@ class TestAFailingJob:
             unsettled=services.scheduling.unsettled,
             alerts=alerts,
             reminders=services.scheduling.reminders,
+            merging=services.desk.merging,
             clock=services.clock,
         )
 

@@ -16,6 +16,7 @@ from app.db.repositories.imports import (
 )
 from app.db.repositories.interactions import InteractionRepository
 from app.db.repositories.mailboxes import MailboxRepository
+from app.db.repositories.merges import PatientMergeRepository
 from app.db.repositories.patients import PatientRepository
 from app.db.repositories.rate_limits import RateLimitRepository
 from app.db.repositories.records import (
@@ -73,6 +74,7 @@ class Repositories:
     import_rows: ImportRowRepository
     schedule_conflicts: ScheduleConflictRepository
     engine_days: EngineDayRepository
+    patient_merges: PatientMergeRepository
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -106,4 +108,5 @@ class Repositories:
             import_rows=ImportRowRepository(database, clock),
             schedule_conflicts=ScheduleConflictRepository(database, clock),
             engine_days=EngineDayRepository(database, clock),
+            patient_merges=PatientMergeRepository(database, clock),
         )

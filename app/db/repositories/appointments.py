@@ -280,6 +280,11 @@ class AppointmentRepository(DocumentRepository[Appointment]):
             fields["campaign_id"] = campaign_id
         return await self._update(guard, {"$set": fields})
 
+    async def relink(self, from_campaign: PyObjectId, to_campaign: PyObjectId) -> None:
+        """The visits of one campaign go on in another of the same person."""
+        change = {"$set": {"campaign_id": to_campaign, "updated_at": self._clock.now()}}
+        await self._collection.update_many({"campaign_id": from_campaign}, change)
+
     async def live_ahead(self, after: datetime, wanted: LiveFilter) -> list[Appointment]:
         """Visits still to come that need what is named, by start; without their claims."""
         query = {

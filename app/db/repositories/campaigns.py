@@ -19,6 +19,7 @@ from app.models.campaign import (
     StatusChange,
 )
 from app.models.decision import Urgency
+from app.models.merge import PatientMerge
 from app.models.patient import Channel
 
 _NOTHING_WAITS: tuple[dict[str, Any], ...] = (
@@ -118,6 +119,18 @@ class CampaignRepository(DocumentRepository[Campaign]):
         values = {f"follow_up_details.{name}": value for name, value in fields.items()}
         update = {"$set": {"follow_up_details.attempts_made": attempts_made, **values}}
         return await self._update(guard, update)
+
+    async def hand_to(
+        self, campaign_id: PyObjectId, merge: PatientMerge, due_date: datetime | None
+    ) -> bool:
+        """Give a campaign of the record that goes to the one that stays.
+
+        Raises `DuplicateValueError` where that one has an active campaign, or this recall.
+        """
+        fields: dict[str, Any] = {"patient_id": merge.survivor_id}
+        if due_date is not None:
+            fields["due_date"] = due_date
+        return await self._update({"_id": campaign_id, "patient_id": merge.id}, {"$set": fields})
 
     async def give_back_attempt(
         self, campaign_id: PyObjectId, *, attempt: int, next_attempt_at: datetime

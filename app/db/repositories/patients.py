@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.core.clock import Clock
+from app.db.database import Database
 from app.db.repositories.base import DocumentRepository, Filter, Page, Unreadable
 from app.models.base import PyObjectId
 from app.models.patient import (
@@ -74,6 +76,10 @@ class PatientRepository(DocumentRepository[Patient]):
 
     collection_name = "patients"
     model = Patient
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self._merges = database.collection("patient_merges")
 
     async def _update(self, query: Filter, update: Mapping[str, Any]) -> bool:
         written = update.get("$set", {})
@@ -158,6 +164,23 @@ class PatientRepository(DocumentRepository[Patient]):
         if removed := dict.fromkeys(unset, ""):
             update["$unset"] = removed
         return await self._update(guard, update)
+
+    async def remove_as_read(self, patient: Patient) -> bool:
+        """Remove a record nobody has changed since it was read; whether it was there so."""
+        guard = {"_id": patient.id, "updated_at": patient.updated_at}
+        return (await self._collection.delete_one(guard)).deleted_count == 1
+
+    async def standing(self, patient_id: PyObjectId) -> Patient | None:
+        """The patient an old link names: the one they were merged into, where they were."""
+        patient = await self.get(patient_id)
+        if patient is not None:
+            return patient
+        gone = await self._merges.find_one({"_id": patient_id}, {"survivor_id": 1})
+        return await self.get(gone["survivor_id"]) if gone else None
+
+    def stream_all(self) -> AsyncIterator[Patient | Unreadable]:
+        """Everybody, in the order in which they came."""
+        return self._stream_each({}, sort=[("_id", 1)], batch_size=200)
 
     def stream_leads(self) -> AsyncIterator[Patient | Unreadable]:
         """Leads the practice still writes to, oldest first."""

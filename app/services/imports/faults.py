@@ -17,7 +17,7 @@ CUT_OFF = "cut_off"
 _UNREADABLE = MappingProxyType(
     {
         "more_cells_than_headings": "The row has more cells than the first row has headings.",
-        "cell_too_long": "A cell is longer than 500 characters.",
+        "cell_too_long": "A cell is longer than 1000 characters.",
         CUT_OFF: "The file ends within this row: it was cut off. Export it again.",
         "control_characters": "A cell holds control characters.",
     }

@@ -15,12 +15,13 @@ from typing import BinaryIO
 
 from app.core.errors import UnprocessableError
 from app.models.imports import ImportLine
+from app.services.imports.cells import as_meant
 from app.services.imports.columns import Columns, heading_key
 from app.services.imports.faults import CUT_OFF
 
 MAX_ROWS = 50_000
 MAX_COLUMNS = 200
-MAX_CELL = 500
+MAX_CELL = 1000
 """Characters of a cell that is read."""
 
 _HEADER_ROW = 1
@@ -84,7 +85,7 @@ class CsvTable:
         if any(cell.strip() for cell in cells[self.header.width :]):
             return ImportLine(number=number, fault="more_cells_than_headings")
         named = {
-            name: cells[position].strip()
+            name: as_meant(cells[position].strip())
             for name, position in self.header.positions.items()
             if position < len(cells)
         }

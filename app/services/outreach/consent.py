@@ -153,7 +153,7 @@ class ConsentService:
     async def patient_of(self, token: str) -> Patient | None:
         """Whom an unsubscribe link is for; changes nothing. Raises `InvalidLinkError`."""
         ids = self._tokens.read(token, TokenPurpose.UNSUBSCRIBE)
-        return await self._repositories.patients.get(PyObjectId(ids["patient_id"]))
+        return await self._repositories.patients.standing(PyObjectId(ids["patient_id"]))
 
     async def _keep_record(
         self, patient: Patient, action: str, by: str, details: Mapping[str, Any]

@@ -354,7 +354,7 @@ class BookingService:
         except InvalidLinkError:
             return None
         patient_id = as_object_id(ids.get("patient_id", ""))
-        return await self._repositories.patients.get(patient_id) if patient_id else None
+        return await self._repositories.patients.standing(patient_id) if patient_id else None
 
     async def _known(self, patient: Patient) -> _Guest:
         """With their one active campaign: also the token's, which is that one or has ended."""
@@ -373,7 +373,7 @@ class BookingService:
 
     async def _chosen_by_staff(self, request: StaffBooking) -> _Guest:
         if request.patient_id is not None:
-            patient = await self._repositories.patients.get(request.patient_id)
+            patient = await self._repositories.patients.standing(request.patient_id)
             if patient is None:
                 message = "There is no such patient."
                 raise PatientNotFoundError(message)

@@ -586,7 +586,7 @@ class TestRows:
             ({"minutes": "481"}, "invalid_minutes"),
             ({"minutes": "half an hour"}, "invalid_minutes"),
             ({"status": "who knows"}, "unknown_status"),
-            ({"service": "x" * 501}, "cell_too_long"),
+            ({"service": "x" * 1001}, "cell_too_long"),
         ],
     )
     async def test_that_cannot_be_taken_say_why_and_stop_no_other(

@@ -1,16 +1,20 @@
 """Patients."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, status
+from fastapi.responses import StreamingResponse
 
 from app.api.deps import (
     CampaignViewsDep,
     ConsentDep,
     ContactExplainerDep,
     PageDep,
+    PatientExportDep,
+    PatientMergingDep,
     PatientRecordsDep,
     ReadAccess,
+    SettingsAccess,
     WriteAccess,
 )
 from app.api.openapi import problems
@@ -25,6 +29,7 @@ from app.schemas.patients import (
     OptOut,
     PatientCreate,
     PatientList,
+    PatientMergeRequest,
     PatientPage,
     PatientRead,
     PatientUpdate,
@@ -34,6 +39,17 @@ from app.schemas.text import SearchText
 from app.services.conversations import staff_actor
 
 router = APIRouter(prefix="/patients", tags=["patients"])
+
+CSV_FILE: dict[str, Any] = {
+    "description": "The file, in parts as it is made.",
+    "content": {
+        "text/csv": {
+            "schema": {"type": "string"},
+            "example": "patient_id,name,email,phone,patient_type,status,language,"
+            "next_follow_up_date,initial_inquiry,estimated_value,opted_out\r\n",
+        }
+    },
+}
 
 
 @router.get(
@@ -61,6 +77,23 @@ async def list_patients(
         ),
         patients=[PatientRead.of(patient) for patient in found.items],
     )
+
+
+@router.get(
+    "/export",
+    summary="All patients as a CSV file",
+    operation_id="export_patients",
+    response_class=StreamingResponse,
+    responses=problems(401, 403) | {200: CSV_FILE},
+)
+async def export_patients(user: SettingsAccess, export: PatientExportDep) -> StreamingResponse:
+    """In the columns that the import reads back, for office managers; who took it is recorded.
+
+    A cell that a spreadsheet would compute begins with an apostrophe, which the import takes off.
+    """
+    parts = await export.start(by=staff_actor(user))
+    named = {"Content-Disposition": 'attachment; filename="patients.csv"'}
+    return StreamingResponse(parts, media_type="text/csv; charset=utf-8", headers=named)
 
 
 @router.post(
@@ -185,3 +218,25 @@ async def opt_in(
         consented_by=body.consented_by,
     )
     return PatientRead.of(await records.get(patient_id))
+
+
+@router.post(
+    "/{patient_id}/merge",
+    summary="Merge a duplicate into a patient",
+    operation_id="merge_patients",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def merge_patients(
+    patient_id: PyObjectId,
+    body: PatientMergeRequest,
+    user: WriteAccess,
+    merging: PatientMergingDep,
+) -> PatientRead:
+    """The patient in the path stays. All campaigns, messages, visits and waitlist entries of the
+    other become theirs, an opt-out of either counts, and what they lack (address, number, due date)
+    comes from the other, whose id from then on answers 404 with the id of this one. Of two active
+    campaigns the one nearer to a visit remains. 409 where both have a visit at one time, or one of
+    them is being merged already.
+    """
+    merged = await merging.merge(patient_id, body.patient_id, by=staff_actor(user))
+    return PatientRead.of(merged)
