@@ -345,6 +345,22 @@ def check() -> None:
         sys.exit(1)
 
 
+@commands.command("verify-audit")
+def verify_audit() -> None:
+    """Walk the chains of the audit log and name the first place of each that does not hold."""
+
+    async def run() -> bool:
+        ok = True
+        async with _services() as services:
+            async for chain in services.audit.verification.run():
+                ok = ok and chain.fault is None
+                typer.echo(json.dumps(chain.as_facts()))
+        return ok
+
+    if not asyncio.run(run()):
+        sys.exit(1)
+
+
 @contextlib.asynccontextmanager
 async def _services() -> AsyncIterator[Services]:
     settings = Settings()

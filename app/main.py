@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TypedDict
 
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE_NAME, __version__
 from app.api.access import PUBLIC, check_access
+from app.api.audit import AuditMiddleware
 from app.api.errors import ProblemRenderer, install_error_handlers
 from app.api.middleware import (
     REQUEST_ID_HEADER,
@@ -66,6 +68,7 @@ TAGS = [
     {"name": "schedule settings", "description": "What free times are computed from."},
     {"name": "knowledge", "description": "What the agent may answer from."},
     {"name": "staff", "description": "Who signs in, and what they may do."},
+    {"name": "audit", "description": "Who saw or changed which patient's data."},
     {"name": "sweeps", "description": "Runs that find who is due, and start campaigns."},
 ]
 
@@ -83,28 +86,29 @@ def _keep_quiet(_notice: str) -> None:
 @contextlib.asynccontextmanager
 async def background_work(services: Services) -> AsyncIterator[None]:
     """The workers and the schedule of this process. Ends in order: no new work, then the rest."""
+    trail = services.audit.trail
     loops = [
         WorkerLoop(
             "inbound",
-            services.agent.inbound.work_off,
+            partial(trail.watched, "inbound", services.agent.inbound.work_off),
             services.base.inbound_signal,
             poll_seconds=POLL_SECONDS,
         ),
         WorkerLoop(
             "outbox",
-            services.outreach.sender.work_off,
+            partial(trail.watched, "outbox", services.outreach.sender.work_off),
             services.base.outbox_signal,
             poll_seconds=POLL_SECONDS,
         ),
         WorkerLoop(
             "waitlist",
-            services.waiting.offers.offer_freed_time,
+            partial(trail.watched, "waitlist", services.waiting.offers.offer_freed_time),
             services.base.waitlist_signal,
             poll_seconds=WAITLIST_POLL_SECONDS,
         ),
         WorkerLoop(
             "imports",
-            services.imports.processor.work_off,
+            partial(trail.watched, "imports", services.imports.processor.work_off),
             services.imports.signal,
             poll_seconds=POLL_SECONDS,
         ),
@@ -185,6 +189,7 @@ def _add_middleware(
     metrics: Metrics,
 ) -> None:
     """From the inside out: what is added last sees a request first and an answer last."""
+    app.add_middleware(AuditMiddleware, routes=routes, renderer=renderer)
     app.add_middleware(BodyLimitMiddleware, renderer=renderer, limits=BodyLimits())
     app.add_middleware(FailureMiddleware, renderer=renderer)
     if settings.cors_origins:

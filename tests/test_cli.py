@@ -19,6 +19,7 @@ from app.db.indexes import INDEXES
 from app.db.repositories import Repositories
 from app.models.decision import AiAnalysis, Intent
 from app.models.interaction import Direction, IntentCorrection, Interaction
+from app.models.records import AuditEntry
 from app.models.role import StaffRole
 from app.services.agent.training import read_corrections
 from app.services.imports.table import UnreadableFileError
@@ -137,6 +138,21 @@ class TestSweep:
 
         counts = json.loads(result.stdout.splitlines()[-1])["counts"]
         assert (counts["recovery_created"], counts["messages_queued"]) == (1, 1)
+
+
+class TestVerifyAudit:
+    def test_names_the_place_that_does_not_hold(self, line: CommandLine) -> None:
+        entry = AuditEntry(actor="staff:1", action="x", subject="visit", at=SystemClock().now())
+        line.look(lambda stored: stored.audit.insert(entry))
+        whole = line.run("verify-audit")
+
+        line.look(lambda stored: stored.audit.update_fields(entry.id, {"actor": "staff:2"}))
+        broken = line.run("verify-audit")
+
+        assert whole.exit_code == 0
+        assert json.loads(whole.stdout)["entries"] == 1
+        assert broken.exit_code == 1
+        assert json.loads(broken.stdout)["fault_entry"] == str(entry.id)
 
 
 class TestCheck:

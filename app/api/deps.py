@@ -5,16 +5,18 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import OAuth2PasswordBearer
 
+from app.core.access import note_actor
 from app.core.errors import ForbiddenError, UnauthenticatedError
 from app.models.role import StaffMember, StaffRole
 from app.schemas.paging import MAX_LIMIT, MAX_PAGE, PageQuery
 from app.services.agent.corrections import IntentCorrections
 from app.services.agent.knowledge import KnowledgeService
 from app.services.analytics.dashboard import Dashboard
+from app.services.audit.office import AuditLog
 from app.services.campaign_views import CampaignViews
 from app.services.clinic import ClinicService
 from app.services.container import Services
-from app.services.conversations import Conversations
+from app.services.conversations import Conversations, staff_actor
 from app.services.imports.conflicts import ScheduleConflicts
 from app.services.imports.desk import ImportDesk
 from app.services.imports.intake import ImportIntake
@@ -89,7 +91,9 @@ async def identity(parts: ServicesDep, token: Annotated[str | None, Depends(_bea
     if not token:
         message = "Please sign in."
         raise UnauthenticatedError(message)
-    return await parts.security.authenticate(token)
+    found = await parts.security.authenticate(token)
+    note_actor(staff_actor(found.member))
+    return found
 
 
 IdentityDep = Annotated[Identity, Depends(identity)]
@@ -362,3 +366,11 @@ def password_changes(parts: ServicesDep) -> PasswordChanges:
 
 StaffAdministrationDep = Annotated[StaffAdministration, Depends(staff_administration)]
 PasswordChangesDep = Annotated[PasswordChanges, Depends(password_changes)]
+
+
+def audit_log(parts: ServicesDep) -> AuditLog:
+    """Who saw or changed what."""
+    return parts.audit.log
+
+
+AuditLogDep = Annotated[AuditLog, Depends(audit_log)]

@@ -21,6 +21,10 @@ class RouteTable:
         """The path as it was declared (`/items/{item_id}`): no id and no token in it."""
         return self._templates.get(scope.get("endpoint"), UNMATCHED)
 
+    def operation(self, scope: Mapping[str, Any]) -> str:
+        """What the request asks for: its `operation_id`, or the name of its page."""
+        return self._operations.get(scope.get("endpoint"), UNMATCHED)
+
     def allowed_methods(self, path: str) -> list[str]:
         """Every method that some route takes on `path` (RFC 9110 wants all of them in `Allow`).
 
@@ -38,6 +42,15 @@ class RouteTable:
     def _templates(self) -> dict[object, str]:
         return {
             getattr(route, "endpoint", None): str(getattr(route, "path_format", UNMATCHED))
+            for route in self._contexts
+        }
+
+    @cached_property
+    def _operations(self) -> dict[object, str]:
+        return {
+            getattr(route, "endpoint", None): str(
+                getattr(route, "operation_id", None) or route.name or UNMATCHED
+            )
             for route in self._contexts
         }
 

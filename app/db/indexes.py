@@ -37,6 +37,7 @@ STAFF_LINK = "role_link"
 SERVICE_ID = "service_id"
 SUPPRESSION_ADDRESS = "suppression_address"
 WAITLIST_ONE_WAITING = "waitlist_one_waiting"
+AUDIT_CHAIN = "audit_chain"
 
 
 def _index(name: str, *fields: tuple[str, int], **options: Any) -> IndexModel:  # noqa: ANN401 - pymongo's own options
@@ -169,7 +170,14 @@ INDEXES: dict[str, list[IndexModel]] = {
     "engine_days": [
         _index("engine_day_keep", ("created_at", UP), expireAfterSeconds=ENGINE_DAYS_KEEP_SECONDS)
     ],
-    "audit_log": [_index("audit_subject", ("subject_id", UP), ("at", DOWN))],
+    "audit_log": [
+        _index("audit_subject", ("subject_id", UP), ("at", DOWN)),
+        _index("audit_patient", ("patient_ids", UP), ("at", DOWN), ("_id", DOWN)),
+        _index("audit_actor", ("actor", UP), ("at", DOWN), ("_id", DOWN)),
+        _index("audit_recent", ("at", DOWN), ("_id", DOWN)),
+        # Sparse: entries of before there were chains stand in none.
+        _index(AUDIT_CHAIN, ("writer", UP), ("seq", UP), unique=True, sparse=True),
+    ],
     "imports": [
         _index("import_recent", ("created_at", DOWN), ("_id", DOWN)),
         _index("import_due", ("state", UP), ("available_at", UP)),

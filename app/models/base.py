@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from app.core.access import note_patient
 from app.core.clock import to_milliseconds, utc_now
 
 OBJECT_ID_PATTERN = "^[0-9a-f]{24}$"
@@ -97,7 +98,20 @@ class StoredModel(BaseModel):
     @classmethod
     def from_stored(cls, document: Mapping[str, Any]) -> Self:
         """Read what the database holds, ignoring fields this version does not know."""
-        return cls.model_validate(document, extra="ignore")
+        model = cls.model_validate(document, extra="ignore")
+        model.note_patient()
+        return model
+
+    @property
+    def about_patient(self) -> ObjectId | None:
+        """Whose data this is, where it is a patient's."""
+        named: ObjectId | None = getattr(self, "patient_id", None)
+        return named
+
+    def note_patient(self) -> None:
+        """Tell whoever watches this work whose data it touches (see `app.core.access`)."""
+        if (patient := self.about_patient) is not None:
+            note_patient(patient)
 
     def to_stored(self) -> dict[str, Any]:
         """The document as it is written: ids and datetimes kept, absent optionals left out.

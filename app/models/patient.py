@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from app.models.base import Document, StoredModel, UtcDatetime
+from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
 
 SEARCH_KEYS = "search_keys"
 """The stored field that a search goes by; nobody else reads it."""
@@ -83,6 +83,11 @@ class Patient(Document):
         return super().to_stored() | {
             SEARCH_KEYS: search_keys(self.name_key, self.email, self.phone)
         }
+
+    @property
+    def about_patient(self) -> PyObjectId:
+        """See `StoredModel.about_patient`."""
+        return self.id
 
     @property
     def has_opted_out(self) -> bool:

@@ -163,14 +163,42 @@ class IdempotencyRecord(StoredModel):
 
 
 class AuditEntry(Document):
-    """Who changed what, when, and what it was. Append-only."""
+    """Who saw or changed what, when. Append-only; see `app.models.audit` for the chain.
+
+    `details` holds what a removed thing was. It may name people, so it alone can be taken out
+    again: the chain holds its hash.
+    """
 
     actor: str
     action: str
     subject: str
-    subject_id: str
+    subject_id: str | None = None
     at: UtcDatetime
+    patient_ids: list[PyObjectId] = Field(default_factory=list)
+    is_write: bool = True
+    status: int | None = None
+    request_id: str | None = None
     details: dict[str, Any] = Field(default_factory=dict)
+    details_hash: str | None = None
+    writer: str | None = None
+    seq: int | None = None
+    prev: str | None = None
+    hash: str | None = None
+
+
+class AuditChain(StoredModel):
+    """How far one process has written its entries, and how far the oldest have been removed.
+
+    `seq` may lag behind the chain. Entries up to `removed_up_to` were kept for their time and
+    removed; the next one's `prev` is `removed_hash`.
+    """
+
+    id: str = Field(alias="_id")
+    seq: int = 0
+    hash: str = ""
+    removed_up_to: int = 0
+    removed_hash: str = ""
+    updated_at: UtcDatetime
 
 
 class KnowledgeArticle(Document):

@@ -11,6 +11,7 @@ from app.db.database import Database
 from app.db.embedded import EmbeddedDatabase
 from app.db.indexes import ensure_indexes
 from app.db.repositories import Repositories
+from app.services.audit.office import AuditOffice
 from app.services.bootstrap import Bootstrap
 from app.services.demo.loader import DemoLoader
 from app.services.departments import Agent, Desk, Outreach, Scheduling, Waiting
@@ -38,6 +39,7 @@ class Services:
     desk: Desk
     imports: Imports
     staff: StaffOffice
+    audit: AuditOffice
     jobs: Jobs
     bootstrap: Bootstrap
 
@@ -67,6 +69,7 @@ class Services:
             desk=desk,
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
             staff=StaffOffice.build(base),
+            audit=AuditOffice.build(base),
             jobs=Jobs(
                 sweeps=outreach.sweeps,
                 proactive=outreach.proactive,
@@ -161,8 +164,10 @@ async def running_services(
         services = Services.build(settings, clock, metrics, uri)
         try:
             await ensure_indexes(services.database)
+            services.audit.trail.start()
             yield services
         finally:
+            await services.audit.trail.close()
             if services.base.gmail is not None:
                 await services.base.gmail.client.close()
             if services.base.relay is not None:

@@ -6,6 +6,7 @@ from app.api.access import PUBLIC
 from app.api.v1.endpoints import auth, manage, public, unsubscribe, waitlist, webhooks
 from app.api.v1.endpoints.admin import (
     appointments,
+    audit,
     campaigns,
     chairs,
     clinic,
@@ -46,6 +47,7 @@ admin.include_router(sweeps.router)
 admin.include_router(admin_waitlist.router)
 admin.include_router(imports.router)
 admin.include_router(staff.router)
+admin.include_router(audit.router)
 
 # Routes are tried in this order and each costs time (some 80 of them: 0.3 ms), so those that see
 # the most traffic stand first.

@@ -6,6 +6,7 @@ from typing import Self
 from app.core.clock import Clock
 from app.db.database import Database
 from app.db.repositories.appointments import AppointmentRepository
+from app.db.repositories.audit import AuditRepository
 from app.db.repositories.campaigns import CampaignRepository
 from app.db.repositories.engine_days import EngineDayRepository
 from app.db.repositories.imports import (
@@ -20,7 +21,6 @@ from app.db.repositories.merges import PatientMergeRepository
 from app.db.repositories.patients import PatientRepository
 from app.db.repositories.rate_limits import RateLimitRepository
 from app.db.repositories.records import (
-    AuditRepository,
     BounceRepository,
     IdempotencyRepository,
     InboundEventRepository,

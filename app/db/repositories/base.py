@@ -118,6 +118,7 @@ class Repository(Generic[ModelT]):
         most. Raises `DuplicateValueError` for any other collision.
         """
         document = model.to_stored()
+        model.note_patient()
         attempts = stamina.retry_context(
             on=ConnectionFailure, attempts=INSERT_ATTEMPTS, timeout=_TRY_AGAIN_SECONDS
         )
@@ -145,6 +146,8 @@ class Repository(Generic[ModelT]):
         third of the time.
         """
         documents = [model.to_stored() for model in models]
+        for model in models:
+            model.note_patient()
         attempts = stamina.retry_context(
             on=ConnectionFailure, attempts=INSERT_ATTEMPTS, timeout=_TRY_AGAIN_SECONDS
         )

@@ -10,7 +10,6 @@ from app.db.repositories.base import INSERT_ATTEMPTS, DocumentRepository, Page, 
 from app.db.repositories.schedule import ListedRepository
 from app.models.base import PyObjectId
 from app.models.records import (
-    AuditEntry,
     Bounce,
     BounceKind,
     IdempotencyRecord,
@@ -318,17 +317,6 @@ class IdempotencyRepository(Repository[IdempotencyRecord]):
         guard = {"_id": record_id, "response_status": {"$exists": False}}
         fields = {"response_status": status, "response_body": dict(body)}
         return await self._update(guard, {"$set": fields})
-
-
-class AuditRepository(DocumentRepository[AuditEntry]):
-    """Queries over `audit_log`: insert and read, nothing else."""
-
-    collection_name = "audit_log"
-    model = AuditEntry
-
-    async def about(self, subject_id: str) -> list[AuditEntry]:
-        """Everything recorded about one document, newest first."""
-        return await self._find({"subject_id": subject_id}, sort=[("at", -1)])
 
 
 class KnowledgeRepository(ListedRepository[KnowledgeArticle]):
