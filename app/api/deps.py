@@ -26,6 +26,7 @@ from app.services.message_intake import MessageIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.explaining import ContactExplainer
+from app.services.outreach.preview import LetterPreview
 from app.services.outreach.sweep import SweepService
 from app.services.password_change import PasswordChanges
 from app.services.patient_export import PatientExport
@@ -222,6 +223,12 @@ def contact_explainer(parts: ServicesDep) -> ContactExplainer:
     return parts.desk.explainer
 
 
+def letter_preview(parts: ServicesDep) -> LetterPreview:
+    """Letters to look at."""
+    return parts.desk.preview
+
+
+LetterPreviewDep = Annotated[LetterPreview, Depends(letter_preview)]
 ContactExplainerDep = Annotated[ContactExplainer, Depends(contact_explainer)]
 
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from app.core.zones import known_zone
 from app.models.appointment import GENERIC_SERVICE_ID
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
+from app.models.voice import ClinicVoice
 
 RASTER_MINUTES = 5
 """Every duration, opening time and claim is counted in steps of this many minutes."""
@@ -373,6 +374,7 @@ class Clinic(Document):
     """Patients move and cancel at least this long before the visit; later they call."""
     reminder_minutes_before: ReminderTimes = Field(default=[10_080, 2_880, 120])
     holidays: Holidays = Field(default_factory=list)
+    voice: ClinicVoice = Field(default_factory=ClinicVoice)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -23,6 +23,7 @@ from app.schemas.paging import Pagination
 from app.schemas.stranded import Changed
 from app.schemas.text import LongText, ShortText
 from app.schemas.times import ClientTime
+from app.schemas.voice import VoiceEntry
 
 ServiceSlugs = Annotated[list[ServiceSlug], Field(max_length=200)]
 EntryName = Annotated[ShortText, Field(max_length=120)]
@@ -366,6 +367,7 @@ class ClinicSettings(OutputSchema):
     )
     reminder_minutes_before: ReminderTimes
     holidays: list[HolidayEntry]
+    voice: VoiceEntry
 
 
 class ClinicChanged(ClinicSettings, Changed):
@@ -392,3 +394,6 @@ class ClinicUpdate(_Update):
     self_service_notice_minutes: NoticeMinutes | None = None
     reminder_minutes_before: ReminderTimes | None = None
     holidays: Annotated[list[HolidayEntry], Field(max_length=400)] | None = None
+    voice: VoiceEntry | None = Field(
+        default=None, description="The whole of it; what it leaves out is as the letters have it."
+    )

@@ -32,6 +32,7 @@ from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.explaining import ContactExplainer
 from app.services.outreach.gate import SendGate
 from app.services.outreach.postmark import Postmark
+from app.services.outreach.preview import LetterPreview
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.recruiting import Recruiter
 from app.services.outreach.sender import OutboxSender
@@ -397,6 +398,7 @@ class Desk:
     explainer: ContactExplainer
     merging: PatientMerging
     export: PatientExport
+    preview: LetterPreview
 
     @classmethod
     def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
@@ -427,6 +429,12 @@ class Desk:
             dashboard=Dashboard(repositories, base.clinic, clock),
             unmatched=UnmatchedMessages(repositories, clock, base.inbound_signal),
             corrections=IntentCorrections(repositories, clock),
+            preview=LetterPreview(
+                composer=base.composer,
+                clinic=base.clinic,
+                records=records,
+                settings=base.settings,
+            ),
             explainer=ContactExplainer(
                 repositories=repositories,
                 records=records,

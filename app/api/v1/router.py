@@ -17,6 +17,7 @@ from app.api.v1.endpoints.admin import (
     interactions,
     knowledge,
     mailbox,
+    messages,
     patients,
     providers,
     schedule,
@@ -42,6 +43,7 @@ admin.include_router(interactions.router)
 admin.include_router(handoffs.router)
 admin.include_router(patients.router)
 admin.include_router(deliveries.router)
+admin.include_router(messages.router)
 admin.include_router(mailbox.router)
 admin.include_router(sweeps.router)
 admin.include_router(admin_waitlist.router)

@@ -241,7 +241,11 @@ class Composer:
         )
 
     def _compose(self, template: str, clinic: Clinic, patient: Patient, **values: object) -> Letter:
+        voice = clinic.voice.words(language_of(patient.language))
         everywhere = {
+            "voice": voice,
+            "signature": clinic.voice.signature,
+            "closing_line": voice.closing_line if _invites(template) else None,
             "clinic_name": one_line(clinic.name),
             "clinic_phone": one_line(clinic.phone),
             "clinic_address": one_line(clinic.address),
@@ -255,6 +259,11 @@ class Composer:
 def _moment(instant: datetime, clinic: Clinic, language: str) -> str:
     day = local_day(instant, clinic.zone, language)
     return f"{day}, {local_time(instant, clinic.zone, language)}"
+
+
+def _invites(template: str) -> bool:
+    """Whether a closing line suits it; an emergency, a receipt and a cancellation end plainly."""
+    return template.startswith(("recovery_", "recall_")) or template in {"booking_link", "answer"}
 
 
 def variant_of(attempt: int) -> int:
