@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-gmail test check format lint types layers unit evaluate train footprint bench pictures \
+.PHONY: help run demo demo-gmail test check format lint types layers secrets audit fuzz unit evaluate train footprint bench pictures \
 	chaos chaos-bookings chaos-pushes chaos-database chaos-gmail chaos-gmail-failing chaos-service clean
 
 help: ## What can be made
@@ -95,10 +95,20 @@ layers: $(STAMPS)/dev
 unit: $(STAMPS)/dev
 	$(PY) -m pytest -q -n auto -m "not mongo"
 
-check: lint types layers unit ## Format, lint, types, layers and the tests that need no database
+# Formats of keys, tokens and addresses with a password; what stands in lists of words or pictures is left out.
+SECRET_FILES := find app bench docs tests .ci -type f -not -path '*/fixtures/*' -not -path '*/agent/data/*' -not -path '*/__pycache__/*' -print0
+secrets: $(STAMPS)/dev
+	@{ $(SECRET_FILES); printf '%s\0' *.md *.txt *.toml Makefile .env.example; } | xargs -0 $(VENV)/bin/detect-secrets-hook --no-verify \
+		--disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString --disable-plugin KeywordDetector \
+		--exclude-lines 'hunter2|u(ser)?:p(%40)?w@|canary-secret|[.]e30[.]x'
+
+audit: $(STAMPS)/dev ## Ask an advisory service about every pinned package, where one can be reached
+	@$(PY) -m tests.audit
+
+check: lint secrets types layers unit ## Format, lint, secrets, types, layers and the tests that need no database
 
 # Whole processes that are killed and timed get the machine to themselves.
-test: lint types layers ## Everything CI runs, with branch coverage
+test: lint secrets types layers ## Everything CI runs, with branch coverage
 	$(PY) -m pytest -q -n auto --ignore=tests/system --cov --cov-report= --cov-fail-under=0
 	$(PY) -m pytest -q tests/system --cov --cov-append --cov-report=term
 

@@ -23,6 +23,7 @@ from app.api.middleware import (
     RequestContextMiddleware,
     SecurityHeadersMiddleware,
 )
+from app.api.nesting import NestingLimitMiddleware
 from app.api.openapi import Api
 from app.api.pages import router as pages
 from app.api.routes import RouteTable
@@ -169,7 +170,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
         # The documentation is for whoever builds on the service, not for whoever finds it.
-        openapi_url=None if chosen.is_production else "/openapi.json",
+        openapi_url="/openapi.json" if chosen.shows_api_docs else None,
     )
     app.include_router(root.router, dependencies=[PUBLIC])
     app.include_router(router)
@@ -190,6 +191,7 @@ def _add_middleware(
 ) -> None:
     """From the inside out: what is added last sees a request first and an answer last."""
     app.add_middleware(AuditMiddleware, routes=routes, renderer=renderer)
+    app.add_middleware(NestingLimitMiddleware)
     app.add_middleware(BodyLimitMiddleware, renderer=renderer, limits=BodyLimits())
     app.add_middleware(FailureMiddleware, renderer=renderer)
     if settings.cors_origins:

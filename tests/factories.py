@@ -36,7 +36,7 @@ def make_settings(**given: Any) -> Settings:
     base: dict[str, Any] = {
         "database_name": f"t_{uuid.uuid4().hex}",
         "jwt_secret_key": SECRET,
-        "rate_limits": "off",
+        "rate_limits": "on" if given.get("environment") == "production" else "off",
         "demo_data": False,
     }
     return BareSettings(**(base | given))

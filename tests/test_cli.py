@@ -183,20 +183,6 @@ class TestCheck:
         assert [row.split()[1] for row in failed] == ["mail:"]
         assert "model:" in result.stdout
 
-    def test_production_is_told_what_is_unencrypted_and_nothing_fails_for_it(
-        self, line: CommandLine
-    ) -> None:
-        production = {"ENVIRONMENT": "production", "PUBLIC_BASE_URL": "https://clinic.example"}
-        encrypted = "mongodb://127.0.0.1:1/?tls=true&serverSelectionTimeoutMS=50&timeoutMS=50"
-
-        warned = line.run("check", **production)
-        silent = line.run("check", **production, MONGO_URI=encrypted)
-
-        assert warned.exit_code == 0, warned.output
-        (row,) = [row for row in warned.stdout.splitlines() if "encryption:" in row]
-        assert row.endswith("unencrypted: MONGO_URI without tls=true")
-        assert "encryption:" not in silent.stdout
-
     def test_a_gmail_without_credentials_is_a_sentence(self, line: CommandLine) -> None:
         result = line.run("check", MAIL_TRANSPORT="gmail")
 

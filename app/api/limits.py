@@ -43,5 +43,13 @@ async def limit_availability(client: ClientDep, parts: ServicesDep) -> None:
     await parts.base.limiter.admit(parts.base.limiter.rules.availability, client)
 
 
+async def limit_refresh(client: ClientDep, parts: ServicesDep) -> None:
+    """Sign-ins kept alive: guesses at refresh tokens cost a look-up each. Raises
+    `TooManyRequestsError`.
+    """
+    await parts.base.limiter.admit(parts.base.limiter.rules.refresh, client)
+
+
 BOOKING_LIMIT = Depends(limit_booking)
 AVAILABILITY_LIMIT = Depends(limit_availability)
+REFRESH_LIMIT = Depends(limit_refresh)

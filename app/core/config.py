@@ -22,11 +22,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import EmailAddress
 from app.core.clients import known_network
+from app.core.hardening import (
+    IN_THE_CLEAR,
+    WEAK,
+    is_loopback,
+    is_strong,
+    mongo_keeps_secrets,
+    url_keeps_secrets,
+)
 from app.core.hours import SendingHours, parse_clock_time, parse_sending_hours
 from app.core.zones import known_zone
-
-MIN_SECRET_BYTES = 32
-"""HS256 wants a key of at least 256 bits (RFC 7518, section 3.2)."""
 
 
 class InsecureConfigurationError(ValueError):
@@ -75,6 +80,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_comma_list)] = []
+    api_docs: bool | None = None
     rate_limits: Literal["on", "off"] = "on"
     login_failures_per_account: int = Field(default=10, ge=1, le=1000)
     login_failures_per_day: int = Field(default=100, ge=1, le=1000)
@@ -82,6 +88,7 @@ class Settings(BaseSettings):
     bookings_per_minute: int = Field(default=60, ge=1, le=1000)
     failed_lookups_per_minute: int = Field(default=10, ge=1, le=1000)
     availability_per_minute: int = Field(default=600, ge=1, le=1000)
+    refreshes_per_minute: int = Field(default=120, ge=1, le=1000)
     trusted_proxies: Annotated[
         list[Annotated[str, AfterValidator(known_network)]],
         NoDecode,
@@ -246,10 +253,10 @@ class Settings(BaseSettings):
 
     def _production_objections(self) -> list[str]:
         checks = [
-            (not _is_strong(self.jwt_secret_key), _WEAK.format("JWT_SECRET_KEY")),
+            (not is_strong(self.jwt_secret_key), WEAK.format("JWT_SECRET_KEY")),
             (
-                self.webhook_secret is not None and not _is_strong(self.webhook_secret),
-                _WEAK.format("WEBHOOK_SECRET"),
+                self.webhook_secret is not None and not is_strong(self.webhook_secret),
+                WEAK.format("WEBHOOK_SECRET"),
             ),
             (self.mongo_uri is None, "MONGO_URI is unset, and the embedded database is for trial."),
             ("*" in self.cors_origins, "CORS_ORIGINS holds a wildcard."),
@@ -258,26 +265,45 @@ class Settings(BaseSettings):
                 "PUBLIC_BASE_URL is unset, so the links in letters would be broken.",
             ),
             (self.demo_data is True, "DEMO_DATA is on."),
-            (
-                self.llm_base_url is not None and not _keeps_secrets(self.llm_base_url),
-                "LLM_BASE_URL is neither https:// nor on this machine.",
-            ),
+            (self.rate_limits == "off", "RATE_LIMITS is off, which is for tests."),
+            *self._transport_objections(),
             *self._gmail_objections(),
             *self._relay_objections(),
         ]
         return [reason for applies, reason in checks if applies]
 
+    def _transport_objections(self) -> list[tuple[bool, str]]:
+        """Where patients' data, sign-ins and links would cross a network in the clear."""
+        uri = self.mongo_uri.get_secret_value() if self.mongo_uri else None
+        smtp_is_open = self.mail_transport == "smtp" and self.smtp_security == "none"
+        addresses = {
+            "LLM_BASE_URL": self.llm_base_url,
+            "MESSAGE_RELAY_URL": self.message_relay_url,
+            "PUBLIC_BASE_URL": self.public_base_url,
+            "BOOKING_URL": self.booking_url,
+        }
+        return [
+            (
+                uri is not None and not mongo_keeps_secrets(uri),
+                "MONGO_URI asks for no TLS (tls=true, with certificates checked).",
+            ),
+            (
+                smtp_is_open and not is_loopback(self.smtp_host),
+                "SMTP_SECURITY=none would send mail and password in the clear.",
+            ),
+            *(
+                (url is not None and not url_keeps_secrets(str(url)), IN_THE_CLEAR.format(name))
+                for name, url in addresses.items()
+            ),
+        ]
+
     def _relay_objections(self) -> list[tuple[bool, str]]:
-        """Messages that others could read on their way, or write in our name."""
+        """Messages that others could write in our name."""
         url = self.message_relay_url
         return [
             (
-                url is not None and not _keeps_secrets(url),
-                "MESSAGE_RELAY_URL is neither https:// nor on this machine.",
-            ),
-            (
-                url is not None and not _is_strong(self.message_relay_secret),
-                _WEAK.format("MESSAGE_RELAY_SECRET"),
+                url is not None and not is_strong(self.message_relay_secret),
+                WEAK.format("MESSAGE_RELAY_SECRET"),
             ),
         ]
 
@@ -319,6 +345,11 @@ class Settings(BaseSettings):
         return not self.is_production if self.demo_data is None else self.demo_data
 
     @property
+    def shows_api_docs(self) -> bool:
+        """Whether /docs, /redoc and /openapi.json are served; closed in production."""
+        return not self.is_production if self.api_docs is None else self.api_docs
+
+    @property
     def outreach_is_on(self) -> bool:
         """Whether outreach leaves: on in development, off in production until switched on."""
         return not self.is_production if self.outreach_enabled is None else self.outreach_enabled
@@ -338,22 +369,3 @@ class Settings(BaseSettings):
     def booking_page(self) -> str:
         """The page that booking links open."""
         return self.booking_url or f"{self.base_url}/book"
-
-
-def _keeps_secrets(url: HttpUrl) -> bool:
-    """Whether what is sent there crosses no network in the clear."""
-    return url.scheme == "https" or url.host in {"localhost", "127.0.0.1", "[::1]"}
-
-
-_WEAK = "{} is missing or weak: at least 32 random bytes (256 bits) are needed."
-
-
-_PLACEHOLDERS = ("change", "your-", "your_", "placeholder", "example", "default")
-
-
-def _is_strong(secret: SecretStr | None) -> bool:
-    """Long enough, not a few characters repeated, and not what a manual left for us to replace."""
-    value = secret.get_secret_value() if secret else ""
-    if len(value.encode()) < MIN_SECRET_BYTES or len(set(value)) < 8:  # noqa: PLR2004
-        return False
-    return not any(mark in value.casefold() for mark in _PLACEHOLDERS)

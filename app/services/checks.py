@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
 from app.core.clock import SystemClock
 from app.core.config import Settings
@@ -45,8 +44,6 @@ class Checks:
     async def run(self) -> AsyncGenerator[CheckResult, None]:
         """One result after the other; a part that fails does not keep the next from being tried."""
         yield CheckResult("configuration", True, f"environment {self._settings.environment}")
-        if self._settings.is_production and (open_ways := _unencrypted(self._settings)):
-            yield CheckResult("encryption", True, "WARNING, unencrypted: " + "; ".join(open_ways))
         async for result in self._database():
             yield result
         yield await self._tried("mail", self._mail)
@@ -143,25 +140,3 @@ class Checks:
         finally:
             await model.close()
         return f"{self._settings.llm_model} takes {_REPLY_TO_TRY!r} for {said.intent}"
-
-
-def _unencrypted(settings: Settings) -> list[str]:
-    """The settings that let patients' data cross a network in the clear.
-
-    No reason to refuse a start: the network may be the operator's own machine or a tunnel.
-    """
-    uri = settings.mongo_uri.get_secret_value() if settings.mongo_uri else ""
-    smtp_is_open = settings.mail_transport == "smtp" and settings.smtp_security == "none"
-    found = [
-        (smtp_is_open, "SMTP_SECURITY=none"),
-        (not _uses_tls(uri), "MONGO_URI without tls=true"),
-        (settings.base_url.lower().startswith("http://"), "PUBLIC_BASE_URL is http://"),
-    ]
-    return [name for applies, name in found if applies]
-
-
-def _uses_tls(uri: str) -> bool:
-    """`mongodb+srv` means TLS unless an option says otherwise (MongoDB's connection strings)."""
-    options = {name.lower(): value.lower() for name, value in parse_qsl(uri.partition("?")[2])}
-    given = options.get("tls", options.get("ssl"))
-    return given == "true" if given else uri.startswith("mongodb+srv://")

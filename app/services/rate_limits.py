@@ -53,6 +53,7 @@ class Rules:
     booking: Rule
     lookup: Rule
     availability: Rule
+    refresh: Rule
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -66,6 +67,7 @@ class Rules:
             booking=Rule("booking", settings.bookings_per_minute, minute),
             lookup=Rule("lookup", settings.failed_lookups_per_minute, minute),
             availability=Rule("availability", settings.availability_per_minute, minute),
+            refresh=Rule("refresh", settings.refreshes_per_minute, minute),
         )
 
 

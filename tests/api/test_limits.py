@@ -34,6 +34,7 @@ LIMITS = {
     "availability_per_minute": 5,
     "login_failures_per_account": 3,
     "login_failures_per_client": 6,
+    "refreshes_per_minute": 3,
 }
 
 
@@ -196,6 +197,19 @@ class TestLogin:
         ]
 
         assert statuses == [401, 401, 401, 429]
+
+
+class TestRefresh:
+    async def test_is_limited_by_address(
+        self, app_client: httpx.AsyncClient, client_at: ClientAt
+    ) -> None:
+        guess = {"refresh_token": "guess"}
+        answers = [await app_client.post("/api/v1/auth/refresh", json=guess) for _ in range(4)]
+        elsewhere = await (await client_at("192.0.2.9")).post("/api/v1/auth/refresh", json=guess)
+
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+        assert answers[3].headers["retry-after"] == "60"
+        assert elsewhere.status_code == 401
 
 
 class TestNeverLimited:

@@ -9,6 +9,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI, Request
 
+from app.api.nesting import Depth
 from app.core.config import Settings
 from app.main import create_app
 from app.services.container import Services
@@ -120,18 +121,59 @@ class TestBodyLimits:
         assert too_large.status_code == 413
 
 
+class TestNesting:
+    async def test_twenty_levels_are_read_and_more_are_not(self, client: httpx.AsyncClient) -> None:
+        as_json = {"Content-Type": "application/json"}
+        too_deep = b"[" * 21 + b"]" * 21
+
+        fits = await client.post("/api/v1/size", content=too_deep[1:-1], headers=as_json)
+        refused = await client.post("/api/v1/size", content=too_deep, headers=as_json)
+        untyped = await client.post("/api/v1/size", content=b'{"a":' * 60_000)
+        table = await client.post(
+            "/api/v1/size", content=too_deep, headers={"Content-Type": "text/csv"}
+        )
+
+        assert (fits.json(), table.json()) == ({"size": 40}, {"size": 42})
+        assert (refused.status_code, untyped.status_code) == (400, 413)
+        assert refused.json()["type"].endswith("/problems/bad-request")
+
+    @pytest.mark.parametrize(
+        ("pieces", "deepest"),
+        [
+            ([b'{"a": [1, [2]], "b": []}'], 3),
+            ([b'{"a": "[[[[", "b": "\\"[[[["}'], 1),
+            ([b'{"a": "\\', b'"[[[[', b'"}'], 1),
+            ([b'"\\', b"", b'"[[', b'"', b"[["], 2),
+            ([b'"\\\\', b'"[['], 2),
+            ([b"[" * 3, b"]" * 3, b"[" * 2], 3),
+            ([b"", b"{", b"\xff\xfe{", b"}"], 2),
+        ],
+    )
+    def test_is_counted_across_pieces_and_outside_of_texts(
+        self, pieces: list[bytes], deepest: int
+    ) -> None:
+        depth = Depth()
+
+        assert max([depth.after(piece) for piece in pieces]) == deepest
+
+
 class TestSecurityHeaders:
     async def test_every_answer_is_guarded(self, client: httpx.AsyncClient) -> None:
-        for path in ("/", "/nowhere", "/fail", "/docs"):
+        paths = ("/", "/nowhere", "/fail", "/docs", "/book", "/api/v1/users/me", "/visit/x")
+        for path in paths:
             headers = (await client.get(path)).headers
 
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["referrer-policy"] == "no-referrer"
             assert headers["x-frame-options"] == "DENY"
+            assert headers["cross-origin-opener-policy"] == "same-origin"
+            assert headers["cross-origin-resource-policy"] == "same-origin"
             assert "frame-ancestors 'none'" in headers["content-security-policy"]
+            assert "strict-transport-security" not in headers
 
-    async def test_the_api_is_never_stored(self, client: httpx.AsyncClient) -> None:
-        assert (await client.get("/api/v1/users/me")).headers["cache-control"] == "no-store"
+    async def test_the_api_and_the_pages_are_never_stored(self, client: httpx.AsyncClient) -> None:
+        for path in ("/api/v1/users/me", "/api/v1/clinic", "/visit/x", "/book", "/password/x"):
+            assert (await client.get(path)).headers["cache-control"] == "no-store"
 
     async def test_only_the_documentation_may_run_scripts(self, client: httpx.AsyncClient) -> None:
         docs = await client.get("/docs")
@@ -143,18 +185,18 @@ class TestSecurityHeaders:
     async def test_production_hides_the_documentation_and_asks_for_https(
         self, settings: Settings, clock: FrozenClock
     ) -> None:
-        async with serving(
-            make_settings(
-                environment="production",
-                mongo_uri=settings.mongo_uri,
-                public_base_url="https://clinic.example",
-            ),
-            clock,
-        ) as client:
-            docs = await client.get("/docs")
-            schema = await client.get("/openapi.json")
+        given = {
+            "environment": "production",
+            "mongo_uri": settings.mongo_uri,
+            "public_base_url": "https://clinic.example",
+        }
+        async with serving(make_settings(**given), clock) as client:
+            hidden = [await client.get(path) for path in ("/docs", "/redoc", "/openapi.json")]
+        docs = hidden[0]
+        opened = create_app(make_settings(**given, api_docs=True), background=False)
 
-        assert (docs.status_code, schema.status_code) == (404, 404)
+        assert [answer.status_code for answer in hidden] == [404, 404, 404]
+        assert opened.openapi_url == "/openapi.json"
         assert docs.json()["type"] == "https://clinic.example/problems/not-found"
         assert docs.headers["strict-transport-security"] == "max-age=31536000"
 

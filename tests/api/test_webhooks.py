@@ -140,7 +140,8 @@ class TestRefused:
 
         assert answer.status_code == 400
         assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["type"].endswith("/problems/invalid-envelope")
+        problem = "bad-request" if body == MALFORMED["deep"] else "invalid-envelope"
+        assert answer.json()["type"].endswith(f"/problems/{problem}")
         assert CANARY not in answer.text
         assert CANARY not in caplog.text
         assert await stored(services) == []

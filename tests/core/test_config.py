@@ -14,7 +14,7 @@ from tests.factories import SECRET, BareSettings
 PRODUCTION: dict[str, Any] = {
     "environment": "production",
     "jwt_secret_key": SECRET,
-    "mongo_uri": "mongodb://db.example/?replicaSet=rs0",
+    "mongo_uri": "mongodb://db.example/?replicaSet=rs0&tls=true",
     "public_base_url": "https://clinic.example/",
 }
 
@@ -213,6 +213,11 @@ class TestProduction:
             ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS"),
             ({"public_base_url": " ", "outreach_enabled": True}, "PUBLIC_BASE_URL"),
             ({"demo_data": True}, "DEMO_DATA"),
+            ({"rate_limits": "off"}, "RATE_LIMITS"),
+            ({"mongo_uri": "mongodb://db.example/?tls=false"}, "MONGO_URI asks for no TLS"),
+            ({"mail_transport": "smtp", "smtp_security": "none", "smtp_host": "mx"}, "SMTP_SEC"),
+            ({"public_base_url": "http://clinic.example"}, "PUBLIC_BASE_URL is neither"),
+            ({"booking_url": "http://book.example"}, "BOOKING_URL is neither"),
             ({"mail_transport": "gmail"}, "MAIL_TRANSPORT=gmail needs PUBSUB_AUDIENCE"),
             (
                 {"mail_transport": "gmail", "pubsub_audience": "https://clinic.example"},
@@ -245,6 +250,18 @@ class TestProduction:
         started = settings(**(PRODUCTION | {"public_base_url": None, "outreach_enabled": None}))
 
         assert not started.outreach_is_on
+
+    def test_takes_what_stays_on_this_machine_and_shows_no_documents(self) -> None:
+        here = settings(
+            **PRODUCTION
+            | {"mongo_uri": "mongodb://127.0.0.1", "public_base_url": "http://localhost:8000"},
+            mail_transport="smtp",
+            smtp_security="none",
+            smtp_host="localhost",
+        )
+
+        assert not here.shows_api_docs
+        assert settings(**PRODUCTION, api_docs=True).shows_api_docs
 
     def test_a_refusal_holds_no_secret(self) -> None:
         with pytest.raises(ValidationError) as refused:

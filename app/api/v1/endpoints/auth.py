@@ -7,7 +7,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 
 from app.api.access import PUBLIC
 from app.api.deps import IdentityDep, PasswordChangesDep, SessionsDep, SignInDep
-from app.api.limits import ClientDep
+from app.api.limits import REFRESH_LIMIT, ClientDep
 from app.api.openapi import problems
 from app.schemas.auth import Me, PasswordByLink, PasswordChange, RefreshToken, Tokens
 
@@ -35,8 +35,8 @@ async def login(
     "/auth/refresh",
     operation_id="refresh",
     summary="Stay signed in",
-    responses=problems(401),
-    dependencies=[PUBLIC],
+    responses=problems(401, 429),
+    dependencies=[PUBLIC, REFRESH_LIMIT],
 )
 async def refresh(body: RefreshToken, sessions: SessionsDep) -> Tokens:
     """A new pair for a refresh token, which works once. Sent again within ten seconds (a lost
