@@ -1,5 +1,6 @@
 """The reactive path on a stage: real services over a real database, the engine scripted."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -79,6 +80,7 @@ class ScriptedEngine:
         self.reply = NOT_FOUND
         self.error: Exception | None = None
         self.classified: list[str] = []
+        self.waits: dict[str, asyncio.Event] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.indexed: list[list[str]] = []
 
@@ -88,6 +90,8 @@ class ScriptedEngine:
     async def classify(self, text: str, context: ReplyContext = NO_CONTEXT) -> IntentPrediction:
         """See `Engine`."""
         self.classified.append(text)
+        if text in self.waits:
+            await self.waits[text].wait()
         if self.error:
             raise self.error
         intent = self.intent_of.get(text, self.intent)
@@ -158,6 +162,7 @@ class Stage:
         self.engine = ScriptedEngine()
         engine = real_engine or self.engine
         self.alerts = RecordedAlerts()
+        self.worker = WakeSignal()
         self.metrics = Metrics()
         clinic = ClinicService(repositories, settings)
         tokens = LinkTokens(SECRET, settings.jwt_algorithm, clock)
@@ -216,8 +221,14 @@ class Stage:
             written_here=StaffMail(
                 repositories, MessageMatcher(repositories), self.lifecycle, clock
             ),
+            worker=self.worker,
             jitter=lambda: 0.0,
         )
+
+    async def work_off(self) -> int:
+        """Take up what is due and do it to its end; how many events were ours to take."""
+        await self.inbound.work_off()
+        return await self.inbound.settle()
 
     async def patient(self, **given: object) -> Patient:
         """A stored patient."""

@@ -105,7 +105,7 @@ class Desk:
 
     async def drain(self) -> None:
         """Work off what is due, and what that leads to."""
-        while await self.stage.inbound.work_off():
+        while await self.stage.work_off():
             pass
 
     async def arrives(self, raw: str | bytes, *, thread_id: str | None = None) -> None:

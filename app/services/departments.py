@@ -369,6 +369,7 @@ class Agent:
                 alerts=outreach.alerts,
                 clock=clock,
                 own_address=base.settings.mail_from,
+                worker=base.inbound_signal,
                 mailbox=post.mail if post else None,
                 assigned=AssignedMail(
                     repositories=repositories,

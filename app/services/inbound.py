@@ -1,10 +1,9 @@
 """Works off the stored webhook events: each is processed once, retried, or put before a person."""
 
-import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from app.core.clock import Clock
@@ -27,23 +26,28 @@ from app.services.email_processor import (
     RelayMessage,
     message_of,
 )
+from app.services.inbound_order import Piece, in_lines
+from app.services.lines import Lines
 from app.services.mail.reading.machine import MachineKind
 from app.services.mailbox_mail import MailboxMail, NotNowError
 from app.services.matching import Match, MessageMatcher
 from app.services.received import Received, from_relay, unread_from_mailbox
 from app.services.staff_mail import StaffMail
 from app.services.unmatched import NOT_ASSIGNED, WAIT_FOR_ASSIGNMENT, AssignedMail
+from app.services.work import Wakeable
 
 logger = logging.getLogger(__name__)
 
 ASSIGNMENT_WAIT = timedelta(seconds=10)
 LEASE = timedelta(seconds=45)
 """After a crash its events wait this long: what was acknowledged is done within a minute."""
+LOOK_FOR_ABANDONED_EVERY = timedelta(seconds=5)
 MAX_ATTEMPTS = 5
 BACKOFF = timedelta(seconds=10)
 """Doubled with every attempt, and up to as much again at random, so that retries spread out."""
 BATCH = 50
-THREADS_AT_ONCE = 4
+THREADS_AT_ONCE = 8
+"""Mostly they wait: for the mailbox, the database, or a language model."""
 
 NO_MAILBOX = "no mailbox configured"
 """Noted on a Gmail notification that there is no mailbox to resolve with: it asks for nothing."""
@@ -86,11 +90,12 @@ class InboundProcessor:
         own_address: str,
         assigned: AssignedMail,
         written_here: StaffMail,
+        worker: Wakeable,
         mailbox: MailboxMail | None = None,
         jitter: Callable[[], float] = _random_share,
     ) -> None:
-        """`own_address` is the practice's: what comes from it is no reply. `mailbox` is where
-        mail lies, with Gmail.
+        """`own_address` is the practice's: what comes from it is no reply. `worker` calls
+        `work_off` again when it is woken. `mailbox` is where mail lies, with Gmail.
         """
         self._repositories = repositories
         self._matcher = matcher
@@ -103,28 +108,54 @@ class InboundProcessor:
         self._assigned = assigned
         self._written_here = written_here
         self._jitter = jitter
-        self._slots = asyncio.Semaphore(THREADS_AT_ONCE)
+        self._look_for_abandoned_at = clock.now()
+        self._lines = Lines(self._work_piece, places=THREADS_AT_ONCE, freed=worker.wake)
 
     async def work_off(self) -> int:
-        """Process what is due; how many events were taken.
+        """Take up what is due, as soon as there is room for it; how many events that were.
 
-        Messages of one thread are processed in the order they came in, different threads side by
-        side. Raises one of `UNAVAILABLE_ERRORS` where the database went away: what was claimed is
-        taken up again when its lease has run out.
+        They are worked off in the background: messages of one thread in the order they came in,
+        different threads side by side, so that a slow one holds up nothing but its own. Raises what
+        one of them raised since: one of `UNAVAILABLE_ERRORS` where the database went away. What was
+        claimed then is taken up again when its lease has run out.
         """
-        due = await self._repositories.inbound_events.due(self._clock.now(), BATCH)
-        threads = _by_thread(due)
-        taken = await asyncio.gather(
-            *(self._work_thread(events) for events in threads), return_exceptions=True
-        )
-        for outcome in taken:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return sum(outcome for outcome in taken if isinstance(outcome, int))
+        await self._lines.room()
+        due = [*await self._abandoned(), *await self._due()]
+        for line, pieces in in_lines(due).items():
+            self._lines.add(line, pieces)
+        return len(due)
 
-    async def _work_thread(self, events: Sequence[InboundEvent]) -> int:
-        async with self._slots:
-            return sum([await self._work(event) for event in events])
+    async def _due(self) -> list[InboundEvent]:
+        now, in_hand = self._clock.now(), self._lines.in_hand
+        return await self._repositories.inbound_events.due(now, BATCH, besides=in_hand)
+
+    async def _abandoned(self) -> list[InboundEvent]:
+        """What crashed workers left. It waited for its lease to end: it can wait for this look."""
+        now, in_hand = self._clock.now(), self._lines.in_hand
+        if now < self._look_for_abandoned_at:
+            return []
+        self._look_for_abandoned_at = now + LOOK_FOR_ABANDONED_EVERY
+        return await self._repositories.inbound_events.abandoned(now, BATCH, besides=in_hand)
+
+    async def settle(self) -> int:
+        """Wait for everything that was taken up; how many events were ours to take.
+
+        Raises what one of them raised.
+        """
+        return await self._lines.done()
+
+    async def finish(self, timeout_seconds: float) -> None:
+        """Begin with nothing any more, and wait so long for what is under way."""
+        await self._lines.close(timeout_seconds)
+
+    async def _work_piece(self, piece: Piece) -> int:
+        """The first tells of everything that the others tell of: they are settled with it."""
+        taken = await self._work(piece[0])
+        if len(piece) == 1:
+            return taken
+        if self._mailbox is None:
+            return taken + sum([await self._work(event) for event in piece[1:]])
+        return taken + await self._mailbox.settle_told(piece[1:])
 
     async def _work(self, event: InboundEvent) -> int:
         """Claim and process one event: 1 where it was ours to take."""
@@ -169,7 +200,8 @@ class InboundProcessor:
         if received.is_spam and match.patient is None:
             return SPAM
         await self._prove(received, match)
-        await self._reactive.run(await self._record(received, match))
+        recorded = await self._record(received, match)
+        await self._reactive.run(recorded, match.patient, match.campaign)
         return None
 
     async def _follow(
@@ -322,24 +354,6 @@ class InboundProcessor:
         if note:
             fields["note"] = note
         await self._repositories.inbound_events.finish(event.id, term, fields, unset=("raw",))
-
-
-def _by_thread(events: Sequence[InboundEvent]) -> list[list[InboundEvent]]:
-    threads: dict[str, list[InboundEvent]] = {}
-    for event in sorted(events, key=_turn_of):
-        threads.setdefault(_line_of(event), []).append(event)
-    return list(threads.values())
-
-
-def _turn_of(event: InboundEvent) -> tuple[bool, datetime, str]:
-    """As they came; but what staff wrote comes first: then nobody answers what they answered."""
-    return event.payload.get("is_sent") is not True, event.created_at, event.id
-
-
-def _line_of(event: InboundEvent) -> str:
-    """What one event after the other is worked off of: a thread, or a mailbox's notifications."""
-    payload = event.payload
-    return str(payload.get("thread_id") or payload.get("emailAddress") or event.id)
 
 
 def _message_in(event: InboundEvent) -> RelayMessage | MailboxMessage | AssignedMessage | None:

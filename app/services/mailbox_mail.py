@@ -1,7 +1,7 @@
 """The mailbox as the inbound worker sees it: what it was told of is found, fetched and read."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from app.models.patient import normalise_email
 from app.models.records import InboundEvent
 from app.services.clinic import ClinicService
 from app.services.email_processor import GmailNotification, MailboxMessage
+from app.services.inbound_order import told_of
 from app.services.leases import LeaseLostError
 from app.services.mail.gmail.client import GmailClient, StoredMessage
 from app.services.mail.gmail.errors import (
@@ -73,7 +74,7 @@ class MailboxMail:
         Raises `NotNowError`: while another replica reads, too, so that the one that comes after it
         finds what came meanwhile.
         """
-        if normalise_email(notification.email_address) != self._sync.address:
+        if not _is_same(notification.email_address, self._sync.address):
             return ANOTHER_MAILBOX
         if await self._sync.covers(notification.history_id, told_at):
             return ALREADY_READ
@@ -90,6 +91,18 @@ class MailboxMail:
         reached = await self._sync.reached()
         if reached is not None:
             await self._events.settle_notifications(address, reached, ALREADY_READ)
+
+    async def settle_told(self, others: Sequence[InboundEvent]) -> int:
+        """What notifications of one mailbox that came with a newer one still ask for: nothing,
+        where that was followed, and else all of them wait; how many there were.
+        """
+        reached = await self._sync.reached() or 0
+        is_ours = _is_same(others[0].payload["emailAddress"], self._sync.address)
+        done = [event.id for event in others if not is_ours or told_of(event) <= reached]
+        await self._events.settle_waiting(done, ALREADY_READ if is_ours else ANOTHER_MAILBOX)
+        later = [event.id for event in others if event.id not in set(done)]
+        await self._events.put_off_waiting(later, BUSY)
+        return len(others)
 
     async def fetch(
         self, event: InboundEvent, message: MailboxMessage, term: int
@@ -148,6 +161,10 @@ class MailboxMail:
         dotted = {f"payload.{name}": value for name, value in found.items()}
         await self._events.keep(event.id, term, fields | dotted)
         return event.model_copy(update=fields | {"payload": event.payload | found})
+
+
+def _is_same(address: str, ours: str) -> bool:
+    return normalise_email(address) == ours
 
 
 def _instant(event: InboundEvent) -> datetime:

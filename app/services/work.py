@@ -56,11 +56,14 @@ class WorkerLoop:
         signal: WakeSignal,
         *,
         poll_seconds: float,
+        finish: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
+        """`finish` waits so many seconds for what `work_off` leaves under way."""
         self._name = name
         self._work_off = work_off
         self._signal = signal
         self._poll_seconds = poll_seconds
+        self._finish = finish
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -70,8 +73,14 @@ class WorkerLoop:
         self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self, timeout_seconds: float = 10.0) -> None:
-        """Take no new work, let the present round end, and cut it off after the time."""
+        """Take no new work, let what is under way end, and cut it off after the time."""
         self._stopping = True
+        if self._finish is None:
+            await self._end_round(timeout_seconds)
+        else:
+            await asyncio.gather(self._end_round(timeout_seconds), self._finish(timeout_seconds))
+
+    async def _end_round(self, timeout_seconds: float) -> None:
         self._signal.wake()
         if self._task is None:
             return

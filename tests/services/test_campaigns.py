@@ -1,14 +1,13 @@
 """The life cycle: one test for every row of the table, and one for every row that is missing."""
 
 import asyncio
-from collections.abc import Mapping
 from itertools import product
-from typing import Any
 
 import pytest
 
 from app.db.repositories import Repositories
 from app.db.repositories.campaigns import CampaignRepository
+from app.models.base import PyObjectId
 from app.models.campaign import (
     ACTIVE_STATUSES,
     TRANSITIONS,
@@ -75,18 +74,17 @@ async def stored(repositories: Repositories, **given: object) -> Campaign:
 
 
 class QuickStaff(CampaignRepository):
-    """Somebody resolves an attention right after a new one was found unable to replace it."""
+    """Somebody resolves an attention right after it was read."""
 
     def __init__(self, repositories: Repositories) -> None:
         self.__dict__.update(vars(repositories.campaigns))
         self.has_resolved = False
 
-    async def _update(self, query: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
-        is_done = await super()._update(query, update)
-        if not is_done and not self.has_resolved:
-            self.has_resolved = True
-            await self.resolve_attention(query["_id"])
-        return is_done
+    async def get(self, document_id: PyObjectId) -> Campaign | None:
+        found = await super().get(document_id)
+        if found is not None and found.needs_person and not self.has_resolved:
+            self.has_resolved = await self.resolve_attention(document_id)
+        return found
 
 
 class TestTable:

@@ -14,7 +14,13 @@ from app.models.interaction import Interaction
 from app.models.patient import Patient
 from app.models.records import InboundEvent, InboundState
 from app.services.email_processor import GmailNotification
-from app.services.inbound import LEASE, MAX_ATTEMPTS, NO_MAILBOX, OWN_MESSAGE
+from app.services.inbound import (
+    LEASE,
+    MAX_ATTEMPTS,
+    NO_MAILBOX,
+    OWN_MESSAGE,
+    THREADS_AT_ONCE,
+)
 from tests.agent_fakes import (
     ANSWER,
     THREAD,
@@ -57,7 +63,7 @@ class TestOnce:
             relay(patient, "Yes!\n\nOn Mon, X wrote:\n> Hello", subject="Re")
         )
 
-        assert await stage.inbound.work_off() == 1
+        assert await stage.work_off() == 1
 
         [reply] = await incoming(stage)
         assert reply.content == "Yes!"
@@ -68,7 +74,7 @@ class TestOnce:
         assert reply.processed_at
         assert len(await stage.outgoing(patient)) == 1
         assert (await event_now(stage, event)).state == InboundState.DONE
-        assert await stage.inbound.work_off() == 0
+        assert await stage.work_off() == 0
 
     async def test_the_same_message_under_two_pushes_counts_once(self, stage: Stage) -> None:
         patient = await stage.patient()
@@ -76,7 +82,7 @@ class TestOnce:
         for number in (1, 2):
             await stage.receive(relay(patient, "Yes!"), event_id=f"pubsub:s:{number}")
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         assert len(await incoming(stage)) == 1
         assert len(await stage.outgoing(patient)) == 1
@@ -88,7 +94,7 @@ class TestOnce:
         await stage.campaign(patient)
         for number in range(5):
             await stage.receive(relay(patient, "Yes!"), event_id=f"pubsub:s:{number}")
-        workers = [Stage(repositories, settings, clock).inbound for _ in range(8)]
+        workers = [Stage(repositories, settings, clock) for _ in range(8)]
 
         taken = await asyncio.gather(*(worker.work_off() for worker in workers))
 
@@ -104,9 +110,58 @@ class TestOnce:
             await stage.receive(message, event_id=f"pubsub:s:{number}")
             clock.advance(seconds=1)
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         assert stage.engine.classified == [f"Reply {number}" for number in range(6)]
+
+    async def test_a_slow_reply_holds_up_its_own_thread_alone(self, stage: Stage) -> None:
+        patient = await stage.patient()
+        stage.engine.waits["Slow"] = asyncio.Event()
+        texts = ["Slow", "After it", *map(str, range(THREADS_AT_ONCE + 2))]
+        events = [
+            await stage.receive(
+                relay(patient, text, thread_id=thread, message_id=f"m-{number}"),
+                event_id=f"pubsub:s:{number:02}",
+            )
+            for number, text in enumerate(texts)
+            for thread in ("slow" if number < 2 else f"thread-{number}",)
+        ]
+
+        assert await stage.inbound.work_off() == len(events)
+        late = relay(patient, "Last", thread_id="slow", message_id="m-last")
+        await stage.receive(late, event_id="pubsub:s:99")
+        for event in events[2:]:
+            while (await event_now(stage, event)).state != InboundState.DONE:
+                await stage.worker.wait(60)
+        seen_meanwhile = set(stage.engine.classified)
+        assert await stage.inbound.work_off() == 0, "its thread waits"
+        stage.engine.waits["Slow"].set()
+        await stage.inbound.settle()
+        await stage.work_off()
+
+        assert seen_meanwhile == {"Slow", *texts[2:]}
+        assert [text for text in stage.engine.classified if text not in texts[2:]] == [
+            "Slow",
+            "After it",
+            "Last",
+        ]
+
+    async def test_nothing_is_begun_once_it_finishes(self, stage: Stage) -> None:
+        patient = await stage.patient()
+        stage.engine.waits["Slow"] = asyncio.Event()
+        for number, text in enumerate(("Slow", "Next")):
+            message = relay(patient, text, message_id=f"m-{number}")
+            await stage.receive(message, event_id=f"pubsub:s:{number}")
+        await stage.inbound.work_off()
+
+        finishing = asyncio.create_task(stage.inbound.finish(60))
+        await asyncio.sleep(0)
+        stage.engine.waits["Slow"].set()
+        await finishing
+        await stage.work_off()
+
+        assert stage.engine.classified == ["Slow"]
+        assert len(await incoming(stage)) == 1
 
     async def test_gmails_notification_is_done_with_a_note(self, stage: Stage) -> None:
         event = InboundEvent(
@@ -119,7 +174,7 @@ class TestOnce:
         )
         await stage.repositories.inbound_events.store(event)
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         stored = await event_now(stage, event)
         assert stored.state == InboundState.DONE
@@ -134,7 +189,7 @@ class TestOnce:
         sender = f"The practice <{settings.mail_from.upper()}>"
         event = await stage.receive(relay(patient, "Your check-up is due.", sender=sender))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         assert (await event_now(stage, event)).note == OWN_MESSAGE
         assert await incoming(stage) == []
@@ -150,7 +205,7 @@ class TestMatching:
         active = await stage.campaign(patient, channel=CampaignChannel(thread_id="newer"))
         await stage.receive(relay(patient, "Yes!"))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         assert (await stage.campaign_now(active)).status == S.RE_ENGAGED
         assert not (await stage.campaign_now(ended)).needs_person
@@ -164,7 +219,7 @@ class TestMatching:
         sender = f"Dana <{(patient.email or '').upper()}>"
         await stage.receive(relay(patient, "Yes!", thread_id="unheard-of", sender=sender))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         [reply] = await incoming(stage)
         assert reply.campaign_id == active.id
@@ -175,7 +230,7 @@ class TestMatching:
         ended = await stage.campaign(patient, S.RECOVERY_DECLINED)
         await stage.receive(relay(patient, "I changed my mind", thread_id="unheard-of"))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         ended = await stage.campaign_now(ended)
         assert ended.status == S.RECOVERY_DECLINED
@@ -188,7 +243,7 @@ class TestMatching:
         campaign = await stage.campaign(child, channel=CampaignChannel(thread_id="other"))
         await stage.receive(relay(parent, "Yes!", thread_id="unheard-of"))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         [reply] = await incoming(stage)
         assert reply.patient_id == child.id
@@ -201,7 +256,7 @@ class TestMatching:
             await stage.campaign(patient, channel=CampaignChannel(thread_id=str(patient.id)))
         await stage.receive(relay(parent, "Yes!", thread_id="unheard-of"))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         [reply] = await incoming(stage)
         assert reply.unmatched
@@ -214,7 +269,7 @@ class TestMatching:
         await stage.repositories.patients.delete(stranger.id)
         await stage.receive(relay(stranger, "Do you have room for a new patient?"))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         [reply] = await incoming(stage)
         assert reply.unmatched
@@ -226,7 +281,7 @@ class TestMatching:
         spoofed = f'"{patient.email}" <evil@example.net>'
         await stage.receive(relay(patient, "Yes!", sender=spoofed))
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         campaign = await stage.campaign_now(campaign)
         assert campaign.status == S.HANDOFF_REQUIRED
@@ -244,15 +299,15 @@ class TestFailing:
         event = await stage.receive(relay(patient, "Yes!"))
 
         for wait in (10, 20, 40):
-            await stage.inbound.work_off()
+            await stage.work_off()
             stored = await event_now(stage, event)
             assert stored.state == InboundState.PENDING
             assert stored.error == "RuntimeError"
             assert stored.not_before == clock.now() + timedelta(seconds=wait)
-            assert await stage.inbound.work_off() == 0
+            assert await stage.work_off() == 0
             clock.advance(seconds=wait)
         stage.engine.error = None
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         assert (await event_now(stage, event)).state == InboundState.DONE
         assert len(await stage.outgoing(patient)) == 1
@@ -266,7 +321,7 @@ class TestFailing:
         event = await stage.receive(relay(patient, "Yes, on Tuesday please."))
 
         for _ in range(MAX_ATTEMPTS):
-            await stage.inbound.work_off()
+            await stage.work_off()
             clock.advance(minutes=10)
 
         assert (await event_now(stage, event)).state == InboundState.DEAD
@@ -276,7 +331,7 @@ class TestFailing:
         assert campaign.attention.urgency == Urgency.URGENT
         assert "on Tuesday" in campaign.attention.summary
         assert stage.alerts.told == [(campaign.id, Urgency.URGENT)]
-        assert await stage.inbound.work_off() == 0
+        assert await stage.work_off() == 0
 
     async def test_an_unmatched_message_out_of_retries_waits_in_the_unmatched_list(
         self, stage: Stage, clock: FrozenClock
@@ -287,7 +342,7 @@ class TestFailing:
         await stage.receive(relay(stranger, "Hello, I would like to ask something."))
 
         for _ in range(MAX_ATTEMPTS):
-            await stage.inbound.work_off()
+            await stage.work_off()
             clock.advance(minutes=10)
 
         [reply] = await incoming(stage)
@@ -302,11 +357,12 @@ class TestFailing:
         event = await stage.receive(relay(patient, "Yes!"))
         events = stage.repositories.inbound_events
         for _ in range(MAX_ATTEMPTS):  # claimed, and never heard of again
-            [due] = await events.due(clock.now(), 10)
+            found = await events.due(clock.now(), 10) or await events.abandoned(clock.now(), 10)
+            [due] = found
             assert await events.claim(due, clock.now() + LEASE)
             clock.advance(minutes=2)
 
-        await stage.inbound.work_off()
+        await stage.work_off()
 
         assert (await event_now(stage, event)).state == InboundState.DEAD
         assert (await stage.campaign_now(campaign)).needs_person
@@ -327,13 +383,13 @@ class TestFailing:
         await stage.repositories.inbound_events.store(bad)
         good = await stage.receive(relay(patient, "Yes!"))
 
-        assert await stage.inbound.work_off() == 2
+        assert await stage.work_off() == 2
 
         assert (await event_now(stage, bad)).state == InboundState.PENDING
         assert (await event_now(stage, good)).state == InboundState.DONE
         for _ in range(MAX_ATTEMPTS):
             clock.advance(minutes=10)
-            await stage.inbound.work_off()
+            await stage.work_off()
         assert (await event_now(stage, bad)).state == InboundState.DEAD
 
     async def test_a_database_that_goes_away_leaves_the_event_to_its_lease(
@@ -345,14 +401,14 @@ class TestFailing:
         event = await stage.receive(relay(patient, "Yes!"))
 
         with pytest.raises(ServerSelectionTimeoutError):
-            await stage.inbound.work_off()
+            await stage.work_off()
 
         stored = await event_now(stage, event)
         assert stored.state == InboundState.PROCESSING
-        assert await stage.inbound.work_off() == 0
+        assert await stage.work_off() == 0
         stage.engine.error = None
         clock.advance(seconds=LEASE.total_seconds() + 5)
-        assert await stage.inbound.work_off() == 1
+        assert await stage.work_off() == 1
         assert len(await stage.outgoing(patient)) == 1
 
     async def test_no_word_of_a_failed_message_is_logged(
@@ -364,7 +420,7 @@ class TestFailing:
         await stage.receive(relay(patient, "Zanzibar marzipan?"))
 
         for _ in range(MAX_ATTEMPTS):
-            await stage.inbound.work_off()
+            await stage.work_off()
             clock.advance(minutes=10)
 
         logged = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
@@ -447,11 +503,11 @@ class TestCrashes:
             event = await clean.receive(message, event_id=f"pubsub:s:{patient.id}")
             if countdown.at:
                 with pytest.raises(CrashedError):
-                    await mortal.inbound.work_off()
+                    await mortal.work_off()
                 clock.advance(seconds=LEASE.total_seconds() + 5)
-                await clean.inbound.work_off()
+                await clean.work_off()
             else:
-                await mortal.inbound.work_off()
+                await mortal.work_off()
             assert (await event_now(clean, event)).state == InboundState.DONE
             return await end_state(clean, patient, campaign)
 

@@ -95,12 +95,29 @@ class TestReply:
         notes = [(await desk.event(one.id)).note for one in told]
         assert sorted(map(str, notes)) == ["None", *[ALREADY_READ] * 9]
 
+    async def test_late_ones_are_settled_together(self, desk: Desk) -> None:
+        desk.mailbox.reply(IncomingReply("x@example.com", "Hi"))
+        await desk.notify()
+        await desk.drain()
+        looks = desk.at_gmail.times("history.list")
+        told = [await desk.notify(history_id=desk.mailbox.history_id - n % 2) for n in range(8)]
+        others = [await desk.notify(address="another@example.com") for _ in range(2)]
+
+        await desk.drain()
+
+        late = [await desk.event(one.id) for one in told]
+        assert {(one.state, one.note) for one in late} == {(InboundState.DONE, ALREADY_READ)}
+        assert sum(one.term for one in late) == 1, "one was claimed"
+        notes = {(await desk.event(one.id)).note for one in others}
+        assert notes == {ANOTHER_MAILBOX}
+        assert desk.at_gmail.times("history.list") == looks
+
     async def test_a_burst_of_them_is_settled_by_one_look(self, desk: Desk) -> None:
         desk.mailbox.reply(IncomingReply("x@example.com", "Hi"))
         told = [await desk.notify() for _ in range(120)]
         ahead = await desk.notify(history_id=desk.mailbox.history_id + 10_000)
         another = await desk.notify(address="another@example.com", history_id=1)
-        await desk.stage.inbound.work_off()
+        await desk.stage.work_off()
 
         states = {one.id: (await desk.event(one.id)).state for one in (*told, ahead, another)}
 
@@ -121,7 +138,7 @@ class TestReply:
         )
 
         for _ in range(4):
-            await asyncio.gather(desk.stage.inbound.work_off(), other.inbound.work_off())
+            await asyncio.gather(desk.stage.work_off(), other.work_off())
 
         assert len(await desk.incoming()) == 1
         assert len(await desk.stage.outgoing(patient)) == 2
@@ -277,7 +294,7 @@ class TestNotOurs:
     ) -> None:
         told = await desk.notify()
 
-        await Stage(repositories, settings, desk.stage.clock).inbound.work_off()
+        await Stage(repositories, settings, desk.stage.clock).work_off()
 
         assert (await desk.event(told.id)).note == NO_MAILBOX
 
@@ -313,10 +330,12 @@ class TestTrouble:
         self, desk: Desk, repositories: Repositories
     ) -> None:
         desk.mailbox.reply(IncomingReply("x@example.com", "Hi"))
-        told = await desk.notify()
+        told = [await desk.notify() for _ in range(3)]
         async with Leases(repositories.leases).hold(LEASE):
             await desk.drain()
-        assert (await desk.event(told.id)).state == InboundState.PENDING
+        waiting = [await desk.event(one.id) for one in told]
+        assert {(one.state, one.attempts) for one in waiting} == {(InboundState.PENDING, 0)}
+        assert sorted(one.term for one in waiting) == [0, 0, 1], "one asked for all of them"
 
         desk.stage.clock.advance(seconds=2)  # type: ignore[attr-defined]
         await desk.drain()

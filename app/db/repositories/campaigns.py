@@ -223,24 +223,13 @@ class CampaignRepository(DocumentRepository[Campaign]):
         brought up to date, so that nobody loses a task they claimed. A more urgent one stays
         whole: an emergency is not talked over by what the patient writes next.
         """
-        fresh = {"attention": attention.to_stored()}
-        replaceable: list[dict[str, Any]] = [*_NOTHING_WAITS]
-        if attention.urgency == Urgency.URGENT:
-            replaceable.append({"attention.urgency": Urgency.NORMAL})
-        refreshed = {"attention.summary": attention.summary, "attention.reason": attention.reason}
-        as_urgent = {
-            "_id": campaign_id,
-            "attention.urgency": attention.urgency,
-            "attention.resolved_at": {"$exists": False},
-        }
         for _ in range(RACE_ATTEMPTS):
-            if await self._update_where_any(campaign_id, replaceable, {"$set": fresh}):
-                return True
-            if await self._update(as_urgent, {"$set": refreshed}):
-                return True
             campaign = await self.get(campaign_id)
-            if campaign is None or campaign.needs_person:
-                break  # a more urgent one; one resolved between the two writes is tried again
+            if campaign is None or _outranks(campaign, attention):
+                return False
+            guard, fields = _asking(campaign, attention)
+            if await self._update({"_id": campaign_id, **guard}, {"$set": fields}):
+                return True
         return False
 
     async def open_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:
@@ -335,6 +324,30 @@ class CampaignRepository(DocumentRepository[Campaign]):
             "status": CampaignStatus.RECOVERED,
         }
         return await self._find(query, sort=[("ended_at", 1)])
+
+
+def _outranks(campaign: Campaign, attention: Attention) -> bool:
+    """Whether something more urgent waits there already."""
+    waiting = campaign.attention if campaign.needs_person else None
+    is_urgent = waiting is not None and waiting.urgency == Urgency.URGENT
+    return is_urgent and attention.urgency != Urgency.URGENT
+
+
+def _asking(campaign: Campaign, attention: Attention) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What must still hold of the campaign as it was read, and what is written where it does."""
+    fresh, waiting = {"attention": attention.to_stored()}, campaign.attention
+    if waiting is None:
+        return {"attention": {"$exists": False}}, fresh
+    if not campaign.needs_person:
+        return {"attention.resolved_at": {"$exists": True}}, fresh
+    as_found = {
+        "attention.urgency": waiting.urgency,
+        "attention.resolved_at": {"$exists": False},
+    }
+    if waiting.urgency != attention.urgency:
+        return as_found, fresh
+    refreshed = {"attention.summary": attention.summary, "attention.reason": attention.reason}
+    return as_found, refreshed
 
 
 def _not_urgent(campaign: Campaign) -> bool:

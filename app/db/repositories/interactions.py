@@ -88,6 +88,14 @@ class InteractionRepository(DocumentRepository[Interaction]):
         """Everything said in a campaign, oldest first."""
         return await self._find({"campaign_id": campaign_id}, sort=OLDEST_FIRST)
 
+    async def count_turns(self, campaign_id: PyObjectId) -> tuple[int, int]:
+        """How often the patient wrote in a campaign, and how often the agent answered."""
+        told = {"direction": 1, "delivery.message_class": 1, "_id": 0}
+        said = await self._collection.find({"campaign_id": campaign_id}, told).to_list(None)
+        classes = [one.get("delivery", {}).get("message_class") for one in said]
+        replies = sum(one["direction"] == Direction.INCOMING for one in said)
+        return replies, classes.count(MessageClass.AGENT_ANSWER)
+
     async def unmatched_page(self, *, page: int, limit: int) -> Page[Interaction]:
         """Incoming messages nobody could match to a campaign, newest first."""
         return await self._page(

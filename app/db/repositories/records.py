@@ -1,7 +1,7 @@
 """The machinery's own collections: suppressions, inbound events, leases, sweeps and the like."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -120,6 +120,13 @@ class BounceRepository(DocumentRepository[Bounce]):
         return {BounceKind(row["_id"]): int(row["count"]) for row in rows}
 
 
+def _aside(lines: Iterable[str]) -> dict[str, Any]:
+    """What keeps events out by what they are worked off in turn of."""
+    others = sorted(lines)
+    named = ("payload.thread_id", "payload.emailAddress", "_id") if others else ()
+    return {name: {"$nin": others} for name in named}
+
+
 class InboundEventRepository(Repository[InboundEvent]):
     """Queries over `inbound_events`."""
 
@@ -138,12 +145,24 @@ class InboundEventRepository(Repository[InboundEvent]):
         """The stored delivery."""
         return await self._find_one({"_id": event_id})
 
-    async def due(self, now: datetime, limit: int) -> list[InboundEvent]:
-        """Events to be processed: due ones, and those whose worker lost its lease."""
-        pending = {"state": InboundState.PENDING, "not_before": {"$lte": now}}
-        waiting = await self._find_readable(pending, sort=[("not_before", 1)], limit=limit)
-        lost = {"state": InboundState.PROCESSING, "lease_until": {"$lt": now - CLOCK_SKEW_MARGIN}}
-        return waiting + await self._find_readable(lost, sort=[("not_before", 1)], limit=limit)
+    async def store_each(self, events: Sequence[InboundEvent]) -> int:
+        """`store` for many in one trip; how many of them were not here."""
+        return len(events) - len(await self._insert_each(events)) if events else 0
+
+    async def due(
+        self, now: datetime, limit: int, *, besides: Iterable[str] = ()
+    ) -> list[InboundEvent]:
+        """Events whose time has come, but for the threads, mailboxes and events in `besides`."""
+        query = {"state": InboundState.PENDING, "not_before": {"$lte": now}, **_aside(besides)}
+        return await self._find_readable(query, sort=[("not_before", 1)], limit=limit)
+
+    async def abandoned(
+        self, now: datetime, limit: int, *, besides: Iterable[str] = ()
+    ) -> list[InboundEvent]:
+        """Events whose worker lost its lease, with the exceptions of `due`."""
+        overdue = {"$lt": now - CLOCK_SKEW_MARGIN}
+        query = {"state": InboundState.PROCESSING, "lease_until": overdue, **_aside(besides)}
+        return await self._find_readable(query, sort=[("not_before", 1)], limit=limit)
 
     async def claim(self, event: InboundEvent, lease_until: datetime) -> bool:
         """Take an event under a new term; of two workers one wins."""
@@ -176,6 +195,22 @@ class InboundEventRepository(Repository[InboundEvent]):
         fields = {"state": InboundState.DONE, "done_at": now, "note": note, "updated_at": now}
         result = await self._collection.update_many(query, {"$set": fields})
         return result.modified_count
+
+    async def settle_waiting(self, event_ids: Sequence[str], note: str) -> None:
+        """Finish those of them that still wait."""
+        fields = {"state": InboundState.DONE, "done_at": self._clock.now(), "note": note}
+        await self._change_waiting(event_ids, fields)
+
+    async def put_off_waiting(self, event_ids: Sequence[str], wait: timedelta) -> None:
+        """Let those of them that still wait do so for a while."""
+        await self._change_waiting(event_ids, {"not_before": self._clock.now() + wait})
+
+    async def _change_waiting(self, event_ids: Sequence[str], fields: Mapping[str, Any]) -> None:
+        if not event_ids:
+            return
+        query = {"_id": {"$in": list(event_ids)}, "state": InboundState.PENDING}
+        stamped = {**fields, "updated_at": self._clock.now()}
+        await self._collection.update_many(query, {"$set": stamped})
 
     async def next_due_at(self) -> datetime | None:
         """When the pending event that is due first is, or was, due."""

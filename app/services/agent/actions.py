@@ -94,9 +94,9 @@ class CampaignActions:
         if is_own_word(reply.interaction, reply.patient) and reply.patient.email:
             await self._consent.address_works(reply.patient.email, reply.interaction.timestamp)
         await self._handlers[Action(reply.decision.action)](reply)
-        said = await self._repositories.interactions.conversation(reply.campaign.id)
+        replies, answers = await self._repositories.interactions.count_turns(reply.campaign.id)
         day = local_day(reply.interaction.timestamp, reply.clinic.zone)
-        summary = engagement_summary(said, reply.analysis, day)
+        summary = engagement_summary(replies, answers, reply.analysis, day)
         fields = {"engagement_summary": summary}
         await self._repositories.campaigns.update_fields(reply.campaign.id, fields)
 

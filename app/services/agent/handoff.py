@@ -4,7 +4,7 @@ from datetime import date
 
 from app.models.campaign import Campaign, CampaignStatus, CampaignType
 from app.models.decision import AiAnalysis, Intent
-from app.models.interaction import Direction, Interaction, MessageClass
+from app.models.interaction import Interaction
 from app.models.patient import Patient, PatientType
 from app.services.agent.policy import Reason
 
@@ -58,14 +58,8 @@ def handoff_summary(patient: Patient, campaign: Campaign, reply: Interaction, re
     )
 
 
-def engagement_summary(said: list[Interaction], analysis: AiAnalysis, day: date) -> str:
+def engagement_summary(replies: int, answers: int, analysis: AiAnalysis, day: date) -> str:
     """Where the conversation stands, without a word of it: last intent, its day, and the turns."""
-    replies = sum(1 for message in said if message.direction == Direction.INCOMING)
-    answers = sum(
-        1
-        for message in said
-        if message.delivery and message.delivery.message_class == MessageClass.AGENT_ANSWER
-    )
     certainty = "" if analysis.confidence is None else f" ({analysis.confidence:.0%})"
     return (
         f"Last reply {day.isoformat()}: {analysis.intent}{certainty}, "

@@ -73,26 +73,37 @@ class ReactivePath:
         self._metrics = metrics
         self._clock = clock
 
-    async def run(self, interaction: Interaction) -> None:
-        """Decide and act, however far an earlier run came. Running twice does everything once."""
+    async def run(
+        self,
+        interaction: Interaction,
+        patient: Patient | None = None,
+        campaign: Campaign | None = None,
+    ) -> None:
+        """Decide and act, however far an earlier run came. Running twice does everything once.
+
+        `patient` and `campaign` spare looking them up, where they were just read and are its own.
+        """
         interactions = self._repositories.interactions
         if interaction.processed_at is not None:
             return
-        about = await self._about(interaction)
+        about = await self._about(interaction, patient, campaign)
         if interaction.decision is None:
             interaction = await self._decide(interaction, about)
         await self._act(interaction, about)
         await interactions.mark_processed(interaction.id, self._clock.now())
 
-    async def _about(self, interaction: Interaction) -> "_About":
-        patients, campaigns = self._repositories.patients, self._repositories.campaigns
-        return _About(
-            clinic=await self._clinic.current(),
-            patient=await patients.get(interaction.patient_id) if interaction.patient_id else None,
-            campaign=(
-                await campaigns.get(interaction.campaign_id) if interaction.campaign_id else None
-            ),
-        )
+    async def _about(
+        self, interaction: Interaction, patient: Patient | None, campaign: Campaign | None
+    ) -> "_About":
+        """A second delivery answers the message that is stored, which may be another's."""
+        patient_id, campaign_id = interaction.patient_id, interaction.campaign_id
+        if patient_id is None or patient is None or patient.id != patient_id:
+            patients = self._repositories.patients
+            patient = await patients.get(patient_id) if patient_id else None
+        if campaign_id is None or campaign is None or campaign.id != campaign_id:
+            campaigns = self._repositories.campaigns
+            campaign = await campaigns.get(campaign_id) if campaign_id else None
+        return _About(await self._clinic.current(), patient, campaign)
 
     # Deciding
 
@@ -136,6 +147,8 @@ class ReactivePath:
                     "reason": decision.reason,
                 },
             )
+            ours = {"ai_analysis": reading.analysis, "decision": decision}
+            return interaction.model_copy(update=ours)
         return await interactions.get(interaction.id) or interaction
 
     async def _situation(self, interaction: Interaction, about: "_About") -> Situation:

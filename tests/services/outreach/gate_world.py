@@ -278,7 +278,7 @@ class World:
         sender = person.email or "eve@example.com"
         message = RelayMessage(f"p-{person.id}", f"m-{self.number}", sender, WORDS[words])
         await self.stage.receive(message, event_id=f"pubsub:s:{self.number}")
-        await self.stage.inbound.work_off()
+        await self.stage.work_off()
         if words == "stop" and person.email:
             self.wishes.opted_out.add(person.id)
             self.wishes.stopped.add(person.email)

@@ -138,25 +138,25 @@ class MailboxSync:
         await self._mailboxes.advance(self.address, current)
 
     async def _store(self, messages: Iterable[MessageRef]) -> None:
-        now = self._clock.now()
-        new = 0
-        for message in messages:
-            if message.is_to_us or message.is_from_us:
-                known = MailboxMessage(
-                    self.address, message.id, message.thread_id, is_sent=message.is_from_us
-                )
-                event = InboundEvent(
-                    id=known.event_id,
-                    source=SOURCE,
-                    payload=known.to_payload(),
-                    not_before=now,
-                    created_at=now,
-                    updated_at=now,
-                )
-                new += await self._events.store(event)
+        found = [self._event(one) for one in messages if one.is_to_us or one.is_from_us]
+        new = await self._events.store_each(found)
         if new:
             logger.info("mail found", extra={"messages": new})
             self._worker.wake()
+
+    def _event(self, message: MessageRef) -> InboundEvent:
+        now = self._clock.now()
+        known = MailboxMessage(
+            self.address, message.id, message.thread_id, is_sent=message.is_from_us
+        )
+        return InboundEvent(
+            id=known.event_id,
+            source=SOURCE,
+            payload=known.to_payload(),
+            not_before=now,
+            created_at=now,
+            updated_at=now,
+        )
 
 
 def _is_news(notified_at: datetime | None, told_at: datetime) -> bool:
