@@ -12,6 +12,8 @@ from app.schemas.paging import MAX_LIMIT, MAX_PAGE, PageQuery
 from app.services.agent.corrections import IntentCorrections
 from app.services.agent.knowledge import KnowledgeService
 from app.services.analytics.dashboard import Dashboard
+from app.services.analytics.report import Analytics
+from app.services.analytics.rows import FigureRows
 from app.services.audit.office import AuditLog
 from app.services.campaign_views import CampaignViews
 from app.services.clinic import ClinicService
@@ -186,6 +188,20 @@ def patient_records(parts: ServicesDep) -> PatientRecords:
 def dashboard(parts: ServicesDep) -> Dashboard:
     """Figures."""
     return parts.desk.dashboard
+
+
+def analytics(parts: ServicesDep) -> Analytics:
+    """Figures over time."""
+    return parts.desk.analytics
+
+
+def figure_rows(parts: ServicesDep) -> FigureRows:
+    """What figures count."""
+    return parts.desk.figure_rows
+
+
+AnalyticsDep = Annotated[Analytics, Depends(analytics)]
+FigureRowsDep = Annotated[FigureRows, Depends(figure_rows)]
 
 
 def consent(parts: ServicesDep) -> ConsentService:

@@ -94,6 +94,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("campaign_due", ("status", UP), ("follow_up_details.next_attempt_at", UP)),
         _index("campaign_thread", ("channel.thread_id", UP)),
         _index("campaign_ended", ("campaign_type", UP), ("ended_at", UP)),
+        _index(
+            "campaign_contacted", ("campaign_type", UP), ("follow_up_details.first_attempt_at", UP)
+        ),
         _index("campaign_attention_since", ("attention.since", UP), ("attention.resolved_at", UP)),
     ],
     "interactions": [
@@ -107,6 +110,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("interaction_sent_id", ("delivery.provider_message_id", UP), sparse=True),
         _index("interaction_delivery", ("delivery.status", UP), ("timestamp", DOWN)),
         _index("interaction_class", ("delivery.message_class", UP), ("timestamp", DOWN)),
+        _index("interaction_direction", ("direction", UP), ("timestamp", DOWN)),
         _index("interaction_unmatched", ("unmatched", UP), ("timestamp", DOWN)),
         _index("interaction_corrected", ("correction.at", UP), sparse=True),
     ],

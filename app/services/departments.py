@@ -16,6 +16,8 @@ from app.services.agent.replies import ReplyMail
 from app.services.agent.suggesting import FreeTimes
 from app.services.ai_agent import AiAgent
 from app.services.analytics.dashboard import Dashboard
+from app.services.analytics.report import Analytics
+from app.services.analytics.rows import FigureRows
 from app.services.campaign_views import CampaignViews
 from app.services.conversations import Conversations
 from app.services.foundation import Foundation
@@ -394,6 +396,8 @@ class Desk:
     recovery: RecoveryStarter
     patient_records: PatientRecords
     dashboard: Dashboard
+    analytics: Analytics
+    figure_rows: FigureRows
     unmatched: UnmatchedMessages
     corrections: IntentCorrections
     explainer: ContactExplainer
@@ -428,6 +432,8 @@ class Desk:
             ),
             patient_records=records,
             dashboard=Dashboard(repositories, base.clinic, clock),
+            analytics=Analytics(repositories, base.clinic, clock),
+            figure_rows=FigureRows(repositories, base.clinic, clock),
             unmatched=UnmatchedMessages(repositories, clock, base.inbound_signal),
             corrections=IntentCorrections(repositories, clock),
             preview=LetterPreview(

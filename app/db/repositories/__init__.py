@@ -5,6 +5,7 @@ from typing import Self
 
 from app.core.clock import Clock
 from app.db.database import Database
+from app.db.repositories.analytics import AnalyticsRepository
 from app.db.repositories.appointments import AppointmentRepository
 from app.db.repositories.audit import AuditRepository
 from app.db.repositories.campaigns import CampaignRepository
@@ -75,6 +76,7 @@ class Repositories:
     schedule_conflicts: ScheduleConflictRepository
     engine_days: EngineDayRepository
     patient_merges: PatientMergeRepository
+    analytics: AnalyticsRepository
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -109,4 +111,5 @@ class Repositories:
             schedule_conflicts=ScheduleConflictRepository(database, clock),
             engine_days=EngineDayRepository(database, clock),
             patient_merges=PatientMergeRepository(database, clock),
+            analytics=AnalyticsRepository(database, clock),
         )

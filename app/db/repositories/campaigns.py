@@ -316,6 +316,28 @@ class CampaignRepository(DocumentRepository[Campaign]):
         rows = await self._collection.aggregate(pipeline).to_list(None)
         return {CampaignStatus(row["_id"]): int(row["count"]) for row in rows}
 
+    async def of_type_in(
+        self, campaign_type: CampaignType, statuses: Sequence[CampaignStatus]
+    ) -> list[Campaign]:
+        """What `count_by_type` counts of a type, oldest first."""
+        query = {"status": {"$in": list(statuses)}, "campaign_type": campaign_type}
+        return await self._find(query, sort=[("created_at", 1), ("_id", 1)])
+
+    async def ended_between(
+        self,
+        campaign_type: CampaignType,
+        statuses: Sequence[CampaignStatus],
+        since: datetime,
+        before: datetime,
+    ) -> list[Campaign]:
+        """What `count_ended` counts, oldest first."""
+        query = {
+            "campaign_type": campaign_type,
+            "ended_at": {"$gte": since, "$lt": before},
+            "status": {"$in": list(statuses)},
+        }
+        return await self._find(query, sort=[("ended_at", 1), ("_id", 1)])
+
     async def recovered_between(self, since: datetime, before: datetime) -> list[Campaign]:
         """Campaigns that ended as RECOVERED in [since, before)."""
         query = {

@@ -5,37 +5,23 @@ and denominator. A rate without a denominator is `None`, because 0 % would claim
 """
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from types import MappingProxyType
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from app.core.clock import Clock
 from app.db.repositories import Repositories
-from app.models.base import PyObjectId
 from app.models.campaign import (
     ACTIVE_STATUSES,
     ENDED_STATUSES,
     CampaignStatus,
     CampaignType,
 )
+from app.services.analytics.calendar import Month, just_after, last_months, month_at
+from app.services.analytics.definitions import DEFINITIONS, RATE_WINDOW, Definition
+from app.services.analytics.recovered import RecoveredCampaigns, total_value
 from app.services.clinic import ClinicService
-from app.services.scheduling.localtime import day_bounds, local_day
-
-RATE_WINDOW = timedelta(days=90)
-SERIES_MONTHS = 12
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What a figure means."""
-
-    text: str
-    window: str
-    numerator: str
-    denominator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,69 +80,6 @@ class DashboardStats:
     definitions: Mapping[str, Definition]
 
 
-_THIS_MONTH = "the clinic's current calendar month"
-_NOW = "now"
-_LAST_90_DAYS = "the last 90 days"
-
-
-def _rate_definition(campaign_type: CampaignType) -> Definition:
-    return Definition(
-        f"The share of {campaign_type} campaigns that ended with a completed visit.",
-        _LAST_90_DAYS,
-        f"{campaign_type} campaigns that ended as RECOVERED",
-        f"{campaign_type} campaigns that ended, in whatever status",
-    )
-
-
-def _value_definition(window: str) -> Definition:
-    return Definition(
-        "The listed prices (price_from) of the services in completed visits linked to recovered "
-        "campaigns, each visit once; a service without a price counts as 0.",
-        window,
-        "sum of price_from",
-    )
-
-
-DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
-    {
-        "appointments_booked_month": Definition(
-            "Visits written into the book, by patients or staff, and not cancelled since.",
-            _THIS_MONTH,
-            "appointments created",
-        ),
-        "visits_completed_month": Definition(
-            "Visits staff marked as completed.", _THIS_MONTH, "appointments completed"
-        ),
-        "handoffs_requiring_action": Definition(
-            "Campaigns whose attention nobody has resolved, in any status.",
-            _NOW,
-            "open attentions",
-        ),
-        "active_recovery_campaigns": Definition(
-            "RECOVERY campaigns that have not ended.", _NOW, "active RECOVERY campaigns"
-        ),
-        "active_recall_campaigns": Definition(
-            "RECALL campaigns that have not ended.", _NOW, "active RECALL campaigns"
-        ),
-        "recovery_rate_percent": _rate_definition(CampaignType.RECOVERY),
-        "recall_rate_percent": _rate_definition(CampaignType.RECALL),
-        "recovered_value_month": _value_definition(_THIS_MONTH),
-        "recovered_value_90_days": _value_definition(_LAST_90_DAYS),
-        "recovered_campaigns_month": Definition(
-            "Campaigns that ended as RECOVERED.", _THIS_MONTH, "campaigns"
-        ),
-        "recovered_campaigns_90_days": Definition(
-            "Campaigns that ended as RECOVERED.", _LAST_90_DAYS, "campaigns"
-        ),
-        "recovered_by_month": Definition(
-            "Campaigns that ended as RECOVERED, by the clinic's calendar month.",
-            f"the last {SERIES_MONTHS} months",
-            "campaigns",
-        ),
-    }
-)
-
-
 class Dashboard:
     """Computes the figures; every query is bounded by an indexed range."""
 
@@ -164,18 +87,19 @@ class Dashboard:
         self._repositories = repositories
         self._clinic = clinic
         self._clock = clock
+        self._recovered = RecoveredCampaigns(repositories)
 
     async def stats(self) -> DashboardStats:
         """The figures as they stand now."""
         clinic = await self._clinic.current()
         now = self._clock.now()
-        months = _month_starts(local_day(now, clinic.zone), clinic.zone)
+        months = last_months(now, clinic.zone)
         kpis, recovery, recall, value, series = await asyncio.gather(
-            self._kpis(months[-1], now),
+            self._kpis(months[-1].since, now),
             self._rate(CampaignType.RECOVERY, now),
             self._rate(CampaignType.RECALL, now),
-            self._value(months[-1], now, clinic.currency),
-            self._series(months[0], now, clinic.zone),
+            self._value(months[-1].since, now, clinic.currency),
+            self._series(months, now),
         )
         return DashboardStats(
             kpis=kpis,
@@ -187,7 +111,7 @@ class Dashboard:
 
     async def _kpis(self, month_start: datetime, now: datetime) -> Kpis:
         campaigns, appointments = self._repositories.campaigns, self._repositories.appointments
-        end = _just_after(now)
+        end = just_after(now)
         booked, completed, waiting, active = await asyncio.gather(
             appointments.count_created_between(month_start, end),
             appointments.count_completed_between(month_start, end),
@@ -204,7 +128,7 @@ class Dashboard:
 
     async def _rate(self, campaign_type: CampaignType, now: datetime) -> float | None:
         ended = await self._repositories.campaigns.count_ended(
-            campaign_type, now - RATE_WINDOW, _just_after(now)
+            campaign_type, now - RATE_WINDOW, just_after(now)
         )
         total = sum(ended.get(status, 0) for status in ENDED_STATUSES)
         if not total:
@@ -212,46 +136,22 @@ class Dashboard:
         return round(100 * ended.get(CampaignStatus.RECOVERED, 0) / total, 1)
 
     async def _value(self, month_start: datetime, now: datetime, currency: str) -> RecoveredValue:
-        since = min(month_start, now - RATE_WINDOW)
-        recovered = await self._repositories.campaigns.recovered_between(since, _just_after(now))
-        visits = await self._repositories.appointments.completed_for_campaigns(
-            [campaign.id for campaign in recovered]
+        recovered = await self._recovered.between(
+            min(month_start, now - RATE_WINDOW), just_after(now)
         )
-        prices = {
-            service.service_id: service.price_from or 0.0
-            for service in await self._repositories.services.every()
-        }
-        worth: defaultdict[PyObjectId | None, float] = defaultdict(float)
-        for visit in visits:
-            worth[visit.campaign_id] += prices.get(visit.service_id, 0.0)
-        in_month = [c for c in recovered if c.ended_at and c.ended_at >= month_start]
-        in_window = [c for c in recovered if c.ended_at and c.ended_at >= now - RATE_WINDOW]
+        in_month = [one for one in recovered if one.at >= month_start]
+        in_window = [one for one in recovered if one.at >= now - RATE_WINDOW]
         return RecoveredValue(
-            recovered_value_month=round(sum(worth[c.id] for c in in_month), 2),
-            recovered_value_90_days=round(sum(worth[c.id] for c in in_window), 2),
+            recovered_value_month=total_value(in_month),
+            recovered_value_90_days=total_value(in_window),
             recovered_campaigns_month=len(in_month),
             recovered_campaigns_90_days=len(in_window),
             currency=currency,
         )
 
-    async def _series(self, since: datetime, now: datetime, zone: ZoneInfo) -> list[MonthPoint]:
-        recovered = await self._repositories.campaigns.recovered_between(since, _just_after(now))
-        counts = Counter(
-            f"{local_day(c.ended_at, zone):%Y-%m}" for c in recovered if c.ended_at is not None
+    async def _series(self, months: Sequence[Month], now: datetime) -> list[MonthPoint]:
+        recovered = await self._repositories.campaigns.recovered_between(
+            months[0].since, just_after(now)
         )
-        starts = _month_starts(local_day(now, zone), zone)
-        names = [f"{local_day(start, zone):%Y-%m}" for start in starts]
-        return [MonthPoint(name, counts.get(name, 0)) for name in names]
-
-
-def _just_after(now: datetime) -> datetime:
-    """Half-open windows end here, so that what happened this very millisecond counts."""
-    return now + timedelta(milliseconds=1)
-
-
-def _month_starts(today: date, zone: ZoneInfo) -> list[datetime]:
-    """The instants at which the last months began on the clinic's calendar, oldest first."""
-    months: list[date] = [today.replace(day=1)]
-    while len(months) < SERIES_MONTHS:
-        months.append((months[-1] - timedelta(days=1)).replace(day=1))
-    return [day_bounds(day, zone)[0] for day in reversed(months)]
+        counts = Counter(month_at(c.ended_at, months) for c in recovered if c.ended_at is not None)
+        return [MonthPoint(month.name, counts.get(month.name, 0)) for month in months]

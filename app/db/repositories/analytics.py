@@ -1,0 +1,220 @@
+"""Figures and the rows behind them: each pair is asked with one and the same condition.
+
+Every question begins with a range of an index. What is asked beside it stands in a stage of its
+own, because the embedded server reads a whole collection for some conditions.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from app.core.clock import Clock
+from app.db.database import Collection, Database
+from app.models.appointment import AppointmentStatus, CreatedFrom
+from app.models.base import PyObjectId
+from app.models.campaign import CampaignStatus, CampaignType
+from app.models.decision import Intent
+from app.models.interaction import DeliveryStatus, Direction, MessageClass
+
+ANSWERS_BY_AGENT = frozenset(
+    {MessageClass.AGENT_ANSWER, MessageClass.EMERGENCY_TEXT, MessageClass.OPT_OUT_RECEIPT}
+)
+"""What answers a patient without a person. That somebody will get in touch is no answer yet."""
+NOT_BY_A_PATIENT = (Intent.AUTO_REPLY, Intent.BOUNCE)
+
+
+class Stage(StrEnum):
+    """How far a campaign came; each stage includes those after it."""
+
+    CONTACTED = "contacted"
+    REPLIED = "replied"
+    BOOKED = "booked"
+    COMPLETED = "completed"
+
+
+class VisitFigure(StrEnum):
+    """Which visits are counted, by which of their instants."""
+
+    BOOKED = "appointments_booked"
+    COMPLETED = "visits_completed"
+
+
+class Row(NamedTuple):
+    """One thing that is counted."""
+
+    id: PyObjectId
+    at: datetime
+    campaign_id: PyObjectId | None = None
+
+
+class Reply(NamedTuple):
+    """A message a patient wrote in a campaign, and what was read in it."""
+
+    id: PyObjectId
+    at: datetime
+    campaign_id: PyObjectId | None
+    intent: Intent | None
+    corrected_to: Intent | None
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether staff said that the patient wanted something else."""
+        return self.corrected_to not in {None, self.intent}
+
+
+class Answer(NamedTuple):
+    """A message that reached a patient in a campaign."""
+
+    campaign_id: PyObjectId
+    at: datetime
+    by_agent: bool
+
+
+_HAS_BOOKED = {
+    "history.to": {
+        "$in": [
+            CampaignStatus.BOOKING_INITIATED,
+            CampaignStatus.BOOKING_COMPLETED,
+            CampaignStatus.RECOVERED,
+        ]
+    }
+}
+_IN_STAGE: Mapping[Stage, dict[str, Any]] = {
+    Stage.CONTACTED: {},
+    Stage.REPLIED: {"$or": [{"last_reply_at": {"$exists": True}}, _HAS_BOOKED]},
+    Stage.BOOKED: _HAS_BOOKED,
+    Stage.COMPLETED: {"status": CampaignStatus.RECOVERED},
+}
+_CONTACTED_AT = "follow_up_details.first_attempt_at"
+_WRITTEN = {
+    "status": {"$ne": AppointmentStatus.CANCELLED},
+    "created_from": {"$ne": CreatedFrom.IMPORT},
+}
+_VISITS: Mapping[VisitFigure, tuple[str, dict[str, Any]]] = {
+    VisitFigure.BOOKED: ("created_at", _WRITTEN),
+    VisitFigure.COMPLETED: ("completed_at", {}),
+}
+Stages = list[dict[str, Any]]
+
+
+def _contacted(
+    stage: Stage, types: list[CampaignType], since: datetime, before: datetime
+) -> Stages:
+    span = {"$gte": since, "$lt": before}
+    reached = {"follow_up_details.attempts_made": {"$gt": 0}, **_IN_STAGE[stage]}
+    return [{"$match": {"campaign_type": {"$in": types}, _CONTACTED_AT: span}}, {"$match": reached}]
+
+
+def _visits(figure: VisitFigure, since: datetime, before: datetime) -> Stages:
+    instant, condition = _VISITS[figure]
+    return [{"$match": {instant: {"$gte": since, "$lt": before}}}, {"$match": condition}]
+
+
+def _month_of(field: str, zone: str) -> dict[str, Any]:
+    """The start of the month on the clinic's calendar, by its own clock changes."""
+    return {"$dateTrunc": {"date": f"${field}", "unit": "month", "timezone": zone}}
+
+
+class AnalyticsRepository:
+    """Counts by month, and the rows behind them. Reads several collections, writes none."""
+
+    def __init__(self, database: Database, _clock: Clock) -> None:
+        self._campaigns = database.collection("campaigns")
+        self._appointments = database.collection("appointments")
+        self._interactions = database.collection("interactions")
+
+    async def count_stage(
+        self, stage: Stage, since: datetime, before: datetime, zone: str
+    ) -> dict[tuple[datetime, CampaignType], int]:
+        """Campaigns first written in during [since, before) that came so far, by the instant the
+        month of that began and type.
+        """
+        by = {"month": _month_of(_CONTACTED_AT, zone), "type": "$campaign_type"}
+        rows = await _grouped(
+            self._campaigns, _contacted(stage, list(CampaignType), since, before), by
+        )
+        return {(row["_id"]["month"], CampaignType(row["_id"]["type"])): row["n"] for row in rows}
+
+    async def stage_rows(
+        self, stage: Stage, types: list[CampaignType], since: datetime, before: datetime
+    ) -> list[Row]:
+        """The campaigns that `count_stage` counts, by when they were first written in."""
+        shown = {"at": f"${_CONTACTED_AT}", "campaign_id": "$_id"}
+        return await _rows(self._campaigns, _contacted(stage, types, since, before), shown)
+
+    async def count_visits(
+        self, figure: VisitFigure, since: datetime, before: datetime, zone: str
+    ) -> dict[datetime, int]:
+        """Visits by the instant at which their month began."""
+        by = _month_of(_VISITS[figure][0], zone)
+        rows = await _grouped(self._appointments, _visits(figure, since, before), by)
+        return {row["_id"]: row["n"] for row in rows}
+
+    async def visit_rows(self, figure: VisitFigure, since: datetime, before: datetime) -> list[Row]:
+        """The visits that `count_visits` counts, oldest first."""
+        shown = {"at": f"${_VISITS[figure][0]}", "campaign_id": 1}
+        return await _rows(self._appointments, _visits(figure, since, before), shown)
+
+    async def replies(self, since: datetime, before: datetime) -> list[Reply]:
+        """What people wrote to the practice in [since, before), oldest first; no machine's mail."""
+        query = {
+            "direction": Direction.INCOMING,
+            "timestamp": {"$gte": since, "$lt": before},
+            "ai_analysis.intent": {"$nin": list(NOT_BY_A_PATIENT)},
+        }
+        shown = {"timestamp": 1, "campaign_id": 1, "ai_analysis.intent": 1, "correction.intent": 1}
+        found = self._interactions.find(query, shown, sort=[("timestamp", 1), ("_id", 1)])
+        return [_reply(row) for row in await found.to_list(None)]
+
+    async def answers(self, since: datetime, before: datetime) -> list[Answer]:
+        """What reached patients in campaigns, of what was written in [since, before): by the agent,
+        by a person, or noted by a person as said elsewhere.
+        """
+        query = {
+            "direction": Direction.OUTGOING,
+            "timestamp": {"$gte": since, "$lt": before},
+            "delivery.message_class": {
+                "$in": [*sorted(ANSWERS_BY_AGENT), MessageClass.STAFF, None]
+            },
+            "delivery.status": {"$in": [DeliveryStatus.SENT, None]},
+            "campaign_id": {"$exists": True},
+        }
+        shown = dict.fromkeys(
+            ("timestamp", "campaign_id", "delivery.message_class", "delivery.sent_at"), 1
+        )
+        found = self._interactions.find(query, shown)
+        return [_answer(row) for row in await found.to_list(None)]
+
+
+async def _grouped(
+    collection: Collection, found: Stages, by: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    group = {"$group": {"_id": by, "n": {"$sum": 1}}}
+    return await collection.aggregate([*found, group]).to_list(None)
+
+
+async def _rows(collection: Collection, found: Stages, shown: Mapping[str, Any]) -> list[Row]:
+    stages = [*found, {"$project": dict(shown)}, {"$sort": {"at": 1, "_id": 1}}]
+    rows = await collection.aggregate(stages).to_list(None)
+    return [Row(row["_id"], row["at"], row.get("campaign_id")) for row in rows]
+
+
+def _reply(row: Mapping[str, Any]) -> Reply:
+    said, corrected = (row.get(name, {}).get("intent") for name in ("ai_analysis", "correction"))
+    return Reply(
+        id=row["_id"],
+        at=row["timestamp"],
+        campaign_id=row.get("campaign_id"),
+        intent=Intent(said) if said else None,
+        corrected_to=Intent(corrected) if corrected else None,
+    )
+
+
+def _answer(row: Mapping[str, Any]) -> Answer:
+    delivery = row.get("delivery", {})
+    return Answer(
+        campaign_id=row["campaign_id"],
+        at=delivery.get("sent_at") or row["timestamp"],
+        by_agent=delivery.get("message_class") in ANSWERS_BY_AGENT,
+    )
