@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TypedDict
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE_NAME, __version__
@@ -72,6 +72,15 @@ TAGS = [
     {"name": "audit", "description": "Who saw or changed which patient's data."},
     {"name": "sweeps", "description": "Runs that find who is due, and start campaigns."},
 ]
+
+
+SITE = APIRouter()
+"""Every route. The applications of a process share them: FastAPI works out at first use what each
+needs, and keeps that with the routes. (An application's `dependency_overrides` is empty for them.)
+"""
+SITE.include_router(root.router, dependencies=[PUBLIC])
+SITE.include_router(router)
+SITE.include_router(pages.router, dependencies=[PUBLIC])
 
 
 class LifespanState(TypedDict):
@@ -164,6 +173,7 @@ def create_app(
             yield {"services": services}
 
     app = Api(
+        routes=SITE.routes,
         title=SERVICE_NAME,
         version=__version__,
         description=DESCRIPTION,
@@ -173,9 +183,6 @@ def create_app(
         # The documentation is for whoever builds on the service, not for whoever finds it.
         openapi_url="/openapi.json" if chosen.shows_api_docs else None,
     )
-    app.include_router(root.router, dependencies=[PUBLIC])
-    app.include_router(router)
-    app.include_router(pages.router, dependencies=[PUBLIC])
     routes = RouteTable(app.routes)
     renderer = ProblemRenderer(chosen.base_url, routes)
     install_error_handlers(app, renderer)

@@ -1,4 +1,4 @@
-"""What every test can ask for. One embedded server a session, one database a test."""
+"""What every test can ask for. One embedded server and one database a session."""
 
 import os
 import socket
@@ -15,30 +15,23 @@ from fastapi import FastAPI
 from pymongo import monitoring
 
 from app.core.config import Settings
-from app.db.database import Database, within
-from app.db.indexes import INDEXES, ensure_indexes
+from app.db.database import Database
 from app.db.repositories import Repositories
 from app.main import create_app
 from app.models.role import StaffRole
 from app.services.container import Services
+from tests.databases import WRITTEN_TO, SharedDatabase, create_indexes, drop
 from tests.factories import make_settings, make_staff
 from tests.fakes import FrozenClock
 from tests.plans import QUERIES
 
 monitoring.register(QUERIES)
+monitoring.register(WRITTEN_TO)
 
 EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=5000"
 START_SECONDS = 30
-DROP_SECONDS = 60
-EXPIRING = [
-    (collection, index.document["name"])
-    for collection, indexes in INDEXES.items()
-    for index in indexes
-    if "expireAfterSeconds" in index.document
-]
-"""The server removes what these say has expired by its own clock, and the tests' clock stands in
-the past: documents would vanish in the middle of a test.
-"""
+PATIENCE_SECONDS = 60
+"""For an application to start and to end: of a busy machine, five are not much."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,30 +89,43 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
-@pytest.fixture
-def settings(mongo_uri: str, tmp_path: Path) -> Settings:
-    """The defaults, on a database of the test's own; no environment and no `.env`."""
-    return make_settings(mongo_uri=mongo_uri, data_dir=tmp_path)
+@pytest.fixture(scope="session")
+def shared_database(mongo_uri: str) -> Iterator[SharedDatabase]:
+    """The database that the tests of this process lend to each other."""
+    shared = SharedDatabase()
+    yield shared
+    shared.discard(mongo_uri)
 
 
 @pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
-    """A fresh database with every index, dropped afterwards."""
+def database_name(shared_database: SharedDatabase) -> str:
+    """For settings of a test's own: without it they get a database of their own, which is slow."""
+    return shared_database.name
+
+
+@pytest.fixture
+def settings(mongo_uri: str, tmp_path: Path, database_name: str) -> Settings:
+    """The defaults, on an empty database; no environment and no `.env`."""
+    return make_settings(mongo_uri=mongo_uri, data_dir=tmp_path, database_name=database_name)
+
+
+@pytest.fixture
+async def database(
+    settings: Settings, shared_database: SharedDatabase, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
+    """An empty database with every index. Nothing in it expires."""
     assert settings.mongo_uri is not None
     database = Database(settings.mongo_uri.get_secret_value(), settings.database_name)
-    await ensure_indexes(database)
-    await _keep_what_expires(database)
-    yield database
     try:
-        async with within(DROP_SECONDS):
-            await database.drop()
+        if settings.database_name == shared_database.name:
+            async with shared_database.lent(database, request.node.nodeid):
+                yield database
+        else:
+            await create_indexes(database)
+            yield database
+            await drop(database)
     finally:
         database.close()
-
-
-async def _keep_what_expires(database: Database) -> None:
-    for collection, name in EXPIRING:
-        await database.collection(collection).drop_index(name)
 
 
 @pytest.fixture
@@ -136,8 +142,7 @@ async def app(settings: Settings, clock: FrozenClock, database: Database) -> Asy
     """
     await Repositories.over(database, clock).staff.insert(make_staff())
     app = create_app(settings, clock=clock, background=False)
-    async with LifespanManager(app) as manager:
-        await _keep_what_expires(database)  # the start made them again
+    async with LifespanManager(app, PATIENCE_SECONDS, PATIENCE_SECONDS) as manager:
         app.state.with_lifespan = manager.app
         app.state.lifespan_state = manager._state
         yield app

@@ -1,11 +1,24 @@
-"""An ASGI application behind a real socket, for what cannot be reached in memory."""
+"""The application as tests need it: on a real socket, or with a part of its agent replaced."""
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp
+
+from app.services.container import Services
+
+
+def replace_in_agent(app: FastAPI, **parts: Any) -> None:
+    """Have the requests of a running application find these parts of the agent."""
+    services = app.state.lifespan_state["services"]
+    assert isinstance(services, Services)
+    agent = dataclasses.replace(services.agent, **parts)
+    app.state.lifespan_state["services"] = dataclasses.replace(services, agent=agent)
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from pymongo.errors import ServerSelectionTimeoutError
 
-from app.api.deps import message_intake
 from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.models.campaign import Campaign, CampaignChannel
@@ -25,6 +24,7 @@ from app.services.work import WakeSignal
 from tests.conftest import Drain
 from tests.factories import make_campaign, make_patient, make_settings
 from tests.services.test_webhook_signature import SECRET, signed
+from tests.serving import replace_in_agent
 
 pytestmark = pytest.mark.mongo
 
@@ -41,9 +41,11 @@ MESSAGE = {
 
 
 @pytest.fixture
-def settings(mongo_uri: str, tmp_path: Path) -> Settings:
+def settings(mongo_uri: str, tmp_path: Path, database_name: str) -> Settings:
     """The defaults, with a secret to sign under."""
-    return make_settings(mongo_uri=mongo_uri, data_dir=tmp_path, webhook_secret=SECRET)
+    return make_settings(
+        mongo_uri=mongo_uri, data_dir=tmp_path, database_name=database_name, webhook_secret=SECRET
+    )
 
 
 def body_of(**given: Any) -> bytes:
@@ -137,7 +139,7 @@ class TestRefused:
         self, app: FastAPI, app_client: httpx.AsyncClient, services: Services
     ) -> None:
         intake = intake_of(services, make_settings())
-        app.dependency_overrides[message_intake] = lambda: intake
+        replace_in_agent(app, messages=intake)
 
         for used in ("", SECRET):
             answer = await deliver(app_client, header=signed(body_of(), secret=used))
@@ -202,7 +204,7 @@ class TestRefused:
                 raise ServerSelectionTimeoutError(message)
 
         intake = intake_of(services, settings, Unreachable())
-        app.dependency_overrides[message_intake] = lambda: intake
+        replace_in_agent(app, messages=intake)
 
         assert (await deliver(app_client)).status_code == 503
 

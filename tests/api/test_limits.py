@@ -39,9 +39,11 @@ LIMITS = {
 
 
 @pytest.fixture
-def settings(mongo_uri: str, tmp_path: Path) -> Settings:
+def settings(mongo_uri: str, tmp_path: Path, database_name: str) -> Settings:
     """Limits that a test meets."""
-    return make_settings(mongo_uri=mongo_uri, data_dir=tmp_path, **LIMITS)
+    return make_settings(
+        mongo_uri=mongo_uri, data_dir=tmp_path, database_name=database_name, **LIMITS
+    )
 
 
 ClientAt = Callable[[str], Awaitable[httpx.AsyncClient]]

@@ -13,6 +13,7 @@ from app.api.nesting import Depth
 from app.core.config import Settings
 from app.main import create_app
 from app.services.container import Services
+from tests.conftest import PATIENCE_SECONDS
 from tests.factories import make_settings
 from tests.fakes import FrozenClock
 
@@ -227,7 +228,8 @@ class serving:  # noqa: N801 - reads as a statement
     """A client over an application with these settings, its database dropped afterwards."""
 
     def __init__(self, settings: Settings, clock: FrozenClock) -> None:
-        self._manager = LifespanManager(create_app(settings, clock=clock, background=False))
+        app = create_app(settings, clock=clock, background=False)
+        self._manager = LifespanManager(app, PATIENCE_SECONDS, PATIENCE_SECONDS)
 
     async def __aenter__(self) -> httpx.AsyncClient:
         await self._manager.__aenter__()

@@ -63,11 +63,12 @@ async def relay() -> AsyncIterator[Relay]:
 
 
 @pytest.fixture
-def settings(mongo_uri: str, tmp_path: Path, relay: Relay) -> Settings:
+def settings(mongo_uri: str, tmp_path: Path, database_name: str, relay: Relay) -> Settings:
     """With a relay for text messages."""
     return make_settings(
         mongo_uri=mongo_uri,
         data_dir=tmp_path,
+        database_name=database_name,
         webhook_secret=SECRET,
         message_relay_url=f"http://127.0.0.1:{relay.port}/send",
         message_relay_secret=RELAY_SECRET,

@@ -10,7 +10,6 @@ import pytest
 from fastapi import FastAPI
 from pymongo.errors import ServerSelectionTimeoutError
 
-from app.api.deps import push_intake
 from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.models.campaign import CampaignChannel
@@ -29,6 +28,7 @@ from tests.services.test_push_auth import (
     key_server,
     make_token,
 )
+from tests.serving import replace_in_agent
 
 pytestmark = pytest.mark.mongo
 
@@ -67,7 +67,7 @@ def use_intake(
         clock=services.clock,
         worker=signal,
     )
-    app.dependency_overrides[push_intake] = lambda: intake
+    replace_in_agent(app, intake=intake)
     return signal
 
 

@@ -6,7 +6,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.deps import knowledge
 from app.models.role import StaffRole
 from app.services.agent.answering import NOT_FOUND
 from app.services.agent.knowledge import KnowledgeService
@@ -14,6 +13,7 @@ from app.services.container import Services
 from tests.agent_fakes import ANSWER, ScriptedEngine
 from tests.conftest import HeadersFor
 from tests.fakes import FrozenClock
+from tests.serving import replace_in_agent
 
 pytestmark = pytest.mark.mongo
 
@@ -32,7 +32,7 @@ def engine(app: FastAPI, services: Services) -> ScriptedEngine:
     """A scripted engine behind the knowledge base."""
     scripted = ScriptedEngine()
     service = KnowledgeService(services.repositories, scripted)
-    app.dependency_overrides[knowledge] = lambda: service
+    replace_in_agent(app, knowledge=service)
     return scripted
 
 

@@ -28,9 +28,11 @@ NOTHING_OUT = {"pending": 0, "sending": 0, "failed": 0, "unknown": 0, "oldest_du
 
 
 @pytest.fixture
-def settings(mongo_uri: str, tmp_path: Path) -> Settings:
+def settings(mongo_uri: str, tmp_path: Path, database_name: str) -> Settings:
     """With Gmail, which nobody asks anything here."""
-    return make_settings(mongo_uri=mongo_uri, data_dir=tmp_path, **GMAIL_SETTINGS)
+    return make_settings(
+        mongo_uri=mongo_uri, data_dir=tmp_path, database_name=database_name, **GMAIL_SETTINGS
+    )
 
 
 def mailbox(**given: object) -> Mailbox:
