@@ -345,6 +345,22 @@ def check() -> None:
         sys.exit(1)
 
 
+@commands.command()
+def retention(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+) -> None:
+    """Remove what has been kept for its time, as the nightly job does."""
+
+    async def run() -> None:
+        async with _services() as services:
+            periods = services.retention.periods
+            counts = await (periods.due() if dry_run else periods.run())
+            typer.echo(json.dumps(counts.as_facts()) if counts else "Another process is at it.")
+
+    _run(run())
+
+
 @commands.command("verify-audit")
 def verify_audit() -> None:
     """Walk the chains of the audit log and name the first place of each that does not hold."""

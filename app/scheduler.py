@@ -16,6 +16,8 @@ REMIND_SECONDS = 60
 WATCH_SECONDS = 900
 """A renewal that failed is tried again so soon."""
 POLLS_A_PERIOD = 3
+RETENTION_HOUR = 3
+"""On the clinic's clock, when nobody works."""
 
 
 def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOScheduler:
@@ -33,6 +35,8 @@ def build_scheduler(services: Services, jobs: Jobs, clinic: Clinic) -> AsyncIOSc
     daily = CronTrigger(hour=at.hour, minute=at.minute, timezone=clinic.zone)
     scheduler.add_job(jobs.daily_sweep, daily, id="daily-sweep")
     scheduler.add_job(jobs.catch_up_sweep, id="sweep-catch-up-at-start")
+    nightly = CronTrigger(hour=RETENTION_HOUR, minute=30, timezone=clinic.zone)
+    scheduler.add_job(jobs.keep_periods, nightly, id="retention")
     for name, job, seconds in (
         ("sweep-catch-up", jobs.catch_up_sweep, CATCH_UP_SECONDS),
         ("reconcile", jobs.reconcile, RECONCILE_SECONDS),

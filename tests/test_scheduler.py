@@ -51,6 +51,7 @@ class TestBuildScheduler:
 
         assert jobs == {
             "daily-sweep": "daily_sweep",
+            "retention": "keep_periods",
             "sweep-catch-up-at-start": "catch_up_sweep",
             "sweep-catch-up": "catch_up_sweep",
             "reconcile": "reconcile",

@@ -35,6 +35,8 @@ from app.services.patient_export import PatientExport
 from app.services.patient_records import PatientRecords
 from app.services.push_intake import PushIntake
 from app.services.recovery import RecoveryStarter
+from app.services.retention.disclosure import PatientDisclosure
+from app.services.retention.erasure import PatientErasure
 from app.services.scheduling.appointments import AppointmentService
 from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.booking import BookingService
@@ -397,3 +399,17 @@ def audit_log(parts: ServicesDep) -> AuditLog:
 
 
 AuditLogDep = Annotated[AuditLog, Depends(audit_log)]
+
+
+def patient_disclosure(parts: ServicesDep) -> PatientDisclosure:
+    """Everything about one patient."""
+    return parts.retention.disclosure
+
+
+def patient_erasure(parts: ServicesDep) -> PatientErasure:
+    """Erasing one patient."""
+    return parts.retention.erasure
+
+
+PatientDisclosureDep = Annotated[PatientDisclosure, Depends(patient_disclosure)]
+PatientErasureDep = Annotated[PatientErasure, Depends(patient_erasure)]

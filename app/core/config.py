@@ -102,6 +102,7 @@ class Settings(BaseSettings):
 
     # Sign-in
     jwt_secret_key: OptionalSecret = None
+    erasure_key: OptionalSecret = None
     jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     access_token_expire_minutes: int = Field(default=15, ge=1, le=1440)
     session_idle_minutes: int = Field(default=30, ge=1, le=1440)
@@ -149,6 +150,10 @@ class Settings(BaseSettings):
     ] = [0, 3, 7, 14]
     cool_down_days: int = Field(default=90, ge=0, le=3650)
     recall_give_up_days: int = Field(default=180, ge=1, le=3650)
+    keep_raw_mail_days: int = Field(default=365, ge=30, le=36500)
+    keep_campaigns_days: int = Field(default=2555, ge=365, le=36500)
+    keep_imports_days: int = Field(default=365, ge=30, le=36500)
+    keep_audit_days: int = Field(default=2190, ge=365, le=36500)
     outreach_per_week: int = Field(default=3, ge=1, le=7)
     agent_turns_per_day: int = Field(default=3, ge=1, le=20)
 

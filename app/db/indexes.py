@@ -68,6 +68,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("patient_search", ("search_keys", UP)),
         _index("patient_due", ("next_follow_up_date", UP), ("patient_type", UP)),
         _index("patient_status", ("status", UP), ("name_key", UP), ("_id", UP)),
+        _index("patient_erasure", ("erasure.pending_since", UP), sparse=True),
         _index("patient_type_status", ("patient_type", UP), ("status", UP), ("_id", UP)),
     ],
     "patient_merges": [
@@ -105,6 +106,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _unique_if_there(INTERACTION_DAY_SLOT, "delivery.day_slot"),
         _index("interaction_campaign", ("campaign_id", UP), ("timestamp", UP), ("_id", UP)),
         _index("interaction_patient", ("patient_id", UP), ("timestamp", UP)),
+        _index("interaction_time", ("timestamp", UP)),
         _index("interaction_thread", ("thread_id", UP)),
         _index("interaction_outbox", ("delivery.status", UP), ("delivery.not_before", UP)),
         _index("interaction_sent_id", ("delivery.provider_message_id", UP), sparse=True),

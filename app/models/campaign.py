@@ -192,6 +192,8 @@ class Campaign(Document):
     ended_at: UtcDatetime | None = None
     estimated_value: float | None = None
     history: list[StatusChange] = Field(default_factory=list)
+    cleared_at: UtcDatetime | None = None
+    """When its words were removed, its time to be kept being over."""
 
     @property
     def is_active(self) -> bool:

@@ -58,6 +58,20 @@ class Consent(StoredModel):
     source: str | None = None
 
 
+ERASED_NAME = "Erased patient"
+
+
+class Erasure(StoredModel):
+    """That everything that tells who they are was to be removed, and whether it is.
+
+    `pending_since` is there until the last step is done; a crash in between is taken up.
+    """
+
+    by: str
+    pending_since: UtcDatetime | None = None
+    done_at: UtcDatetime | None = None
+
+
 class Patient(Document):
     """A stored patient.
 
@@ -77,6 +91,7 @@ class Patient(Document):
     initial_inquiry: str | None = None
     estimated_value: float | None = None
     consent: Consent = Field(default_factory=Consent)
+    erasure: Erasure | None = None
 
     def to_stored(self) -> dict[str, Any]:
         """See `StoredModel`. What a search goes by is written with it and never read back."""

@@ -21,6 +21,7 @@ from app.services.jobs import Jobs
 from app.services.metrics import Metrics
 from app.services.office import StaffOffice
 from app.services.post import Post
+from app.services.retention.office import RetentionOffice
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
 from app.services.tokens import LinkTokens
@@ -40,6 +41,7 @@ class Services:
     imports: Imports
     staff: StaffOffice
     audit: AuditOffice
+    retention: RetentionOffice
     jobs: Jobs
     bootstrap: Bootstrap
 
@@ -50,6 +52,7 @@ class Services:
         scheduling = Scheduling.build(base)
         outreach = Outreach.build(base)
         post = Post.build(base)
+        retention = RetentionOffice.build(base)
         demo = DemoLoader(
             repositories=base.repositories,
             clinic=base.clinic,
@@ -70,6 +73,7 @@ class Services:
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
             staff=StaffOffice.build(base),
             audit=AuditOffice.build(base),
+            retention=retention,
             jobs=Jobs(
                 sweeps=outreach.sweeps,
                 proactive=outreach.proactive,
@@ -81,6 +85,7 @@ class Services:
                 mail_health=outreach.mail_health,
                 reminders=scheduling.reminders,
                 merging=desk.merging,
+                retention=retention,
                 clock=clock,
             ),
             bootstrap=Bootstrap(

@@ -26,7 +26,7 @@ from app.services.rate_limits import RateLimiter
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
-from app.services.signing_key import load_signing_key
+from app.services.signing_key import erasure_key, load_signing_key
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
 
@@ -67,6 +67,7 @@ class Foundation:
         database = Database(uri, settings.database_name)
         repositories = Repositories.over(database, clock)
         key = load_signing_key(settings)
+        repositories.suppressions.seal_with(erasure_key(settings, key))
         tokens = LinkTokens(key, settings.jwt_algorithm, clock)
         links = Links(settings, tokens)
         lifecycle = CampaignLifecycle(repositories.campaigns, clock)

@@ -14,6 +14,7 @@ from app.services.merging import PatientMerging
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.sweep import SweepService
+from app.services.retention.office import RetentionOffice
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.reminders import VisitReminders
 from app.services.scheduling.unsettled import UnsettledVisits
@@ -34,6 +35,7 @@ class Jobs:
         alerts: StaffAlerts,
         reminders: VisitReminders,
         merging: PatientMerging,
+        retention: RetentionOffice,
         clock: Clock,
         mailbox: MailboxSync | None = None,
         watch: MailboxWatch | None = None,
@@ -47,6 +49,7 @@ class Jobs:
         self._alerts = alerts
         self._reminders = reminders
         self._merging = merging
+        self._retention = retention
         self._clock = clock
         self._mailbox = mailbox
         self._watch = watch
@@ -64,8 +67,13 @@ class Jobs:
         """Finish what a crash cut short between two steps."""
         await self._guarded("reconcile-appointments", self._effects.reconcile)
         await self._guarded("reconcile-merges", self._merging.take_up)
+        await self._guarded("reconcile-erasures", self._retention.erasure.take_up)
         await self._guarded("unsettled-visits", self._unsettled.ask)
         await self._guarded("reconcile-staff-campaigns", self._proactive.reconcile_staff_campaigns)
+
+    async def keep_periods(self) -> None:
+        """Remove what has been kept for its time."""
+        await self._guarded("retention", self._retention.periods.run)
 
     async def send_alerts(self) -> None:
         """Tell staff what waits for them."""

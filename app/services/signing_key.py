@@ -21,6 +21,14 @@ def load_signing_key(settings: Settings) -> str:
     return _kept_key(settings.data_dir / KEY_FILE)
 
 
+def erasure_key(settings: Settings, signing_key: str) -> str:
+    """What the addresses of erased patients are hashed with: a key of its own where one is set, so
+    that the other can be changed and they are still recognised.
+    """
+    given = settings.erasure_key
+    return given.get_secret_value() if given is not None else signing_key
+
+
 def _kept_key(path: Path) -> str:
     """The key in `path`. Of several processes that start at once, one makes it.
 

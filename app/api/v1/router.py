@@ -20,6 +20,7 @@ from app.api.v1.endpoints.admin import (
     messages,
     patients,
     providers,
+    retention,
     schedule,
     services,
     staff,
@@ -50,6 +51,7 @@ admin.include_router(admin_waitlist.router)
 admin.include_router(imports.router)
 admin.include_router(staff.router)
 admin.include_router(audit.router)
+admin.include_router(retention.router)
 
 # Routes are tried in this order and each costs time (some 80 of them: 0.3 ms), so those that see
 # the most traffic stand first.

@@ -31,6 +31,7 @@ from app.db.repositories.records import (
     SweepRepository,
     UnansweredQuestionRepository,
 )
+from app.db.repositories.retention import RetentionRepository
 from app.db.repositories.schedule import (
     ChairRepository,
     ClinicRepository,
@@ -75,6 +76,7 @@ class Repositories:
     import_rows: ImportRowRepository
     schedule_conflicts: ScheduleConflictRepository
     engine_days: EngineDayRepository
+    retention: RetentionRepository
     patient_merges: PatientMergeRepository
     analytics: AnalyticsRepository
 
@@ -110,6 +112,7 @@ class Repositories:
             import_rows=ImportRowRepository(database, clock),
             schedule_conflicts=ScheduleConflictRepository(database, clock),
             engine_days=EngineDayRepository(database, clock),
+            retention=RetentionRepository(database, clock),
             patient_merges=PatientMergeRepository(database, clock),
             analytics=AnalyticsRepository(database, clock),
         )

@@ -1,6 +1,7 @@
 """Queries over `audit_log`: entries are added to this process's chain and read, never changed."""
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,6 +146,39 @@ class AuditRepository(DocumentRepository[AuditEntry]):
         return await self._page(
             wanted.query(), sort=_NEWEST_FIRST, page=page, limit=limit, exact_up_to=COUNTED_UP_TO
         )
+
+    async def concerning(self, patient_id: PyObjectId) -> list[AuditEntry]:
+        """Everything recorded about a patient, oldest first."""
+        return await self._find({"patient_ids": patient_id}, sort=[("at", 1)])
+
+    async def clear_details(self, patient_id: PyObjectId) -> None:
+        """Remove what entries say beside the fact; their chain holds the hash of it."""
+        cleared: dict[str, Any] = {"$set": {"details": {}}}
+        await self._collection.update_many({"patient_ids": patient_id}, cleared)
+        await self._collection.update_many({"subject_id": str(patient_id)}, cleared)
+
+    async def removable(self, writer: str, before: datetime, limit: int) -> AuditEntry | None:
+        """The last of a chain's first `limit` entries of which all were made before then."""
+        oldest = await self._find({"writer": writer}, sort=[("seq", 1)], limit=limit)
+        old = list(itertools.takewhile(lambda entry: entry.created_at < before, oldest))
+        return old[-1] if old else None
+
+    async def remove_up_to(self, last: AuditEntry) -> int:
+        """Remove the beginning of a chain; how many entries that were. Where it begins from now on
+        is written down first.
+        """
+        fields = {
+            "removed_up_to": last.seq,
+            "removed_hash": last.hash,
+            "updated_at": self._clock.now(),
+        }
+        await self._chains.update_one({"_id": last.writer}, {"$set": fields}, upsert=True)
+        which = {"writer": last.writer, "seq": {"$lte": last.seq}}
+        return (await self._collection.delete_many(which)).deleted_count
+
+    async def count_before(self, instant: datetime) -> int:
+        """How many entries were made before then, by what they say of themselves."""
+        return await self._collection.count_documents({"at": {"$lt": instant}})
 
     # The chains
 

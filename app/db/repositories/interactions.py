@@ -96,6 +96,10 @@ class InteractionRepository(DocumentRepository[Interaction]):
         replies = sum(one["direction"] == Direction.INCOMING for one in said)
         return replies, classes.count(MessageClass.AGENT_ANSWER)
 
+    async def all_of(self, patient_id: PyObjectId) -> list[Interaction]:
+        """Every message of a patient, oldest first."""
+        return await self._find({"patient_id": patient_id}, sort=OLDEST_FIRST)
+
     async def unmatched_page(self, *, page: int, limit: int) -> Page[Interaction]:
         """Incoming messages nobody could match to a campaign, newest first."""
         return await self._page(

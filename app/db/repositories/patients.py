@@ -11,6 +11,7 @@ from app.db.database import Database
 from app.db.repositories.base import DocumentRepository, Filter, Page, Unreadable
 from app.models.base import PyObjectId
 from app.models.patient import (
+    ERASED_NAME,
     FEWEST_DIGITS,
     SEARCH_KEYS,
     Patient,
@@ -244,9 +245,42 @@ class PatientRepository(DocumentRepository[Patient]):
         pushed = {**update, "$push": {"treatment_history": treatment.to_stored()}}
         return await self._update(guard, pushed) or await self._update({"_id": patient_id}, update)
 
+    async def begin_erasure(self, patient: Patient, by: str) -> bool:
+        """Store that they are to be erased; from here on nothing is sent to them. Whether it is
+        new.
+        """
+        fields: dict[str, Any] = {
+            "erasure": {"by": by, "pending_since": self._clock.now()},
+            "status": max(patient.status, PatientStatus.INACTIVE, key=_FINALITY.index),
+        }
+        guard = {"_id": patient.id, "erasure": {"$exists": False}}
+        return await self._update(guard, {"$set": fields, "$unset": {"next_follow_up_date": ""}})
+
+    async def to_erase(self, limit: int) -> list[Patient]:
+        """Those whose erasure a crash may have cut short."""
+        query = {"erasure.pending_since": {"$exists": True}}
+        return await self._find_readable(query, sort=[("erasure.pending_since", 1)], limit=limit)
+
+    async def finish_erasure(self, patient_id: PyObjectId) -> bool:
+        """Remove who they are, last of all; whether it was not done before."""
+        fields = {
+            "name": ERASED_NAME,
+            "name_key": f"erased {patient_id}",
+            "language": "en",
+            "treatment_history": [],
+            "consent": {},
+            "erasure.done_at": self._clock.now(),
+        }
+        gone = ("email", "phone", "initial_inquiry", "estimated_value", "erasure.pending_since")
+        guard = {"_id": patient_id, "erasure.pending_since": {"$exists": True}}
+        return await self._update(guard, {"$set": fields, "$unset": dict.fromkeys(gone, "")})
+
     async def is_empty(self) -> bool:
         """Whether there is no patient at all."""
         return await self._find_one({}) is None
+
+
+_FINALITY = (PatientStatus.ACTIVE, PatientStatus.INACTIVE, PatientStatus.DECEASED)
 
 
 def _keys_after(stored: Mapping[str, Any], update: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,8 @@
 """The machinery's own collections: suppressions, inbound events, leases, sweeps and the like."""
 
 import contextlib
+import hashlib
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,20 +33,49 @@ CLOCK_SKEW_MARGIN = timedelta(seconds=2)
 KnowledgeVersion = frozenset[tuple[PyObjectId, datetime]]
 
 
+ERASURE = "erasure"
+_SEAL = "hmac-sha256:"
+
+
 class SuppressionRepository(DocumentRepository[Suppression]):
     """Queries over `suppressions`."""
 
     collection_name = "suppressions"
     model = Suppression
 
+    _key = b""
+
+    def seal_with(self, key: str) -> None:
+        """The secret that erased addresses are kept under."""
+        self._key = hashlib.sha256(f"suppressions:{key}".encode()).digest()
+
+    def sealed(self, address: str) -> str:
+        """An erased address as it is kept: whoever has it recognises it, nobody can read it."""
+        return f"{_SEAL}{hmac.new(self._key, address.encode(), hashlib.sha256).hexdigest()}"
+
     async def for_address(self, address: str) -> Suppression | None:
         """Why this (normalised) address may not be written to, or `None`."""
-        return await self._find_one({"address": address})
+        return (await self.among([address])).get(address)
 
     async def among(self, addresses: list[str]) -> dict[str, Suppression]:
-        """Which of these addresses are suppressed (one query for a whole batch)."""
-        found = await self._find({"address": {"$in": addresses}}) if addresses else []
-        return {suppression.address: suppression for suppression in found}
+        """Which of these addresses are suppressed, those of erased patients among them (one query
+        for a whole batch).
+        """
+        if not addresses:
+            return {}
+        sealed = {self.sealed(address): address for address in addresses}
+        found = await self._find({"address": {"$in": [*addresses, *sealed]}})
+        hidden = [one for one in found if one.address in sealed]
+        plain = [one for one in found if one.address not in sealed]
+        return {sealed.get(one.address, one.address): one for one in (*hidden, *plain)}
+
+    async def seal(self, address: str, at: datetime) -> None:
+        """Keep a hash in place of the address: it is not written to again. Harmless twice."""
+        entry = Suppression(
+            address=self.sealed(address), reason=SuppressionReason.OPT_OUT, at=at, source=ERASURE
+        )
+        await self.add(entry)
+        await self._collection.delete_one({"address": address})
 
     async def add(self, suppression: Suppression) -> bool:
         """Suppress once; whether it is new."""
@@ -69,7 +100,8 @@ class SuppressionRepository(DocumentRepository[Suppression]):
 
         One that was made after `until` stays.
         """
-        query: dict[str, Any] = {"address": address, "reason": {"$in": list(reasons)}}
+        either = {"$in": [address, self.sealed(address)]}
+        query: dict[str, Any] = {"address": either, "reason": {"$in": list(reasons)}}
         if until is not None:
             query["at"] = {"$lte": until}
         result = await self._collection.delete_one(query)

@@ -64,6 +64,10 @@ class WaitlistRepository(DocumentRepository[WaitlistEntry]):
         guard = {**_WAITING, "_id": entry.id, "revision": entry.revision}
         return await self._update(guard, update)
 
+    async def all_of(self, patient_id: PyObjectId) -> list[WaitlistEntry]:
+        """Every entry of a patient."""
+        return await self._find({"patient_id": patient_id})
+
     async def close(self, entry_id: PyObjectId, status: WaitlistStatus) -> bool:
         """waiting → `status`, once; whether it was waiting."""
         fields = {"status": status, "closed_at": self._clock.now()}

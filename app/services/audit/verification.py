@@ -62,6 +62,8 @@ class AuditVerification:
         head = ChainHead(mark.removed_up_to, mark.removed_hash) if mark else ChainHead()
         count = 0
         async for link in self._audit.links(writer):
+            if mark is not None and link.seq <= mark.removed_up_to:
+                continue  # its time is over; a crash came before it was removed
             if (fault := _fault_of(link, head)) is not None:
                 at = head.seq + 1 if fault is ChainFault.MISSING else link.seq
                 return ChainReport(writer, count, head, fault, at, str(link.id))

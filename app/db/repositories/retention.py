@@ -1,0 +1,143 @@
+"""What is removed when a patient is erased, or when its time to be kept is over.
+
+Facts stay: that there was a message, a campaign, a visit, when, and what became of it. What was
+said and who said it goes. Every step is harmless twice.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from app.core.clock import Clock
+from app.db.database import Collection, Database
+from app.models.base import PyObjectId
+from app.models.campaign import CampaignType
+from app.models.interaction import DeliveryStatus
+
+_RAW = ("raw_content", "html", "calendar")
+_WORDS = (*_RAW, "subject", "ai_analysis", "decision", "correction", "corrections")
+_PEOPLE = ("mail", "sender", "thread_id", "in_reply_to", "delivery.sent_to", "delivery.day_slot")
+"""What tells who wrote, beside what they wrote. The provider's id stays: a message that comes again
+is still known.
+"""
+_OF_CAMPAIGNS = (
+    "engagement_summary",
+    "channel.thread_id",
+    "handoff_details",
+    "attention",
+    "booking_funnel.link_url",
+)
+IdT = TypeVar("IdT")
+
+
+class Expired(Generic[IdT]):
+    """Documents of one collection whose time is over: how many, and the next few of them."""
+
+    def __init__(self, collection: Collection, query: Mapping[str, Any]) -> None:
+        self._collection = collection
+        self._query = dict(query)
+
+    async def count(self) -> int:
+        """How many there are."""
+        return await self._collection.count_documents(self._query)
+
+    async def some(self, limit: int) -> list[IdT]:
+        """The ids of a few."""
+        rows = await self._collection.find(self._query, {"_id": 1}, limit=limit).to_list(None)
+        return [row["_id"] for row in rows]
+
+
+class RetentionRepository:
+    """Removes parts of documents, in the collections that hold what patients said."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._interactions = database.collection("interactions")
+        self._campaigns = database.collection("campaigns")
+        self._appointments = database.collection("appointments")
+        self._waitlist = database.collection("waitlist")
+        self._imports = database.collection("imports")
+        self._inbound = database.collection("inbound_events")
+        self._questions = database.collection("unanswered_questions")
+        self._bounces = database.collection("bounces")
+        self._clock = clock
+
+    # One patient
+
+    async def drop_waiting(self, patient_id: PyObjectId, reason: str) -> int:
+        """Nothing of what waits for a patient leaves any more; how many messages that were."""
+        guard = {"patient_id": patient_id, "delivery.status": DeliveryStatus.PENDING}
+        fields = {"delivery.status": DeliveryStatus.SUPPRESSED, "delivery.error": reason}
+        gone = ("delivery.day_slot", "delivery.lease_until")
+        return await self._clear(self._interactions, guard, gone, fields)
+
+    async def clear_patient(self, patient_id: PyObjectId) -> None:
+        """Remove what was said to them, by them and about them."""
+        theirs = {"patient_id": patient_id}
+        await self._forget_sources(theirs)
+        await self._clear(self._interactions, theirs, (*_WORDS, *_PEOPLE), {"content": ""})
+        cleared = {"cleared_at": self._clock.now()}
+        await self._clear(self._campaigns, theirs, _OF_CAMPAIGNS, cleared)
+        await self._clear(self._appointments, theirs, ("notes",), {})
+        await self._waitlist.delete_many(theirs)
+
+    async def forget_bounces(self, address: str) -> None:
+        """Remove what came back from an address."""
+        await self._bounces.delete_many({"address": address})
+
+    async def _forget_sources(self, which: Mapping[str, Any]) -> None:
+        """The deliveries that messages came in, and the questions that were in them."""
+        rows = await self._interactions.find(which, {"provider_id": 1}).to_list(None)
+        events = [row["provider_id"] for row in rows if "provider_id" in row]
+        await self._inbound.delete_many({"_id": {"$in": events}})
+        await self._questions.delete_many({"_id": {"$in": [row["_id"] for row in rows]}})
+
+    # What is over
+
+    def raw_mail(self, before: datetime) -> Expired[PyObjectId]:
+        """Messages of before then that still have more than their words."""
+        raw = [{part: {"$exists": True}} for part in _RAW]
+        return Expired(self._interactions, {"timestamp": {"$lt": before}, "$or": raw})
+
+    async def clear_raw_mail(self, ids: Sequence[PyObjectId]) -> None:
+        """Keep the words, and remove the mail around them."""
+        await self._clear(self._interactions, _among(ids), _RAW, {})
+
+    def campaigns(self, ended_before: datetime) -> Expired[PyObjectId]:
+        """Campaigns that ended before then and still have their words."""
+        query = {
+            "campaign_type": {"$in": list(CampaignType)},
+            "ended_at": {"$lt": ended_before},
+            "cleared_at": {"$exists": False},
+        }
+        return Expired(self._campaigns, query)
+
+    async def clear_campaigns(self, ids: Sequence[PyObjectId]) -> None:
+        """Remove what was said in them; their course and their figures stay."""
+        said = {"campaign_id": {"$in": list(ids)}}
+        await self._forget_sources(said)
+        await self._clear(self._interactions, said, (*_WORDS, *_PEOPLE), {"content": ""})
+        cleared = {"cleared_at": self._clock.now()}
+        await self._clear(self._campaigns, _among(ids), _OF_CAMPAIGNS, cleared)
+
+    def imports(self, before: datetime) -> Expired[PyObjectId]:
+        """Imports that were made before then."""
+        return Expired(self._imports, {"created_at": {"$lt": before}})
+
+    async def remove_imports(self, ids: Sequence[PyObjectId]) -> None:
+        """Forget that there were these imports."""
+        await self._imports.delete_many(_among(ids))
+
+    async def _clear(
+        self,
+        collection: Collection,
+        which: Mapping[str, Any],
+        parts: Iterable[str],
+        fields: Mapping[str, Any],
+    ) -> int:
+        stamped = {**fields, "updated_at": self._clock.now()}
+        update = {"$set": stamped, "$unset": dict.fromkeys(parts, "")}
+        return (await collection.update_many(which, update)).modified_count
+
+
+def _among(ids: Sequence[PyObjectId]) -> dict[str, Any]:
+    return {"_id": {"$in": list(ids)}}

@@ -1,0 +1,1 @@
+"""How long what patients said is kept, and how it goes."""

@@ -1,0 +1,112 @@
+"""Erasing one patient: what tells who they are goes, the facts that the law wants kept stay.
+
+Kept are visits (what was done when, by whom), the course of campaigns, that there were messages,
+and the audit log; none of it says who it was about. The erasure is stored before it is begun, and
+every step may run twice: after a crash the reconciler takes it up.
+"""
+
+from app.core.clock import Clock
+from app.core.errors import ConflictError
+from app.db.repositories import Repositories
+from app.models.appointment import LIVE_STATUSES
+from app.models.base import PyObjectId
+from app.models.campaign import BOOKED_STATUSES, Campaign, CampaignStatus
+from app.models.patient import Patient
+from app.models.records import AuditEntry
+from app.services.campaigns import CampaignLifecycle
+from app.services.patients import PatientNotFoundError
+
+AT_ONCE = 20
+ERASED = "patient_erased"
+NOBODY = "There is no patient with this id."
+
+
+class LiveVisitError(ConflictError):
+    """A visit is booked: whoever is erased cannot be expected. `appointment_ids` names them."""
+
+    slug = "patient-has-visit"
+    title = "This patient has a visit"
+
+
+class PatientErasure:
+    """Erases patients."""
+
+    def __init__(
+        self, repositories: Repositories, lifecycle: CampaignLifecycle, clock: Clock
+    ) -> None:
+        self._repositories = repositories
+        self._lifecycle = lifecycle
+        self._clock = clock
+
+    async def erase(self, patient_id: PyObjectId, *, by: str) -> Patient:
+        """What is left of the patient. Erasing again changes nothing.
+
+        Raises `PatientNotFoundError`, and `LiveVisitError` where nothing is changed either.
+        """
+        patient = await self._get(patient_id)
+        if patient.erasure is None:
+            await self._refuse_live_visits(patient_id)
+            await self._repositories.patients.begin_erasure(patient, by)
+            patient = await self._get(patient_id)
+        if patient.erasure is not None and patient.erasure.pending_since is not None:
+            await self._run(patient, patient.erasure.by)
+        return await self._get(patient_id)
+
+    async def take_up(self) -> None:
+        """Finish what a crash cut short."""
+        for patient in await self._repositories.patients.to_erase(AT_ONCE):
+            if patient.erasure is not None:
+                await self._run(patient, patient.erasure.by)
+
+    async def _get(self, patient_id: PyObjectId) -> Patient:
+        patient = await self._repositories.patients.get(patient_id)
+        if patient is None:
+            raise PatientNotFoundError(NOBODY)
+        return patient
+
+    async def _refuse_live_visits(self, patient_id: PyObjectId) -> None:
+        visits = await self._repositories.appointments.all_for_patient(patient_id)
+        live = [str(visit.id) for visit in visits if visit.status in LIVE_STATUSES]
+        if live:
+            message = "Cancel the patient's visits, or say what became of them, first."
+            raise LiveVisitError(message, extra={"appointment_ids": live})
+
+    async def _run(self, patient: Patient, by: str) -> None:
+        retention = self._repositories.retention
+        await self._seal(patient)
+        await retention.drop_waiting(patient.id, "erased")
+        campaign = await self._repositories.campaigns.active_for(patient.id)
+        if campaign is not None:
+            await self._end(campaign, by)
+        await retention.clear_patient(patient.id)
+        await self._repositories.audit.clear_details(patient.id)
+        if await self._repositories.patients.finish_erasure(patient.id):
+            await self._record(patient.id, by)
+
+    async def _seal(self, patient: Patient) -> None:
+        """Not where somebody else is on the same mailbox or number: they may go on hearing."""
+        ways = (
+            (patient.email, self._repositories.patients.with_email),
+            (patient.phone, self._repositories.patients.with_phone),
+        )
+        for address, sharing in ways:
+            if address and all(other.id == patient.id for other in await sharing(address)):
+                await self._repositories.suppressions.seal(address, self._clock.now())
+                await self._repositories.retention.forget_bounces(address)
+
+    async def _end(self, campaign: Campaign, by: str) -> None:
+        """One that still stands booked has no live visit any more, and is led out of there."""
+        if campaign.status in BOOKED_STATUSES:
+            moved = await self._lifecycle.move(campaign, CampaignStatus.RE_ENGAGED, by=by)
+            campaign = moved.campaign
+        await self._lifecycle.move(campaign, CampaignStatus.RECOVERY_DECLINED, by=by)
+
+    async def _record(self, patient_id: PyObjectId, by: str) -> None:
+        entry = AuditEntry(
+            actor=by,
+            action=ERASED,
+            subject="patient",
+            subject_id=str(patient_id),
+            at=self._clock.now(),
+        )
+        await self._repositories.audit.insert(entry)
