@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pydantic import Field
 
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
-from app.models.decision import Urgency
+from app.models.decision import PassageEvidence, Urgency
 from app.models.patient import Channel
 
 
@@ -150,12 +150,29 @@ class HandoffDetails(StoredModel):
     requested_by: str
 
 
+class Briefing(StoredModel):
+    """What a person needs to act in ten seconds, in parts; names and quotes the patient."""
+
+    who: str
+    contact: str | None = None
+    """Where to reach them: their number, else their address."""
+    wants: str
+    said: str
+    open: str
+    suggested_reply: str | None = None
+    """A beginning for whoever answers; `None` where nothing should be written."""
+    sources: list[PassageEvidence] = Field(default_factory=list)
+    """The nearest passages of the knowledge base, where it was asked."""
+    interaction_id: PyObjectId
+
+
 class Attention(StoredModel):
     """Something that needs a person, in any status, until it is resolved."""
 
     reason: str
     urgency: Urgency = Urgency.NORMAL
     summary: str
+    briefing: Briefing | None = None
     since: UtcDatetime
     claimed_by: PyObjectId | None = None
     claimed_at: UtcDatetime | None = None

@@ -8,7 +8,7 @@ them fall on the 5-minute raster that claims use (see `app.services.scheduling.c
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
 from itertools import pairwise
@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from app.core.zones import known_zone
 from app.models.appointment import GENERIC_SERVICE_ID
 from app.models.base import Document, PyObjectId, StoredModel, UtcDatetime
+from app.models.decision import Urgency
 from app.models.voice import ClinicVoice
 
 RASTER_MINUTES = 5
@@ -351,6 +352,8 @@ ReminderTimes = Annotated[
 
 Holidays = Annotated[list[Holiday], Field(max_length=400)]
 NoticeMinutes = Annotated[int, Field(ge=0, le=43_200)]
+AnswerMinutes = Annotated[int, Field(ge=1, le=20_160)]
+"""A minute to two weeks."""
 
 
 class Clinic(Document):
@@ -375,11 +378,20 @@ class Clinic(Document):
     reminder_minutes_before: ReminderTimes = Field(default=[10_080, 2_880, 120])
     holidays: Holidays = Field(default_factory=list)
     voice: ClinicVoice = Field(default_factory=ClinicVoice)
+    urgent_answer_minutes: AnswerMinutes = 15
+    """Within this time a person should take care of something urgent, counted on the clock."""
+    answer_minutes: AnswerMinutes = 1440
+    """The same for everything else that waits for a person."""
 
     @property
     def zone(self) -> ZoneInfo:
         """The clinic's time zone."""
         return ZoneInfo(self.timezone)
+
+    def time_to_answer(self, urgency: Urgency) -> timedelta:
+        """How long something of this urgency may wait for a person."""
+        is_urgent = urgency is Urgency.URGENT
+        return timedelta(minutes=self.urgent_answer_minutes if is_urgent else self.answer_minutes)
 
     def closed_days(self, days: Iterable[date]) -> list[date]:
         """Which of these local days are holidays."""

@@ -15,12 +15,29 @@ from app.models.campaign import (
     HandoffDetails,
     StatusChange,
 )
-from app.models.decision import Urgency
+from app.models.decision import PassageEvidence, Urgency
 from app.models.patient import Channel, Patient
-from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema
+from app.schemas.base import EXAMPLE_ID, EXAMPLE_OTHER_ID, InputSchema, OutputSchema
 from app.schemas.interactions import InteractionRead
 from app.schemas.paging import Pagination
 from app.schemas.text import LongText, Money, PersonName, PhoneText
+
+
+class BriefingRead(OutputSchema):
+    """What a person needs to act in ten seconds."""
+
+    who: str
+    contact: str | None = Field(description="Their number, else their address.")
+    wants: str
+    said: str = Field(description="The beginning of their message.")
+    open: str
+    suggested_reply: str | None = Field(
+        description="A beginning for whoever answers; `null` where nothing should be written."
+    )
+    sources: list[PassageEvidence] = Field(
+        description="The nearest passages of the knowledge base, where it was asked."
+    )
+    interaction_id: PyObjectId
 
 
 class AttentionRead(BaseModel):
@@ -29,6 +46,9 @@ class AttentionRead(BaseModel):
     reason: str
     urgency: Urgency
     summary: str
+    briefing: BriefingRead | None = Field(
+        description="Where a patient's message raised it; `summary` says the same in one sentence."
+    )
     since: UtcDatetime
     claimed_by: PyObjectId | None
     resolved_at: UtcDatetime | None
@@ -42,6 +62,9 @@ class AttentionRead(BaseModel):
             reason=attention.reason,
             urgency=attention.urgency,
             summary=attention.summary,
+            briefing=(
+                BriefingRead.model_validate(attention.briefing) if attention.briefing else None
+            ),
             since=attention.since,
             claimed_by=attention.claimed_by,
             resolved_at=attention.resolved_at,
@@ -94,11 +117,29 @@ class CampaignList(BaseModel):
     campaigns: list[CampaignRow]
 
 
+class HandoffRow(CampaignRow):
+    """A campaign that waits for a person, since when, and by when they should hear."""
+
+    age_minutes: int = Field(description="Since somebody was asked for.")
+    due_at: UtcDatetime = Field(
+        description="By the clinic's `urgent_answer_minutes` or `answer_minutes`."
+    )
+    is_overdue: bool
+
+    @classmethod
+    def waiting(
+        cls, row: CampaignRow, since: UtcDatetime, due_at: UtcDatetime, now: UtcDatetime
+    ) -> Self:
+        """A row with its age."""
+        age = int((now - since).total_seconds() // 60)
+        return cls(**dict(row), age_minutes=age, due_at=due_at, is_overdue=now > due_at)
+
+
 class HandoffList(BaseModel):
     """Every campaign that waits for a person: urgent first, then longest waiting."""
 
     pagination: Pagination
-    handoffs: list[CampaignRow]
+    handoffs: list[HandoffRow]
 
 
 class ChannelRead(BaseModel):

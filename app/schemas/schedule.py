@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.schedule import (
+    AnswerMinutes,
     BufferMinutes,
     DurationMinutes,
     GridMinutes,
@@ -368,6 +369,13 @@ class ClinicSettings(OutputSchema):
     reminder_minutes_before: ReminderTimes
     holidays: list[HolidayEntry]
     voice: VoiceEntry
+    urgent_answer_minutes: int = Field(
+        description="Within this time a person should take care of something urgent.",
+        examples=[15],
+    )
+    answer_minutes: int = Field(
+        description="The same for everything else in the list of hand-offs.", examples=[1440]
+    )
 
 
 class ClinicChanged(ClinicSettings, Changed):
@@ -394,6 +402,8 @@ class ClinicUpdate(_Update):
     self_service_notice_minutes: NoticeMinutes | None = None
     reminder_minutes_before: ReminderTimes | None = None
     holidays: Annotated[list[HolidayEntry], Field(max_length=400)] | None = None
+    urgent_answer_minutes: AnswerMinutes | None = None
+    answer_minutes: AnswerMinutes | None = None
     voice: VoiceEntry | None = Field(
         default=None, description="The whole of it; what it leaves out is as the letters have it."
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.core.clock import Clock
 from app.db.repositories import Repositories
 from app.db.repositories.base import Page
 from app.db.repositories.campaigns import CampaignFilter
@@ -10,8 +11,9 @@ from app.db.repositories.patients import EXACT_UP_TO, PatientFilter
 from app.models.base import PyObjectId
 from app.models.campaign import Campaign, CampaignStatus, CampaignType
 from app.models.patient import Patient
-from app.schemas.campaigns import CampaignDetail, CampaignDetails, CampaignRow
+from app.schemas.campaigns import CampaignDetail, CampaignDetails, CampaignRow, HandoffRow
 from app.schemas.interactions import InteractionRead
+from app.services.clinic import ClinicService
 from app.services.conversations import Conversations
 
 
@@ -24,12 +26,28 @@ class CampaignRows:
     total_is_lower_bound: bool
 
 
+@dataclass(frozen=True)
+class WaitingRows:
+    """One page of what waits for a person."""
+
+    rows: list[HandoffRow]
+    total_items: int
+
+
 class CampaignViews:
     """Reads campaigns together with what a screen needs beside them, without a query per row."""
 
-    def __init__(self, repositories: Repositories, conversations: Conversations) -> None:
+    def __init__(
+        self,
+        repositories: Repositories,
+        conversations: Conversations,
+        clinic: ClinicService,
+        clock: Clock,
+    ) -> None:
         self._repositories = repositories
         self._conversations = conversations
+        self._clinic = clinic
+        self._clock = clock
 
     async def page(
         self,
@@ -68,9 +86,17 @@ class CampaignViews:
             conversation_history=[InteractionRead.of(interaction) for interaction in said],
         )
 
-    async def handoffs(self) -> list[CampaignRow]:
-        """Every campaign that waits for a person: urgent first, then longest waiting."""
-        return await self.rows(await self._repositories.campaigns.open_attentions())
+    async def handoffs(self, *, page: int, limit: int) -> WaitingRows:
+        """Campaigns that wait for a person: urgent first, then longest waiting."""
+        found = await self._repositories.campaigns.attentions_page(page=page, limit=limit)
+        clinic, now = await self._clinic.current(), self._clock.now()
+        rows = await self.rows(found.items)
+        waiting = [
+            HandoffRow.waiting(row, one.since, one.since + clinic.time_to_answer(one.urgency), now)
+            for row in rows
+            if (one := row.attention)
+        ]
+        return WaitingRows(waiting, found.total_items)
 
     async def _patients_like(self, q: str) -> Page[Patient]:
         return await self._repositories.patients.page(PatientFilter(q=q), page=1, limit=EXACT_UP_TO)

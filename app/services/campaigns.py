@@ -20,6 +20,7 @@ from app.models.campaign import (
     FOLLOWED_UP_STATUSES,
     TRANSITIONS,
     Attention,
+    Briefing,
     Campaign,
     CampaignStatus,
     HandoffDetails,
@@ -130,7 +131,14 @@ class CampaignLifecycle:
         return result
 
     async def hand_off(
-        self, campaign: Campaign, *, reason: str, summary: str, by: str, urgency: Urgency
+        self,
+        campaign: Campaign,
+        *,
+        reason: str,
+        summary: str,
+        by: str,
+        urgency: Urgency,
+        briefing: Briefing | None = None,
     ) -> MoveResult:
         """Give the conversation to a person: attention first, then the status where allowed.
 
@@ -138,7 +146,9 @@ class CampaignLifecycle:
         raised. The order matters after a crash: an attention without the status is seen by staff,
         a status without the attention would not be.
         """
-        await self.raise_attention(campaign.id, reason=reason, summary=summary, urgency=urgency)
+        await self.raise_attention(
+            campaign.id, reason=reason, summary=summary, urgency=urgency, briefing=briefing
+        )
         now = self._clock.now()
         details = HandoffDetails(reason=reason, summary=summary, handed_off_at=now, requested_by=by)
         fields = {"handoff_details": details.to_stored()}
@@ -151,11 +161,21 @@ class CampaignLifecycle:
         )
 
     async def raise_attention(
-        self, campaign_id: PyObjectId, *, reason: str, summary: str, urgency: Urgency
+        self,
+        campaign_id: PyObjectId,
+        *,
+        reason: str,
+        summary: str,
+        urgency: Urgency,
+        briefing: Briefing | None = None,
     ) -> None:
         """Ask for a person, in any status, ended ones included."""
         attention = Attention(
-            reason=reason, urgency=urgency, summary=summary, since=self._clock.now()
+            reason=reason,
+            urgency=urgency,
+            summary=summary,
+            briefing=briefing,
+            since=self._clock.now(),
         )
         await self._campaigns.set_attention(campaign_id, attention)
 

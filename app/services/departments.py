@@ -422,7 +422,7 @@ class Desk:
         records = PatientRecords(repositories, scheduling.directory, base.clinic, clock)
         return cls(
             conversations=conversations,
-            campaign_views=CampaignViews(repositories, conversations),
+            campaign_views=CampaignViews(repositories, conversations, base.clinic, clock),
             recovery=RecoveryStarter(
                 repositories=repositories,
                 patients=scheduling.directory,

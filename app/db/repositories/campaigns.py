@@ -298,6 +298,14 @@ class CampaignRepository(DocumentRepository[Campaign]):
         waiting = await self._find(query, sort=[("attention.since", 1)])
         return sorted(waiting, key=_not_urgent)
 
+    async def attentions_page(self, *, page: int, limit: int) -> Page[Campaign]:
+        """One page of `open_attentions`, in its order (the words of the urgencies sort that way
+        round).
+        """
+        query = {"attention.resolved_at": {"$exists": False}, "attention.since": {"$gt": EVER}}
+        order = [("attention.urgency", -1), ("attention.since", 1), ("_id", 1)]
+        return await self._page(query, sort=order, page=page, limit=limit)
+
     async def count_by_type(self, statuses: Sequence[CampaignStatus]) -> dict[CampaignType, int]:
         """How many campaigns of each type stand in one of these statuses."""
         pipeline: list[dict[str, Any]] = [
@@ -368,7 +376,11 @@ def _asking(campaign: Campaign, attention: Attention) -> tuple[dict[str, Any], d
     }
     if waiting.urgency != attention.urgency:
         return as_found, fresh
-    refreshed = {"attention.summary": attention.summary, "attention.reason": attention.reason}
+    refreshed = {
+        "attention.summary": attention.summary,
+        "attention.reason": attention.reason,
+        "attention.briefing": attention.briefing and attention.briefing.to_stored(),
+    }
     return as_found, refreshed
 
 

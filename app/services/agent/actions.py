@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 
 from app.core.clock import Clock
 from app.db.repositories import Repositories
-from app.models.campaign import FOLLOWED_UP_STATUSES, Campaign, CampaignStatus
+from app.models.campaign import FOLLOWED_UP_STATUSES, Briefing, Campaign, CampaignStatus
 from app.models.decision import Urgency
 from app.models.interaction import MessageClass
 from app.models.records import SuppressionReason
+from app.services.agent.briefing import briefing_of
 from app.services.agent.handoff import engagement_summary, handoff_summary
 from app.services.agent.policy import Action, Reason
 from app.services.agent.replies import (
@@ -22,11 +23,12 @@ from app.services.agent.replies import (
     ReplyMail,
     heard_on,
     interaction_source,
+    reply_key,
     returned_letter,
 )
 from app.services.agent.returned import is_own_word
 from app.services.agent.suggesting import FreeTimes
-from app.services.campaigns import CampaignLifecycle, Moved
+from app.services.campaigns import CampaignLifecycle, Moved, MoveResult
 from app.services.metrics import Metrics
 from app.services.outreach.composer import Composer, Suggestion
 from app.services.outreach.consent import ConsentService
@@ -181,9 +183,11 @@ class CampaignActions:
             await self._repositories.unanswered.record(
                 reply.interaction.id, reply.interaction.content
             )
-        if await self._give_to_person(reply, Urgency.NORMAL):
+        result = await self._give_to_person(reply, Urgency.NORMAL)
+        if not result.is_refused:
             letter = self._composer.handoff_notice(reply.clinic, reply.patient)
-            await self._queue(reply, letter, MessageClass.HANDOFF_NOTICE, "handoff_notice")
+            key = notice_key(result.campaign)
+            await self._queue(reply, letter, MessageClass.HANDOFF_NOTICE, "handoff_notice", key)
 
     async def _hand_off_silently(self, reply: CampaignReply) -> None:
         """A stranger or a third person wrote: no word to anybody but staff."""
@@ -191,19 +195,20 @@ class CampaignActions:
             await self._mail.suppress_sender(reply.interaction)
         await self._give_to_person(reply, reply.analysis.urgency)
 
-    async def _give_to_person(self, reply: CampaignReply, urgency: Urgency) -> bool:
-        """Attention, and the status where the table allows; whether a person has it now."""
+    async def _give_to_person(self, reply: CampaignReply, urgency: Urgency) -> MoveResult:
+        """Attention, and the status where the table allows."""
         result = await self._lifecycle.hand_off(
             reply.campaign,
             reason=reply.decision.reason or Reason.IRRELEVANT_OR_CONFUSED,
             summary=self._summary(reply),
             by=AGENT,
             urgency=urgency,
+            briefing=_briefing(reply),
         )
         if result.outcome == Moved.MOVED:
             self._metrics.handoff(urgency)
         await self._alerts.attention_raised(reply.campaign.id, urgency)
-        return not result.is_refused
+        return result
 
     async def _keep_for_person(self, reply: CampaignReply) -> None:
         """Booked, handed off, ended, or a thread that a person keeps."""
@@ -216,6 +221,7 @@ class CampaignActions:
             reason=reply.decision.reason or Reason.IRRELEVANT_OR_CONFUSED,
             summary=self._summary(reply),
             urgency=urgency,
+            briefing=_briefing(reply),
         )
         await self._alerts.attention_raised(reply.campaign.id, urgency)
 
@@ -309,6 +315,24 @@ class CampaignActions:
             )
 
     async def _queue(
-        self, reply: CampaignReply, letter: Letter, message_class: MessageClass, purpose: str
+        self,
+        reply: CampaignReply,
+        letter: Letter,
+        message_class: MessageClass,
+        purpose: str,
+        key: str | None = None,
     ) -> None:
-        await self._mail.queue(reply.interaction, reply.patient, letter, message_class, purpose)
+        key = key or reply_key(reply.interaction.id, purpose)
+        await self._mail.queue(reply.interaction, reply.patient, letter, message_class, key)
+
+
+def notice_key(campaign: Campaign) -> str:
+    """The dedupe key of a hand-off's one notice, however many replies led to it at once."""
+    details = campaign.handoff_details
+    at = int(details.handed_off_at.timestamp() * 1000) if details else 0
+    return f"handoff:{campaign.id}:{at}"
+
+
+def _briefing(reply: CampaignReply) -> Briefing:
+    reason = reply.decision.reason or Reason.IRRELEVANT_OR_CONFUSED
+    return briefing_of(reply.patient, reply.campaign, reply.interaction, reason)

@@ -48,14 +48,23 @@ _OPEN = {
 
 def handoff_summary(patient: Patient, campaign: Campaign, reply: Interaction, reason: str) -> str:
     """A few lines for ten seconds. For staff only: it names the patient and quotes the reply."""
-    intent = reply.ai_analysis.intent if reply.ai_analysis else Intent.IRRELEVANT_CONFUSED
     proposed = reply.decision.proposed_times if reply.decision else None
     times = f"Times proposed: {proposed}. " if proposed else ""
     return (
-        f"{patient.name} ({_kind(patient, campaign)}) {_WANTS[intent]}. "
-        f"Said: \u201c{_excerpt(reply.content)}\u201d {times}"
-        f"{_OPEN.get(Reason(reason), 'Open: read it and answer.')}"
+        f"{patient.name} ({kind_of(patient, campaign)}) {wish_of(reply.ai_analysis)}. "
+        f"Said: \u201c{excerpt(reply.content)}\u201d {times}"
+        f"{open_point(reason)}"
     )
+
+
+def wish_of(analysis: AiAnalysis | None, intent: Intent | None = None) -> str:
+    """What a reply wants, in the words of a list; `intent` names another than the first."""
+    return _WANTS[intent or (analysis.intent if analysis else Intent.IRRELEVANT_CONFUSED)]
+
+
+def open_point(reason: str) -> str:
+    """What is left to do."""
+    return _OPEN.get(Reason(reason), "Open: read it and answer.")
 
 
 def engagement_summary(replies: int, answers: int, analysis: AiAnalysis, day: date) -> str:
@@ -70,7 +79,8 @@ def engagement_summary(replies: int, answers: int, analysis: AiAnalysis, day: da
 _VISIT_STATUSES = frozenset({CampaignStatus.BOOKING_INITIATED, CampaignStatus.BOOKING_COMPLETED})
 
 
-def _kind(patient: Patient, campaign: Campaign) -> str:
+def kind_of(patient: Patient, campaign: Campaign) -> str:
+    """Who somebody is to the practice, and why they were written to."""
     who = "existing patient" if patient.patient_type == PatientType.EXISTING else "lead"
     why = "recall" if campaign.campaign_type == CampaignType.RECALL else "recovery"
     if campaign.status in _VISIT_STATUSES:
@@ -78,7 +88,8 @@ def _kind(patient: Patient, campaign: Campaign) -> str:
     return f"{who}, {why}" if campaign.is_active else f"{who}, {why} ended"
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
+    """The beginning of a message, on one line."""
     line = " ".join(text.split())
     if len(line) <= MAX_EXCERPT_CHARACTERS:
         return line

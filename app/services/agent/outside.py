@@ -16,6 +16,7 @@ from app.services.agent.replies import (
     ReplyMail,
     heard_on,
     interaction_source,
+    reply_key,
     returned_letter,
 )
 from app.services.agent.returned import is_own_word
@@ -69,8 +70,11 @@ class OutsideActions:
         )
         if with_receipt:
             letter = self._composer.opt_out_receipt(reply.clinic, patient)
-            kind = MessageClass.OPT_OUT_RECEIPT
-            await self._mail.queue(reply.interaction, patient, letter, kind, "opt_out_receipt")
+            kind, key = (
+                MessageClass.OPT_OUT_RECEIPT,
+                reply_key(reply.interaction.id, "opt_out_receipt"),
+            )
+            await self._mail.queue(reply.interaction, patient, letter, kind, key)
 
     async def _note_address(self, reply: Reply, patient: Patient, action: Action) -> None:
         """What it tells of whether mail reaches them."""
@@ -92,8 +96,8 @@ class OutsideActions:
 
     async def _send_emergency_text(self, reply: Reply, patient: Patient) -> None:
         letter = self._composer.emergency(reply.clinic, patient)
-        kind = MessageClass.EMERGENCY_TEXT
-        await self._mail.queue(reply.interaction, patient, letter, kind, "emergency")
+        kind, key = MessageClass.EMERGENCY_TEXT, reply_key(reply.interaction.id, "emergency")
+        await self._mail.queue(reply.interaction, patient, letter, kind, key)
 
     async def _leave_to_staff(self, reply: Reply) -> None:
         if reply.interaction.settlement is not None:

@@ -83,9 +83,9 @@ class ReplyMail:
         patient: Patient,
         letter: Letter,
         message_class: MessageClass,
-        purpose: str,
+        dedupe_key: str,
     ) -> None:
-        """Queue `letter` as an answer in the thread of `interaction`."""
+        """Queue `letter` as an answer in the thread of `interaction`, once for each key."""
         draft = Draft(
             patient_id=patient.id,
             campaign_id=interaction.campaign_id,
@@ -93,7 +93,7 @@ class ReplyMail:
             content=letter.content,
             html=letter.html,
             message_class=message_class,
-            dedupe_key=reply_key(interaction.id, purpose),
+            dedupe_key=dedupe_key,
             answers_on=interaction.channel,
             in_reply_to=_message_id(interaction),
         )

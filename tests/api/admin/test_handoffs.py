@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from app.db.repositories import Repositories
-from app.models.campaign import ENDED_STATUSES, CampaignStatus
+from app.models.base import new_id
+from app.models.campaign import ENDED_STATUSES, Briefing, CampaignStatus
 from app.models.decision import Urgency
 from app.models.role import StaffRole
 from tests.api.admin.desk import (
@@ -91,6 +92,49 @@ class TestList:
             "pagination": {"total_items": 0, "total_pages": 0, "current_page": 1},
             "handoffs": [],
         }
+
+    async def test_says_how_long_each_waits_and_what_is_overdue(
+        self,
+        app_client: httpx.AsyncClient,
+        headers_for: HeadersFor,
+        repositories: Repositories,
+    ) -> None:
+        office = await headers_for(StaffRole.OFFICE_MANAGER)
+        reply = new_id()
+        briefing = Briefing(
+            who="Maria Lopez (lead, recovery)",
+            wants="asks a question",
+            said="Do you take Delta?",
+            open="Open: answer it.",
+            suggested_reply="Hello Maria,",
+            interaction_id=reply,
+        )
+        since = NOON - timedelta(minutes=16)
+        urgent = make_attention(since, urgency=Urgency.URGENT, briefing=briefing)
+        for attention in (urgent, make_attention(since)):
+            await stored_campaign(repositories, attention=attention)
+
+        first = await app_client.get(HANDOFFS, headers=office)
+        body = {"answer_minutes": 10, "urgent_answer_minutes": 20}
+        await app_client.patch(f"{ADMIN}/clinic", headers=office, json=body)
+        second = await app_client.get(HANDOFFS, headers=office)
+
+        one, other = first.json()["handoffs"]
+        assert (one["age_minutes"], one["is_overdue"]) == (16, True)
+        assert one["due_at"] == iso(since + timedelta(minutes=15))
+        assert (other["due_at"], other["is_overdue"]) == (iso(since + DAY), False)
+        assert one["attention"]["briefing"] == {
+            "who": "Maria Lopez (lead, recovery)",
+            "contact": None,
+            "wants": "asks a question",
+            "said": "Do you take Delta?",
+            "open": "Open: answer it.",
+            "suggested_reply": "Hello Maria,",
+            "sources": [],
+            "interaction_id": str(reply),
+        }
+        assert other["attention"]["briefing"] is None
+        assert [row["is_overdue"] for row in second.json()["handoffs"]] == [False, True]
 
     async def test_pages(
         self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories

@@ -1,6 +1,6 @@
 """The reactive path: what a reply leads to, in every status, once, whatever crashes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,8 +12,9 @@ from app.models.campaign import (
     CampaignStatus,
     FollowUpDetails,
 )
-from app.models.decision import Intent, Urgency
+from app.models.decision import AiAnalysis, Intent, Urgency
 from app.models.interaction import (
+    Decision,
     Delivery,
     DeliveryStatus,
     Direction,
@@ -171,6 +172,30 @@ class TestLed:
         assert campaign.attention.reason == reason
         assert await classes_sent(stage, patient) == [MessageClass.HANDOFF_NOTICE]
         assert [step.to_status for step in campaign.history] == [S.RE_ENGAGED, S.HANDOFF_REQUIRED]
+
+    async def test_two_replies_that_lead_to_one_hand_off_get_one_notice(
+        self, stage: Stage, clock: FrozenClock
+    ) -> None:
+        stage.engine.intent = Intent.IRRELEVANT_CONFUSED
+        patient = await stage.patient()
+        campaign = await stage.campaign(patient)
+        for number in (1, 2):
+            reply = await stage.reply(patient, campaign, f"Odd {number}.", number=number)
+            # Both were decided while the agent still led: in two processes, say.
+            decision = Decision(action="hand_off", reason="irrelevant_or_confused")
+            analysis = AiAnalysis(intent=Intent.IRRELEVANT_CONFUSED, engine="local")
+            await stage.repositories.interactions.store_decision(reply.id, analysis, decision)
+            clock.advance(minutes=1)
+            await stage.reactive.run(await stage.reply_now(reply))
+
+        assert await classes_sent(stage, patient) == [MessageClass.HANDOFF_NOTICE]
+        attention = (await stage.campaign_now(campaign)).attention
+        assert attention
+        assert attention.briefing
+        assert (attention.briefing.said, attention.since) == (
+            "Odd 2.",
+            stage.clock.now() - timedelta(minutes=1),
+        )
 
     async def test_a_wish_with_a_question_gets_one_message_for_both(self, stage: Stage) -> None:
         stage.engine.secondary, stage.engine.reply = (Intent.QUESTION,), ANSWER

@@ -18,13 +18,11 @@ router = APIRouter(prefix="/handoffs", tags=["hand-offs"])
     responses=problems(401, 403, 422),
 )
 async def list_handoffs(_user: ReadAccess, views: CampaignViewsDep, paging: PageDep) -> HandoffList:
-    """Every unresolved attention, whatever the campaign's status: urgent first, oldest first."""
-    waiting = await views.handoffs()
-    first = (paging.page - 1) * paging.limit
-    return HandoffList(
-        pagination=Pagination.of(len(waiting), paging),
-        handoffs=waiting[first : first + paging.limit],
-    )
+    """Every unresolved attention, whatever the campaign's status: urgent first, oldest first, with
+    its age and whether it is overdue.
+    """
+    waiting = await views.handoffs(page=paging.page, limit=paging.limit)
+    return HandoffList(pagination=Pagination.of(waiting.total_items, paging), handoffs=waiting.rows)
 
 
 @router.post(
