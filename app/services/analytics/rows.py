@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.core.clock import Clock
+from app.core.errors import NotFoundError
 from app.db.repositories import Repositories
 from app.db.repositories.analytics import Reply, Row, Stage, VisitFigure
 from app.models.answering import AnsweredBy
@@ -44,6 +45,22 @@ class Figure(StrEnum):
     UNANSWERED_REPLIES = "unanswered_replies"
     AGENT_ACCURACY_PERCENT = "agent_accuracy_percent"
     AGENT_REVIEWED_ACCURACY_PERCENT = "agent_reviewed_accuracy_percent"
+
+
+class UnknownFigureError(NotFoundError):
+    """No figure is called so."""
+
+    slug = "unknown-figure"
+    title = "There is no such figure"
+
+
+def figure_called(name: str) -> Figure:
+    """Raises `UnknownFigureError`."""
+    try:
+        return Figure(name)
+    except ValueError as error:
+        message = "No figure is called so; the definitions name them."
+        raise UnknownFigureError(message) from error
 
 
 @dataclass(frozen=True)

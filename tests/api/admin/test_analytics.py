@@ -402,4 +402,4 @@ class TestRandomHistories:
             answer = await app_client.get(rows, headers=desk.headers, params=params)
             problem(answer, 422, slug)
         answer = await app_client.get(f"{ANALYTICS}/secrets/rows", headers=desk.headers)
-        problem(answer, 422)
+        problem(answer, 404, "unknown-figure")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from app.api.deps import AnalyticsDep, DashboardDep, FigureRowsDep, PageDep, ReadAccess
 from app.api.openapi import problems
@@ -11,9 +11,13 @@ from app.models.campaign import CampaignType
 from app.schemas.analytics import AnalyticsRead, FigureRowList, FigureRowRead
 from app.schemas.dashboard import DashboardStatsRead
 from app.schemas.paging import Pagination
-from app.services.analytics.rows import Figure
+from app.services.analytics.rows import Figure, figure_called
 
 router = APIRouter(tags=["dashboard"])
+
+FigureName = Annotated[
+    str, Path(max_length=60, examples=["contacted"], json_schema_extra={"enum": list(Figure)})
+]
 
 
 @router.get(
@@ -48,11 +52,11 @@ async def get_analytics(_user: ReadAccess, analytics: AnalyticsDep) -> Analytics
     "/analytics/{figure}/rows",
     summary="What a figure counts",
     operation_id="list_figure_rows",
-    responses=problems(401, 403, 422),
+    responses=problems(401, 403, 404, 422),
 )
 async def list_figure_rows(
     *,
-    figure: Figure,
+    figure: FigureName,
     _user: ReadAccess,
     rows: FigureRowsDep,
     paging: PageDep,
@@ -66,7 +70,7 @@ async def list_figure_rows(
     """The campaigns, visits or messages behind a figure, oldest first: it is their number, the sum
     of `value`, or the share of those with `counts`.
     """
-    found = await rows.rows(figure, month=month, campaign_type=campaign_type, by=by)
+    found = await rows.rows(figure_called(figure), month=month, campaign_type=campaign_type, by=by)
     start = (paging.page - 1) * paging.limit
     return FigureRowList(
         pagination=Pagination.of(len(found), paging),
