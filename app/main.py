@@ -31,6 +31,7 @@ from app.api.v1.endpoints import root
 from app.api.v1.router import router
 from app.core.clock import Clock, SystemClock
 from app.core.config import Settings
+from app.core.interpreter import take_short_turns
 from app.scheduler import build_scheduler
 from app.services.container import Services, running_services
 from app.services.metrics import Metrics
@@ -125,7 +126,8 @@ async def background_work(services: Services) -> AsyncIterator[None]:
         ),
     ]
     scheduler = build_scheduler(services, services.jobs, await services.base.clinic.current())
-    warm_up = asyncio.create_task(services.agent.engine.warm_up(), name="engine-warm-up")
+    take_short_turns()
+    warm_up = asyncio.create_task(_warm_up(services), name="engine-warm-up")
     warm_up.add_done_callback(_note_failed_warm_up)
     for loop in loops:
         loop.start()
@@ -137,6 +139,11 @@ async def background_work(services: Services) -> AsyncIterator[None]:
         warm_up.cancel()
         await asyncio.gather(*(loop.stop() for loop in loops))
         await services.outreach.sweeps.close()
+
+
+async def _warm_up(services: Services) -> None:
+    await asyncio.to_thread(services.base.composer.warm_up)
+    await services.agent.engine.warm_up()
 
 
 def _note_failed_warm_up(task: asyncio.Task[None]) -> None:

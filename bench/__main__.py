@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pymongo import monitoring
 
-from bench import engine, history, mail, requests
+from bench import agent_lag, engine, history, mail, requests
 from bench.figures import Figure
 from bench.recording import CommandRecorder
 from bench.site import Cores, Site, embedded, site
@@ -35,6 +35,9 @@ async def measure(sizes: Sizes, cache: Path, recorder: CommandRecorder) -> None:
     say("\nSlot engine (CPU time)")
     for figure in engine.measure(sizes.rounds, sizes.month):
         say(str(figure))
+    say("\nAgent")
+    for line in await agent_lag.lines():
+        say(line)
     cores = Cores()
     say(f"\nFrom here on {cores.sentence}.")
     folder, seconds = await history.built(cache, sizes.history)

@@ -321,7 +321,7 @@ class Agent:
             repositories=repositories,
             settings=base.settings,
             clinic=base.clinic,
-            reader=ReplyReader(engine, parts=local),
+            reader=ReplyReader(engine, parts=local, aside=local.run),
             knowledge=knowledge,
             in_campaign=CampaignActions(
                 repositories=repositories,

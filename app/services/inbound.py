@@ -1,5 +1,6 @@
 """Works off the stored webhook events: each is processed once, retried, or put before a person."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -229,7 +230,7 @@ class InboundProcessor:
     ) -> Received | str:
         """The message itself, or a note where there is none to act on."""
         if isinstance(message, RelayMessage):
-            return from_relay(event, message)
+            return await asyncio.to_thread(from_relay, event, message)
         if self._mailbox is None:
             raise NotNowError(NO_MAILBOX_NOW, NO_MAILBOX_WAIT)
         return await self._mailbox.fetch(event, message, term)

@@ -124,8 +124,12 @@ class LocalEngine:
         return await self._in_thread(lambda _models: answer_question(index, question, about))
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do CPU work that belongs to a reply where the engine does its own."""
-        return await self._in_thread(lambda _models: work())
+        """Do CPU work that belongs to a reply where the engine does its own, models or none.
+
+        One thread for all of it: each thread more that computes lets the event loop, when it wakes,
+        wait one turn of the interpreter's lock longer.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
         """Take no more work."""

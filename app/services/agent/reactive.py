@@ -33,7 +33,6 @@ from app.services.agent.policy import (
     choose,
     without_answer,
 )
-from app.services.agent.proposed.reading import proposed_times
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import AGENT, CampaignReply, Reply, contact_to_verify
 from app.services.clinic import ClinicService
@@ -126,11 +125,20 @@ class ReactivePath:
             answer=answer,
             postpone_until=_postponed(reading, today, about.clinic),
             opts_out_too=reading.opts_out_too or None,
-            proposed_times=_proposed(interaction, reading, about.clinic),
+            proposed_times=await self._proposed(interaction, reading, about.clinic),
             requested_by=AGENT,
         )
         reading.analysis.milliseconds = round((time.monotonic() - started) * 1000)
         return await self._keep(interaction, reading, decision)
+
+    async def _proposed(
+        self, interaction: Interaction, reading: Reading, clinic: Clinic
+    ) -> ProposedTimes | None:
+        """When a person who may want to come offered to."""
+        if reading.analysis.intent in _NO_OFFER:
+            return None
+        horizon = clinic.booking_horizon_days
+        return await self._reader.times_proposed(interaction, clinic.zone, horizon)
 
     async def _keep(
         self, interaction: Interaction, reading: Reading, decision: Decision
@@ -233,14 +241,6 @@ class _About:
         if self.patient is None or self.campaign is None:
             return None
         return treatment_spoken_of(self.patient, self.campaign)
-
-
-def _proposed(interaction: Interaction, reading: Reading, clinic: Clinic) -> ProposedTimes | None:
-    """When a person who wrote for the patient offered to come."""
-    if reading.analysis.intent in _NO_OFFER:
-        return None
-    horizon = clinic.booking_horizon_days
-    return proposed_times(interaction.content, interaction.timestamp, clinic.zone, horizon)
 
 
 _NO_OFFER = frozenset({Intent.BOUNCE, Intent.AUTO_REPLY, Intent.OPT_OUT})

@@ -1,22 +1,30 @@
 """Reads a reply: guards first, then the engine, and what the two together say."""
 
+import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from typing import Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 from app.models.decision import AiAnalysis, Evidence, Intent, Sentiment, Urgency
 from app.models.interaction import Interaction, MailFacts
 from app.models.patient import Channel
+from app.models.proposal import ProposedTimes
 from app.services.agent.context import MAX_NOTES, NO_CONTEXT, Provenance, ReplyContext
 from app.services.agent.engine import Engine
 from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
 from app.services.agent.guards.third_person import ThirdPerson
 from app.services.agent.intent import INTENT_THRESHOLD, IntentPrediction
 from app.services.agent.policy import Reading
+from app.services.agent.proposed.reading import proposed_times
 from app.services.agent.questions import split_questions
 from app.services.agent.returned import what_returned
 from app.services.agent.verdict import Verdict, combine
 from app.services.mail.reading.machine import MachineKind
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +39,31 @@ _SETTLED_BY_GUARDS = frozenset(
 _BOUNCES = frozenset({MachineKind.HARD_BOUNCE, MachineKind.SOFT_BOUNCE, MachineKind.DELAY})
 
 
+class Aside(Protocol):
+    """Does CPU work where the event loop does not wait for it."""
+
+    async def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+async def in_a_thread(work: Callable[[], T]) -> T:
+    """In any thread."""
+    return await asyncio.to_thread(work)
+
+
 class ReplyReader:
     """Turns an incoming message into a `Reading`."""
 
-    def __init__(self, engine: Engine, parts: Engine | None = None) -> None:
-        """`parts` judges single sentences of a reply, where that is another than `engine`."""
+    def __init__(
+        self, engine: Engine, parts: Engine | None = None, aside: Aside = in_a_thread
+    ) -> None:
+        """`parts` judges single sentences of a reply, where that is another than `engine`.
+
+        `aside` does CPU work beside the event loop: guards and grammars read a long reply for
+        tens of milliseconds.
+        """
         self._engine = engine
         self._parts = parts or engine
+        self._aside = aside
 
     async def read(
         self,
@@ -50,15 +76,14 @@ class ReplyReader:
 
         `contact`: the address, or on other channels the number, that the patient writes from.
         """
-        findings = run_guards(
-            GuardInput(
-                text=interaction.content,
-                subject=interaction.subject or "",
-                sender=interaction.sender or "",
-                patient_email=contact,
-                today=today,
-            )
+        message = GuardInput(
+            text=interaction.content,
+            subject=interaction.subject or "",
+            sender=interaction.sender or "",
+            patient_email=contact,
+            today=today,
         )
+        findings = await self._aside(lambda: run_guards(message))
         findings = _with_headers(findings, interaction.mail)
         findings = _with_number(findings, interaction, contact)
         findings = _vouched_for(findings, interaction)
@@ -66,9 +91,16 @@ class ReplyReader:
         verdict = combine(findings, prediction, INTENT_THRESHOLD)
         return self._reading(interaction, contact, findings, prediction, verdict)
 
+    async def times_proposed(
+        self, interaction: Interaction, zone: ZoneInfo, horizon_days: int
+    ) -> ProposedTimes | None:
+        """When the writer offers to come; see `proposed_times`."""
+        text, at = interaction.content, interaction.timestamp
+        return await self._aside(lambda: proposed_times(text, at, zone, horizon_days))
+
     async def asks_for_times_alone(self, text: str) -> bool:
         """Whether every question in a wish to come is itself about coming ("when?", "how?")."""
-        for question in split_questions(text):
+        for question in await self._aside(lambda: split_questions(text)):
             prediction = await self._parts.classify(question)
             if prediction.intent != Intent.BOOKING_REQUEST:
                 return False
