@@ -101,7 +101,7 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     loops = [
         WorkerLoop(
             "inbound",
-            partial(trail.watched, "inbound", services.agent.inbound.work_off),
+            services.agent.inbound.work_off,
             services.base.inbound_signal,
             poll_seconds=POLL_SECONDS,
             finish=services.agent.inbound.finish,

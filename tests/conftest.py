@@ -172,7 +172,8 @@ def drain(services: Services) -> Drain:
     """Does what the background loops would: incoming messages, then outgoing, until none is due."""
 
     async def work_off() -> None:
-        while await services.agent.inbound.work_off() + await services.outreach.sender.work_off():
+        inbound, sender = services.agent.inbound, services.outreach.sender
+        while await inbound.work_off() + await inbound.settle() + await sender.work_off():
             pass
 
     return work_off

@@ -62,17 +62,18 @@ class Services:
             clock=clock,
         )
         desk = Desk.build(base, scheduling, outreach)
+        audit = AuditOffice.build(base)
         return cls(
             base=base,
             scheduling=scheduling,
             waiting=Waiting.build(base, scheduling),
             outreach=outreach,
-            agent=Agent.build(base, outreach, post, scheduling.availability),
+            agent=Agent.build(base, outreach, post, scheduling.availability, audit.trail),
             post=post,
             desk=desk,
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
             staff=StaffOffice.build(base),
-            audit=AuditOffice.build(base),
+            audit=audit,
             retention=retention,
             jobs=Jobs(
                 sweeps=outreach.sweeps,

@@ -1,6 +1,7 @@
 """The parts of the service by subject, each put together on top of the foundation."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from app.services.agent.actions import CampaignActions
@@ -18,6 +19,7 @@ from app.services.ai_agent import AiAgent
 from app.services.analytics.dashboard import Dashboard
 from app.services.analytics.report import Analytics
 from app.services.analytics.rows import FigureRows
+from app.services.audit.trail import AuditTrail
 from app.services.campaign_views import CampaignViews
 from app.services.conversations import Conversations
 from app.services.foundation import Foundation
@@ -306,6 +308,7 @@ class Agent:
         outreach: Outreach,
         post: Post | None,
         availability: AvailabilityService,
+        trail: AuditTrail,
     ) -> Self:
         """On top of the foundation, the outreach, and with Gmail the mailbox."""
         repositories, clock = base.repositories, base.clock
@@ -372,6 +375,7 @@ class Agent:
                 clock=clock,
                 own_address=base.settings.mail_from,
                 worker=base.inbound_signal,
+                watched=partial(trail.watched, "inbound"),
                 mailbox=post.mail if post else None,
                 assigned=AssignedMail(
                     repositories=repositories,

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from app.core.clock import Clock
@@ -69,6 +70,10 @@ NAMES_A_LETTER = frozenset(
 """What somebody may forge to have a patient's address given up."""
 
 
+async def _alone(work: Callable[[], Awaitable[int]]) -> int:
+    return await work()
+
+
 _random_share = random.SystemRandom().random
 
 
@@ -92,11 +97,13 @@ class InboundProcessor:
         assigned: AssignedMail,
         written_here: StaffMail,
         worker: Wakeable,
+        watched: Callable[[Callable[[], Awaitable[int]]], Awaitable[int]] = _alone,
         mailbox: MailboxMail | None = None,
         jitter: Callable[[], float] = _random_share,
     ) -> None:
         """`own_address` is the practice's: what comes from it is no reply. `worker` calls
-        `work_off` again when it is woken. `mailbox` is where mail lies, with Gmail.
+        `work_off` again when it is woken. `watched` does each piece of work and records whose
+        data it touched. `mailbox` is where mail lies, with Gmail.
         """
         self._repositories = repositories
         self._matcher = matcher
@@ -110,7 +117,8 @@ class InboundProcessor:
         self._written_here = written_here
         self._jitter = jitter
         self._look_for_abandoned_at = clock.now()
-        self._lines = Lines(self._work_piece, places=THREADS_AT_ONCE, freed=worker.wake)
+        self._watched = watched
+        self._lines = Lines(self._work_watched, places=THREADS_AT_ONCE, freed=worker.wake)
 
     async def work_off(self) -> int:
         """Take up what is due, as soon as there is room for it; how many events that were.
@@ -148,6 +156,9 @@ class InboundProcessor:
     async def finish(self, timeout_seconds: float) -> None:
         """Begin with nothing any more, and wait so long for what is under way."""
         await self._lines.close(timeout_seconds)
+
+    async def _work_watched(self, piece: Piece) -> int:
+        return await self._watched(partial(self._work_piece, piece))
 
     async def _work_piece(self, piece: Piece) -> int:
         """The first tells of everything that the others tell of: they are settled with it."""

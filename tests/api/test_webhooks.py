@@ -119,6 +119,7 @@ class TestStored:
 
         answers = await asyncio.gather(*(app_client.post(WEBHOOK, content=body) for _ in range(20)))
         await services.agent.inbound.work_off()
+        await services.agent.inbound.settle()
 
         assert {answer.status_code for answer in answers} == {200}
         assert len(await stored(services)) == 1
