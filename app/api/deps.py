@@ -28,6 +28,7 @@ from app.services.message_intake import MessageIntake
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.explaining import ContactExplainer
+from app.services.outreach.forecast import SweepForecast
 from app.services.outreach.preview import LetterPreview
 from app.services.outreach.sweep import SweepService
 from app.services.password_change import PasswordChanges
@@ -262,6 +263,14 @@ def patient_export(parts: ServicesDep) -> PatientExport:
 
 PatientMergingDep = Annotated[PatientMerging, Depends(patient_merging)]
 PatientExportDep = Annotated[PatientExport, Depends(patient_export)]
+
+
+def sweep_forecast(parts: ServicesDep) -> SweepForecast:
+    """The sweeps of the next days."""
+    return parts.outreach.forecast
+
+
+SweepForecastDep = Annotated[SweepForecast, Depends(sweep_forecast)]
 ConversationsDep = Annotated[Conversations, Depends(conversations)]
 CampaignViewsDep = Annotated[CampaignViews, Depends(campaign_views)]
 RecoveryDep = Annotated[RecoveryStarter, Depends(recovery)]

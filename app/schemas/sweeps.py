@@ -1,5 +1,6 @@
 """Sweeps as they cross HTTP."""
 
+from datetime import date
 from typing import Self
 
 from pydantic import ConfigDict, Field
@@ -92,3 +93,48 @@ class SweepList(OutputSchema):
 
     pagination: Pagination
     sweeps: list[SweepRead]
+
+
+class ForecastDayRead(OutputSchema):
+    """The sweep of one local day."""
+
+    day: date
+    contacts: int = Field(description="All messages that would be queued.")
+    recovery_created: int
+    recall_created: int
+    follow_ups: int
+    ending: int = Field(description="Campaigns out of attempts, that end.")
+    waiting: int = Field(description="Who is due and waits for the limit of new ones a day.")
+    by_rule: dict[str, int] = Field(description="The messages by the rule they follow from.")
+
+
+class ForecastRead(OutputSchema):
+    """Today and the six days after it."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "outreach_enabled": True,
+                "days": [
+                    {
+                        "day": "2026-11-23",
+                        "contacts": 14,
+                        "recovery_created": 3,
+                        "recall_created": 9,
+                        "follow_ups": 2,
+                        "ending": 1,
+                        "waiting": 0,
+                        "by_rule": {
+                            "never contacted": 3,
+                            "follow-up date reached": 9,
+                            "attempt 2 of 4": 2,
+                        },
+                    }
+                ],
+            }
+        },
+    )
+
+    outreach_enabled: bool
+    days: list[ForecastDayRead]

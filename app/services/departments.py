@@ -34,6 +34,7 @@ from app.services.message_intake import MessageIntake
 from app.services.outreach.alerts import StaffAlerts
 from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.explaining import ContactExplainer
+from app.services.outreach.forecast import SweepForecast
 from app.services.outreach.gate import SendGate
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.preview import LetterPreview
@@ -211,6 +212,7 @@ class Outreach:
     proactive: ProactivePath
     recruiter: Recruiter
     sweeps: SweepService
+    forecast: SweepForecast
     sender: OutboxSender
     alerts: StaffAlerts
     deliveries: Deliveries
@@ -252,6 +254,14 @@ class Outreach:
                 settings=settings,
                 clock=clock,
                 observe=base.metrics.sweep,
+            ),
+            forecast=SweepForecast(
+                repositories=repositories,
+                recruiter=recruiter,
+                proactive=proactive,
+                clinic=clinic,
+                settings=settings,
+                clock=clock,
             ),
             sender=OutboxSender(
                 repositories=repositories,

@@ -7,7 +7,7 @@ fact, and only as many candidates are kept as the day still allows.
 import heapq
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from app.core.clock import Clock
@@ -93,6 +93,20 @@ class Recruiter:
                 if passed_over:
                     counts.skip(passed_over)
         return chosen.in_order()
+
+    async def look_ahead(
+        self, days: Sequence[date], now: datetime
+    ) -> AsyncIterator[tuple[int, Due]]:
+        """Who becomes due on which of these local days (by its place), as things stand `now`."""
+        calendars = [replace(await self._calendar(now), today=day) for day in days]
+        async for batch in self._batches(calendars[-1], SweepCounts()):
+            past = await self._past(batch, now)
+            for patient in batch:
+                for place, calendar in enumerate(calendars):
+                    verdict = judge(patient, past[patient.id], calendar)
+                    if isinstance(verdict, Due):
+                        yield place, verdict
+                        break
 
     async def look_at(self, patient: Patient, now: datetime) -> "Judged":
         """The verdict on one patient, and what it rests on. Changes nothing."""

@@ -57,6 +57,36 @@ async def everything(database: Database) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("_people")
+class TestForecast:
+    async def test_today_is_the_dry_run_and_nothing_is_written(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], database: Database
+    ) -> None:
+        before = await everything(database)
+
+        answer = await app_client.get(f"{SWEEPS}/forecast", headers=headers)
+
+        assert await everything(database) == before
+        body = answer.json()
+        rehearsed = await app_client.post(SWEEPS, headers=headers, json={"dry_run": True})
+        counts = rehearsed.json()["counts"]
+        assert (answer.status_code, body["outreach_enabled"]) == (200, True)
+        assert [day["day"][-2:] for day in body["days"]] == [
+            "19",
+            "20",
+            "21",
+            "22",
+            "23",
+            "24",
+            "25",
+        ]
+        today, tomorrow = body["days"][:2]
+        assert today["contacts"] == counts["messages_queued"] == 2
+        assert today["by_rule"] == {"never contacted": 1, "follow-up date reached": 1}
+        assert (tomorrow["recall_created"], tomorrow["contacts"]) == (1, 1)
+        assert body["days"][3]["by_rule"] == {"attempt 2 of 4": 2}
+
+
+@pytest.mark.usefixtures("_people")
 class TestRun:
     async def test_runs_at_once_and_answers_the_counts(
         self,

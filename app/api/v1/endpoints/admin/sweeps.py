@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response, status
 
-from app.api.deps import PageDep, ReadAccess, SweepsDep, WriteAccess
+from app.api.deps import PageDep, ReadAccess, SweepForecastDep, SweepsDep, WriteAccess
 from app.api.openapi import problems
 from app.models.records import SweepStatus
 from app.schemas.paging import Pagination
-from app.schemas.sweeps import SweepList, SweepRead, SweepRequest
+from app.schemas.sweeps import ForecastRead, SweepList, SweepRead, SweepRequest
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"])
 
@@ -52,6 +52,20 @@ async def list_sweeps(_user: ReadAccess, sweeps: SweepsDep, paging: PageDep) -> 
         pagination=Pagination.of(found.total_items, paging),
         sweeps=[SweepRead.of(sweep) for sweep in found.items],
     )
+
+
+@router.get(
+    "/forecast",
+    summary="Whom the sweeps of the next seven days would write to",
+    operation_id="forecast_sweeps",
+    responses=problems(401, 403),
+)
+async def forecast_sweeps(_user: ReadAccess, forecast: SweepForecastDep) -> ForecastRead:
+    """How many would be contacted each day, by rule, if nobody answered, booked or opted out until
+    then; today is what a sweep would do now. Before the limits a day and a week that the address
+    itself has. Nothing is written.
+    """
+    return ForecastRead.model_validate(await forecast.look_ahead())
 
 
 @router.get(
