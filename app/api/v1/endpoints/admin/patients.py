@@ -14,7 +14,6 @@ from app.api.deps import (
     PatientMergingDep,
     PatientRecordsDep,
     ReadAccess,
-    SettingsAccess,
     WriteAccess,
 )
 from app.api.openapi import problems
@@ -86,8 +85,8 @@ async def list_patients(
     response_class=StreamingResponse,
     responses=problems(401, 403) | {200: CSV_FILE},
 )
-async def export_patients(user: SettingsAccess, export: PatientExportDep) -> StreamingResponse:
-    """In the columns that the import reads back, for office managers; who took it is recorded.
+async def export_patients(user: ReadAccess, export: PatientExportDep) -> StreamingResponse:
+    """In the columns that the import reads back; who took it is recorded.
 
     A cell that a spreadsheet would compute begins with an apostrophe, which the import takes off.
     """
