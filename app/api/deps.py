@@ -11,6 +11,7 @@ from app.models.role import StaffMember, StaffRole
 from app.schemas.paging import MAX_LIMIT, MAX_PAGE, PageQuery
 from app.services.agent.corrections import IntentCorrections
 from app.services.agent.knowledge import KnowledgeService
+from app.services.agent.unanswered import UnansweredQuestions
 from app.services.analytics.dashboard import Dashboard
 from app.services.analytics.report import Analytics
 from app.services.analytics.rows import FigureRows
@@ -349,6 +350,12 @@ def message_intake(parts: ServicesDep) -> MessageIntake:
     return parts.agent.messages
 
 
+def unanswered(parts: ServicesDep) -> UnansweredQuestions:
+    """What the agent could not answer."""
+    return parts.agent.unanswered
+
+
+UnansweredDep = Annotated[UnansweredQuestions, Depends(unanswered)]
 KnowledgeDep = Annotated[KnowledgeService, Depends(knowledge)]
 PushIntakeDep = Annotated[PushIntake, Depends(push_intake)]
 MessageIntakeDep = Annotated[MessageIntake, Depends(message_intake)]

@@ -215,4 +215,9 @@ class UnansweredQuestion(Document):
 
     interaction_id: PyObjectId
     question: str
+    """The message without names, addresses and numbers."""
+    parts: list[str] = Field(default_factory=list)
+    """The single questions in it."""
+    settled: dict[str, UtcDatetime] = Field(default_factory=dict)
+    """Which of `parts`, by its place, got an article or needs none, and since when."""
     at: UtcDatetime

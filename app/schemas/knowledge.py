@@ -13,6 +13,10 @@ from app.schemas.text import LongText, ShortText
 Tag = Annotated[ShortText, StringConstraints(max_length=50)]
 Tags = Annotated[list[Tag], Field(max_length=20)]
 Language = Literal["en", "es"]
+QuestionIds = Annotated[
+    list[Annotated[str, StringConstraints(pattern="^[0-9a-f]{24}-[0-9]{1,2}$")]],
+    Field(max_length=500),
+]
 Question = Annotated[LongText, StringConstraints(max_length=1000)]
 
 _WRITE_EXAMPLE: dict[str, JsonValue] = {
@@ -32,10 +36,15 @@ class KnowledgeCreate(InputSchema):
     body: LongText
     tags: Tags = Field(default_factory=list)
     language: Language = "en"
+    from_unanswered: QuestionIds = Field(
+        default_factory=list,
+        description="Questions of `GET /admin/knowledge/unanswered` that it answers: they leave "
+        "that list.",
+    )
 
     def to_article(self) -> KnowledgeArticle:
         """As it is stored."""
-        return KnowledgeArticle(**self.model_dump())
+        return KnowledgeArticle(**self.model_dump(exclude={"from_unanswered"}))
 
 
 class KnowledgeUpdate(InputSchema):
@@ -145,3 +154,65 @@ class KnowledgeAnswer(OutputSchema):
     found: bool
     answer: str | None
     sources: list[KnowledgeSource]
+
+
+class UnansweredExample(OutputSchema):
+    """A question as it was asked, without names, addresses and numbers."""
+
+    question_id: str
+    interaction_id: PyObjectId
+    question: str
+    asked_at: UtcDatetime
+
+
+class UnansweredGroup(OutputSchema):
+    """Questions that ask the same thing."""
+
+    question: str = Field(description="The most typical of them.")
+    count: int
+    first_asked_at: UtcDatetime
+    last_asked_at: UtcDatetime
+    question_ids: list[str] = Field(description="For `from_unanswered`, and for dismissing them.")
+    examples: list[UnansweredExample] = Field(description="Up to five.")
+
+
+class UnansweredList(OutputSchema):
+    """What patients asked and nobody could answer from an article: asked most first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "pagination": {"total_items": 1, "total_pages": 1, "current_page": 1},
+                "groups": [
+                    {
+                        "question": "Do you validate parking?",
+                        "count": 1,
+                        "first_asked_at": "2026-11-23T14:05:00Z",
+                        "last_asked_at": "2026-11-23T14:05:00Z",
+                        "question_ids": [f"{_EXAMPLE_ID}-0"],
+                        "examples": [
+                            {
+                                "question_id": f"{_EXAMPLE_ID}-0",
+                                "interaction_id": _EXAMPLE_ID,
+                                "question": "Do you validate parking?",
+                                "asked_at": "2026-11-23T14:05:00Z",
+                            }
+                        ],
+                    }
+                ],
+            }
+        }
+    )
+
+    pagination: Pagination
+    groups: list[UnansweredGroup]
+
+
+class UnansweredDismiss(InputSchema):
+    """Questions that need no article."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"question_ids": [f"{_EXAMPLE_ID}-0"]}}
+    )
+
+    question_ids: Annotated[QuestionIds, Field(min_length=1)]

@@ -15,6 +15,7 @@ from app.services.agent.reactive import ReactivePath
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import ReplyMail
 from app.services.agent.suggesting import FreeTimes
+from app.services.agent.unanswered import UnansweredQuestions
 from app.services.ai_agent import AiAgent
 from app.services.analytics.dashboard import Dashboard
 from app.services.analytics.report import Analytics
@@ -306,6 +307,7 @@ class Agent:
     engine: Engine
     model: LanguageModel | None
     knowledge: KnowledgeService
+    unanswered: UnansweredQuestions
     intake: PushIntake
     messages: MessageIntake
     inbound: InboundProcessor
@@ -362,6 +364,7 @@ class Agent:
             engine=engine,
             model=model,
             knowledge=knowledge,
+            unanswered=UnansweredQuestions(repositories, clock),
             intake=PushIntake(
                 events=repositories.inbound_events,
                 verifier=push_verifier(base.settings, clock),

@@ -408,12 +408,24 @@ class UnansweredQuestionRepository(DocumentRepository[UnansweredQuestion]):
     collection_name = "unanswered_questions"
     model = UnansweredQuestion
 
-    async def record(self, interaction_id: PyObjectId, question: str) -> None:
+    async def newest(self, since: datetime, limit: int) -> list[UnansweredQuestion]:
+        """Those of `since` and later, newest first."""
+        return await self._find({"at": {"$gte": since}}, sort=[("at", -1)], limit=limit)
+
+    async def settle(self, entry_id: PyObjectId, number: str) -> bool:
+        """Take one question of a message off the list; the first time stands."""
+        guard = {"_id": entry_id, f"settled.{number}": {"$exists": False}}
+        return await self._update(guard, {"$set": {f"settled.{number}": self._clock.now()}})
+
+    async def record(
+        self, interaction_id: PyObjectId, question: str, parts: Sequence[str] = ()
+    ) -> None:
         """Keep a question once for each message it came in (its id is the message's)."""
         entry = UnansweredQuestion(
             id=interaction_id,
             interaction_id=interaction_id,
             question=question,
+            parts=list(parts),
             at=self._clock.now(),
         )
         try:

@@ -15,6 +15,7 @@ from app.models.interaction import MessageClass
 from app.models.records import SuppressionReason
 from app.services.agent.briefing import briefing_of
 from app.services.agent.handoff import engagement_summary, handoff_summary
+from app.services.agent.llm.redaction import redacted
 from app.services.agent.policy import Action, Reason
 from app.services.agent.replies import (
     AGENT,
@@ -28,6 +29,7 @@ from app.services.agent.replies import (
 )
 from app.services.agent.returned import is_own_word
 from app.services.agent.suggesting import FreeTimes
+from app.services.agent.unanswered import parts_of
 from app.services.campaigns import CampaignLifecycle, Moved, MoveResult
 from app.services.metrics import Metrics
 from app.services.outreach.composer import Composer, Suggestion
@@ -180,14 +182,17 @@ class CampaignActions:
     async def _hand_off(self, reply: CampaignReply) -> None:
         await self._engage(reply)
         if reply.decision.reason == Reason.QUESTION_WITHOUT_ANSWER:
-            await self._repositories.unanswered.record(
-                reply.interaction.id, reply.interaction.content
-            )
+            await self._keep_question(reply)
         result = await self._give_to_person(reply, Urgency.NORMAL)
         if not result.is_refused:
             letter = self._composer.handoff_notice(reply.clinic, reply.patient)
             key = notice_key(result.campaign)
             await self._queue(reply, letter, MessageClass.HANDOFF_NOTICE, "handoff_notice", key)
+
+    async def _keep_question(self, reply: CampaignReply) -> None:
+        names, said = (reply.patient.name,), reply.interaction
+        question, parts = redacted(said.content, names), parts_of(said.content, names)
+        await self._repositories.unanswered.record(said.id, question, parts)
 
     async def _hand_off_silently(self, reply: CampaignReply) -> None:
         """A stranger or a third person wrote: no word to anybody but staff."""

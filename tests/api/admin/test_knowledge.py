@@ -1,18 +1,20 @@
 """The knowledge base at the front door."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.models.base import new_id
 from app.models.role import StaffRole
 from app.services.agent.answering import NOT_FOUND
 from app.services.agent.knowledge import KnowledgeService
 from app.services.container import Services
 from tests.agent_fakes import ANSWER, ScriptedEngine
 from tests.conftest import HeadersFor
-from tests.fakes import FrozenClock
+from tests.fakes import NOON, FrozenClock
 from tests.serving import replace_in_agent
 
 pytestmark = pytest.mark.mongo
@@ -250,3 +252,54 @@ class TestAccess:
         )
 
         assert answer.status_code == status
+
+
+class TestUnanswered:
+    async def test_groups_what_is_open_until_an_article_or_a_person_settles_it(
+        self, app_client: httpx.AsyncClient, admin_headers: dict[str, str], services: Services
+    ) -> None:
+        async def groups() -> list[dict[str, Any]]:
+            answer = await app_client.get(f"{KNOWLEDGE}/unanswered", headers=admin_headers)
+            assert answer.status_code == 200
+            found: list[dict[str, Any]] = answer.json()["groups"]
+            assert answer.json()["pagination"]["total_items"] == len(found)
+            return found
+
+        assert await groups() == []
+        both = ["Do you validate parking?", "How much is a crown?"]
+        first, second, older = new_id(), new_id(), new_id()
+        await services.repositories.unanswered.record(first, " ".join(both), both)
+        await services.repositories.unanswered.record(second, "Is there parking nearby?")
+        await services.repositories.unanswered.record(older, "Is there any parking?")
+        ago = {"at": NOON - timedelta(days=181)}
+        await services.repositories.unanswered.update_fields(older, ago)
+
+        parking, crown = await groups()
+
+        assert parking["count"] == 2
+        assert set(parking["question_ids"]) == {f"{first}-0", f"{second}-0"}
+        assert {one["question"] for one in parking["examples"]} == {
+            "Do you validate parking?",
+            "Is there parking nearby?",
+        }
+        assert (crown["question"], crown["question_ids"]) == (
+            "How much is a crown?",
+            [f"{first}-1"],
+        )
+        ids = parking["question_ids"]
+        await add(app_client, admin_headers, title="Parking", from_unanswered=ids)
+        assert await groups() == [crown]
+        body = {"question_ids": [f"{first}-1", f"{UNKNOWN_ID}-0"]}
+        for _ in range(2):
+            dismissed = await app_client.post(
+                f"{KNOWLEDGE}/unanswered/dismiss", headers=admin_headers, json=body
+            )
+            assert dismissed.status_code == 204
+        assert await groups() == []
+        for wrong in ([], ["x"], [UNKNOWN_ID], [f"{UNKNOWN_ID}-$set"], [f"{UNKNOWN_ID}-0.1"]):
+            refused = await app_client.post(
+                f"{KNOWLEDGE}/unanswered/dismiss",
+                headers=admin_headers,
+                json={"question_ids": wrong},
+            )
+            assert refused.status_code == 422

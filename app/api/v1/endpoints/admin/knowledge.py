@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
-from app.api.deps import KnowledgeDep, PageDep, ReadAccess, WriteAccess
+from app.api.deps import KnowledgeDep, PageDep, ReadAccess, UnansweredDep, WriteAccess
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.schemas.knowledge import (
@@ -13,10 +13,17 @@ from app.schemas.knowledge import (
     KnowledgeRead,
     KnowledgeSource,
     KnowledgeUpdate,
+    UnansweredDismiss,
+    UnansweredExample,
+    UnansweredGroup,
+    UnansweredList,
 )
 from app.schemas.paging import Pagination
+from app.services.agent.unanswered import QuestionGroup
 
 router = APIRouter(prefix="/knowledge", tags=["knowledge"])
+
+MAX_EXAMPLES = 5
 
 
 @router.get(
@@ -44,10 +51,52 @@ async def list_knowledge(
     responses=problems(401, 403, 422),
 )
 async def create_knowledge(
-    body: KnowledgeCreate, _user: WriteAccess, knowledge: KnowledgeDep
+    body: KnowledgeCreate,
+    _user: WriteAccess,
+    knowledge: KnowledgeDep,
+    unanswered: UnansweredDep,
 ) -> KnowledgeRead:
-    """The next question can be answered from it."""
-    return KnowledgeRead.of(await knowledge.create(body.to_article()))
+    """The next question can be answered from it. `from_unanswered` takes the questions it answers
+    off the list of unanswered ones.
+    """
+    article = await knowledge.create(body.to_article())
+    await unanswered.settle(body.from_unanswered)
+    return KnowledgeRead.of(article)
+
+
+@router.get(
+    "/unanswered",
+    summary="What nobody could answer",
+    operation_id="list_unanswered",
+    responses=problems(401, 403, 422),
+)
+async def list_unanswered(
+    _user: ReadAccess, unanswered: UnansweredDep, paging: PageDep
+) -> UnansweredList:
+    """Questions of the last half year that no article answered, in groups that ask the same, asked
+    most first; without names, addresses and numbers.
+    """
+    found = await unanswered.groups()
+    first = (paging.page - 1) * paging.limit
+    return UnansweredList(
+        pagination=Pagination.of(len(found), paging),
+        groups=[_group_read(group) for group in found[first : first + paging.limit]],
+    )
+
+
+@router.post(
+    "/unanswered/dismiss",
+    summary="Take unanswered questions off the list",
+    operation_id="dismiss_unanswered",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(401, 403, 422),
+)
+async def dismiss_unanswered(
+    body: UnansweredDismiss, _user: WriteAccess, unanswered: UnansweredDep
+) -> Response:
+    """They need no article. What is off the list already stays off."""
+    await unanswered.settle(body.question_ids)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
 @router.post(
@@ -94,3 +143,23 @@ async def delete_knowledge(
     """Nothing is answered from it any more."""
     await knowledge.delete(knowledge_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+def _group_read(group: QuestionGroup) -> UnansweredGroup:
+    examples = [
+        UnansweredExample(
+            question_id=one.question_id,
+            interaction_id=one.interaction_id,
+            question=one.text,
+            asked_at=one.asked_at,
+        )
+        for one in group.questions[:MAX_EXAMPLES]
+    ]
+    return UnansweredGroup(
+        question=examples[0].question,
+        count=len(group.questions),
+        first_asked_at=group.first_asked_at,
+        last_asked_at=group.last_asked_at,
+        question_ids=[one.question_id for one in group.questions],
+        examples=examples,
+    )
