@@ -292,6 +292,8 @@ def train(
         typer.echo(train_and_report(corrections))
     except (WorseModelError, TrainingSetError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"The model's files cannot be read or written: {error.strerror}.")
 
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)

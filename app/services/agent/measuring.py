@@ -97,7 +97,8 @@ def train_and_report(corrections: Path | None = None) -> str:
         f"Recall by intent:\n{recalls}\n"
         f"Above the threshold: {report.share_above_threshold:.1%} of replies, "
         f"{report.accuracy_above_threshold:.1%} of them right.\n"
-        f"{_compared(done)} Model version: {done.version}."
+        f"{_compared(done)} Model version: {done.version}. "
+        "It is used from the next start of the service on."
     )
 
 

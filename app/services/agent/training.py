@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import sklearn  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from sklearn.metrics import f1_score, recall_score  # type: ignore[import-untyped]
 from sklearn.model_selection import (  # type: ignore[import-untyped]
@@ -103,10 +103,15 @@ def training_hash(path: Path = TRAINING_FILE) -> str:
 def read_corrections(path: Path) -> list[LabelledReply]:
     """Staff's corrections, as `export-corrections` wrote them.
 
-    Raises `TrainingSetError` where a label is no engine's to give, and `ValidationError`.
+    Raises `TrainingSetError`, which names the line and nothing that stands in it.
     """
-    lines = path.read_text("utf-8").splitlines()
-    replies: list[LabelledReply] = [CorrectedReply.model_validate_json(x) for x in lines if x]
+    replies: list[LabelledReply] = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        try:
+            replies.append(CorrectedReply.model_validate_json(line))
+        except ValidationError:
+            message = f"line {number} of the corrections is no labelled reply"
+            raise TrainingSetError(message) from None
     if not {reply.label for reply in replies} <= set(ENGINE_INTENTS):
         message = "a correction names an intent that no engine may answer"
         raise TrainingSetError(message)

