@@ -63,7 +63,7 @@ class MessageMatcher:
     async def conversation(self, thread_id: str, answered: Sequence[str]) -> Match:
         """Whose conversation a message from us goes on with: by its thread, or by what it answers.
 
-        Never by its recipient: a bill to a patient is no word in a campaign.
+        Never by its recipient: what begins a thread goes on with nothing.
         """
         found = await self._by_campaign_thread(thread_id)
         found = found or await self._by_patient_thread(thread_id)

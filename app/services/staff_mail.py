@@ -67,14 +67,41 @@ class StaffMail:
             return None
         match = await self._matcher.conversation(sent.thread_id, sent.answered)
         if match.patient is None:
-            return NO_CONVERSATION
+            return await self._take_in_beginning(sent)
         if not await self._is_to_patient(sent, match.patient):
             return TO_SOMEBODY_ELSE
         if match.campaign is not None:
             await self._keep(match.campaign)
-        await interactions.record_written_elsewhere(_as_interaction(sent, match.patient, match))
-        logger.info("staff wrote by mail", extra={"patient_id": str(match.patient.id)})
+        await self._record(sent, match.patient, match)
         return None
+
+    async def _take_in_beginning(self, sent: Received) -> str | None:
+        """What begins a conversation of its own, with somebody who is in a campaign.
+
+        A family may share the address: then a person has every campaign on it, and the newest
+        keeps the words. What goes to several at once, or is sent by a machine, is no word to one
+        of them; nor is what goes to somebody without an open campaign.
+        """
+        addresses = {normalise_email(address) for address in sent.addressed_to}
+        is_machines = sent.facts is not None and sent.facts.machine is not None
+        if len(addresses) != 1 or is_machines:
+            return NO_CONVERSATION
+        patients = await self._repositories.patients.with_email(addresses.pop())
+        by_id = {patient.id: patient for patient in patients}
+        campaigns = await self._repositories.campaigns.all_for(by_id)
+        held = [campaign for campaign in campaigns if campaign.is_active]
+        for campaign in held:
+            await self._keep(campaign)
+        if not held:
+            return NO_CONVERSATION
+        patient = by_id[held[0].patient_id]
+        await self._record(sent, patient, Match(patient, held[0]))
+        return None
+
+    async def _record(self, sent: Received, patient: Patient, match: Match) -> None:
+        interaction = _as_interaction(sent, patient, match)
+        await self._repositories.interactions.record_written_elsewhere(interaction)
+        logger.info("staff wrote by mail", extra={"patient_id": str(patient.id)})
 
     async def _is_to_patient(self, sent: Received, patient: Patient) -> bool:
         """To them, or to whoever wrote as them there; a colleague it is forwarded to is neither."""

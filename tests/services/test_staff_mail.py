@@ -212,12 +212,53 @@ class TestOutsideOfOne:
         assert await by_hand(desk, patient) == []
         assert (await desk.stage.campaign_now(campaign)).agent_silent_since is None
 
-    async def test_other_mail_to_a_patient_is_no_word_in_their_campaign(self, desk: Desk) -> None:
-        patient, campaign, _ = await desk.written_to()
-        message = write(desk, patient, campaign, thread_id=None, subject="Your bill")
+    @pytest.mark.parametrize(
+        ("status", "to"),
+        [(S.RECOVERY_FAILED, "{}"), (S.RE_ENGAGED, "{}, office@example.com")],
+        ids=["to somebody in no open campaign", "to several at once"],
+    )
+    async def test_what_begins_a_thread_is_no_word(
+        self, desk: Desk, status: CampaignStatus, to: str
+    ) -> None:
+        patient, campaign, _ = await desk.written_to(status=status)
+        addressed = to.format(patient.email)
+        message = write(
+            desk, patient, campaign, to=addressed, thread_id=None, subject="Office hours"
+        )
 
         await work(desk)
 
         assert await note_of(desk, message) == NO_CONVERSATION
         assert (await desk.stage.campaign_now(campaign)).agent_silent_since is None
+        assert await by_hand(desk, patient) == []
         assert (await desk.event(f"gmail:{MAILBOX}:{message.id}")).raw is None
+
+
+class TestBeginningOne:
+    async def test_leaves_the_open_campaigns_of_that_address_to_people(self, desk: Desk) -> None:
+        patient, campaign, _ = await desk.written_to()
+        child = await desk.stage.patient(name="Tom Lopez", email=patient.email)
+        theirs = await desk.stage.campaign(child, S.BOOKING_INITIATED)
+        _, elsewhere, _ = await desk.written_to(email="another@example.com")
+        message = write(desk, patient, campaign, thread_id=None, subject="Friday at ten?")
+        await work(desk)
+        await work(desk)
+
+        held = await desk.stage.campaign_now(campaign)
+        assert message.thread_id != campaign.channel.thread_id
+        assert (held.status, held.needs_person) == (S.HANDOFF_REQUIRED, True)
+        booked = await desk.stage.campaign_now(theirs)
+        assert (booked.status, booked.needs_person) == (S.BOOKING_INITIATED, False)
+        for one in (held, booked):
+            assert one.agent_silent_since is not None
+        assert (await desk.stage.campaign_now(elsewhere)).agent_silent_since is None
+        said = [*await by_hand(desk, patient), *await by_hand(desk, child)]
+        assert [one.content for one in said] == [WORDS]
+
+        desk.answer(patient, campaign, thread_id=message.thread_id)
+        await work(desk)
+
+        [reply] = await desk.incoming()
+        assert reply.campaign_id == said[0].campaign_id
+        queued = [one for one in await desk.stage.outgoing(patient) if one.dedupe_key]
+        assert queued == [], "nobody talks over the person"
