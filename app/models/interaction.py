@@ -150,8 +150,8 @@ class IntentCorrection(StoredModel):
 class Interaction(Document):
     """A stored message, incoming or outgoing, or a note of one made by hand.
 
-    An outgoing one keeps all that was composed (`content`, `html`, `calendar`), so that a second
-    try sends the same message.
+    An outgoing one keeps all that was composed (`content`, `html`, `calendar`, and as a text
+    message `short`), so that a second try sends the same message.
     """
 
     patient_id: PyObjectId | None = None
@@ -163,6 +163,7 @@ class Interaction(Document):
     subject: str | None = None
     content: str
     html: str | None = None
+    short: str | None = None
     calendar: CalendarPart | None = None
     raw_content: str | None = None
     mail: MailFacts | None = None

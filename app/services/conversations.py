@@ -359,6 +359,7 @@ class Conversations:
             subject=letter.subject,
             content=letter.content,
             html=letter.html,
+            short=letter.short,
             message_class=MessageClass.STAFF,
             dedupe_key=_dedupe_key(campaign.id, occasion),
             by=staff_actor(by),

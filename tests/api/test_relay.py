@@ -110,6 +110,8 @@ class TestAnswerByText:
         [(headers, body)] = relay.asked
         sent: dict[str, Any] = json.loads(body)
         assert (sent["channel"], sent["to"], sent["in_reply_to"]) == ("sms", PHONE, "SM-in-1")
+        assert sent["text"] == receipt.short
+        assert "\n-- \n" in receipt.content, "the letter itself is another"
         assert headers["idempotency-key"] == sent["message_id"] == str(receipt.id)
         verifier = SignatureVerifier(make_settings(webhook_secret=RELAY_SECRET), clock)
         verifier.verify(body, headers["x-signature"])

@@ -92,6 +92,7 @@ class ReplyMail:
             subject=letter.subject,
             content=letter.content,
             html=letter.html,
+            short=letter.short,
             message_class=message_class,
             dedupe_key=dedupe_key,
             answers_on=interaction.channel,

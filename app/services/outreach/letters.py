@@ -43,11 +43,16 @@ MONTHS = {
 
 @dataclass(frozen=True)
 class Letter:
-    """A message as the patient reads it: plain text, and the same as HTML."""
+    """A message as the patient reads it: plain text, and the same as HTML.
+
+    `short` is what goes out as a text message. It may be read on a locked screen, so it tells of
+    somebody's health no more than the subject does; only an answer repeats what was asked for.
+    """
 
     subject: str
     content: str
     html: str
+    short: str
 
 
 @functools.cache
@@ -64,7 +69,7 @@ def _environment() -> Environment:
 
 
 class LetterTemplates:
-    """Renders `templates/<language>/<name>.txt`; each has a `subject` block and a layout.
+    """Renders `templates/<language>/<name>.txt`; each has a `subject`, a `short` block, a layout.
 
     They are the only source of a letter's words: its HTML is made from the text.
     """
@@ -83,9 +88,11 @@ class LetterTemplates:
         template = self._environment.get_template(f"{language}/{name}.txt")
         context = template.new_context(values)
         subject = one_line("".join(template.blocks["subject"](context)))
+        short = "".join(template.blocks["short"](context))
         content = re.sub(r"\n{3,}", "\n\n", template.render(values)).strip()
         html = self._page.render(language, subject, content, values)
-        return Letter(subject=subject, content=f"{content}\n", html=html)
+        lines = filter(None, map(one_line, short.splitlines()))
+        return Letter(subject=subject, content=f"{content}\n", html=html, short="\n".join(lines))
 
 
 def one_line(text: str) -> str:

@@ -41,6 +41,7 @@ class Draft:
     by: str = "agent"
     in_reply_to: str | None = None
     html: str | None = None
+    short: str | None = None
     calendar: CalendarPart | None = None
     visit_starts_at: datetime | None = None
 
@@ -66,6 +67,7 @@ class Outbox:
             subject=draft.subject,
             content=draft.content,
             html=draft.html,
+            short=draft.short,
             calendar=draft.calendar,
             timestamp=now,
             dedupe_key=draft.dedupe_key,

@@ -62,7 +62,7 @@ class Postmark:
             to_name=None if redirected_to else patient.name,
             sender_name=clinic.name,
             subject=thread_subject(message, earlier),
-            text=message.content,
+            text=_text_for(route.channel, message),
             html=message.html,
             calendar=message.calendar,
             date=self._clock.now(),
@@ -91,6 +91,12 @@ class Postmark:
         if _class_of(message) not in _UNSUBSCRIBED_FROM:
             return None
         return self._links.unsubscribe_link(patient.id)
+
+
+def _text_for(channel: Channel, message: Interaction) -> str:
+    """A text message is not a letter: it has words of its own."""
+    short = None if channel is Channel.EMAIL else message.short
+    return short or message.content
 
 
 def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:

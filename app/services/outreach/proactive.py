@@ -174,6 +174,7 @@ class ProactivePath:
                 subject=letter.subject,
                 content=letter.content,
                 html=letter.html,
+                short=letter.short,
                 message_class=MessageClass.OUTREACH,
                 dedupe_key=attempt_key(campaign.id, attempt),
                 attempt=attempt,

@@ -273,6 +273,7 @@ class AppointmentEffects:
                 subject=letter.subject,
                 content=letter.content,
                 html=letter.html,
+                short=letter.short,
                 calendar=file,
                 message_class=MessageClass.VISIT_NOTICE,
                 dedupe_key=f"appointment:{appointment.id}:{purpose}:{appointment.sequence}",

@@ -186,6 +186,7 @@ class VisitReminders:
             subject=letter.subject,
             content=letter.content,
             html=letter.html,
+            short=letter.short,
             message_class=MessageClass.REMINDER,
             dedupe_key=_dedupe_key(visit, reminder),
             campaign_id=visit.campaign_id,

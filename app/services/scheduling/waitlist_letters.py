@@ -68,6 +68,7 @@ class WaitlistLetters:
                 subject=letter.subject,
                 content=letter.content,
                 html=letter.html,
+                short=letter.short,
                 message_class=message_class,
                 dedupe_key=dedupe_key,
                 by="waitlist",

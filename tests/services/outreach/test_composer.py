@@ -137,6 +137,74 @@ class TestEveryLetter:
             assert not re.search(r"[{}%]|None|\n\n\n", letter.content)
 
 
+HEALTH = re.compile(
+    r"tooth|teeth|crown|canal|cleaning|pain|fever|dolor|muela|conducto|limpieza", re.IGNORECASE
+)
+MAX_TEXT_CHARACTERS = 320
+"""Two text messages, and as much as a person reads of one."""
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+class TestTextMessage:
+    def test_is_short_and_says_who_writes(self, language: str) -> None:
+        for letter in every_letter(language):
+            links = re.findall(r"https?://\S+", letter.short)
+            words = re.sub(r"https?://\S+", "", letter.short)
+            assert letter.short.startswith(f"{CLINIC.name}: ")
+            assert CLINIC.phone in letter.short
+            assert len(links) <= 1, "the stop word stands for the link to unsubscribe"
+            assert all(link in letter.content for link in links)
+            assert len(words) <= MAX_TEXT_CHARACTERS - (20 if links else 0)
+            assert "unsubscribe" not in letter.short
+            assert not re.search(r"[{}%]|None|\n\n|  ", letter.short)
+
+    def test_tells_nothing_about_health(self, language: str) -> None:
+        for letter in every_letter(language):
+            assert not HEALTH.search(letter.short.replace(CLINIC.name, ""))
+
+    def test_all_say_something_else(self, language: str) -> None:
+        words = [re.sub(r"https?://\S+", "", one.short) for one in every_letter(language)]
+
+        assert len(set(words)) == len(words)
+
+    def test_names_the_word_that_stops_them(self, language: str) -> None:
+        """All but an emergency's, which nothing may stop, the receipt, and word of a visit."""
+        stops = re.compile(r"\b(?:Reply|responda) (STOP|BAJA)\b")
+        unstoppable = 0
+        for letter in every_letter(language):
+            if word := stops.search(letter.short):
+                assert is_opt_out(word[1])
+            else:
+                unstoppable += 1
+        assert unstoppable == 6
+
+    def test_offers_no_change_that_the_link_would_refuse(self, language: str) -> None:
+        compose, starts = COMPOSER.visit_reminder, visit().appointment_date
+
+        early = compose(CLINIC, patient_of(language), visit(), MANAGE_URL, WRITTEN).short
+        late = compose(CLINIC, patient_of(language), visit(), MANAGE_URL, starts).short
+
+        change = re.compile("move or cancel|cambiar o cancelar")
+        assert change.search(early)
+        assert not change.search(late)
+        assert MANAGE_URL in early
+        assert MANAGE_URL in late
+
+    def test_an_answer_and_a_persons_words_are_whole(self, language: str) -> None:
+        patient = patient_of(language)
+        campaign = campaign_of(patient, CampaignType.RECOVERY)
+        told = "Whitening takes an hour.\n\nIt costs $300. " + "More. " * 100
+
+        answer = COMPOSER.answer(CLINIC, patient, campaign, told).short
+        ours = COMPOSER.staff_message(CLINIC, patient, told).short
+
+        for short in (answer, ours):
+            assert "Whitening takes an hour.\nIt costs $300. More." in short
+            assert short.count("More.") == 100
+            assert CLINIC.name in short
+        assert "booking_token=" in answer
+
+
 def _word_to_stop_with(content: str) -> str:
     """What the footer asks for: the agent must take that very word for a stop."""
     (word,) = re.findall(r'(?:reply|Responda) "(\w+)"', content)
