@@ -28,7 +28,7 @@ from app.services.email_processor import (
     RelayMessage,
     message_of,
 )
-from app.services.inbound_order import Piece, in_lines
+from app.services.inbound_order import Piece, in_lines, is_told
 from app.services.lines import Lines
 from app.services.mail.reading.machine import MachineKind
 from app.services.mailbox_mail import MailboxMail, NotNowError
@@ -162,12 +162,12 @@ class InboundProcessor:
 
     async def _work_piece(self, piece: Piece) -> int:
         """The first tells of everything that the others tell of: they are settled with it."""
-        taken = await self._work(piece[0])
-        if len(piece) == 1:
-            return taken
-        if self._mailbox is None:
-            return taken + sum([await self._work(event) for event in piece[1:]])
-        return taken + await self._mailbox.settle_told(piece[1:])
+        if self._mailbox is None or not is_told(piece):
+            return sum([await self._work(event) for event in piece])
+        if news := await self._mailbox.settle_told(piece):
+            await self._work(news[0])
+            await self._mailbox.put_off(await self._mailbox.settle_told(news[1:]))
+        return len(piece)
 
     async def _work(self, event: InboundEvent) -> int:
         """Claim and process one event: 1 where it was ours to take."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from app.models.records import InboundEvent
+from app.models.records import InboundEvent, InboundState
 from app.services.email_processor import NOTIFICATION_FORM
 
 Piece = tuple[InboundEvent, ...]
@@ -18,16 +18,27 @@ def in_lines(events: Sequence[InboundEvent]) -> Mapping[str, list[Piece]]:
     return {line: list(_pieces(waiting)) for line, waiting in lines.items()}
 
 
+def is_told(piece: Piece) -> bool:
+    """Whether these are notifications of one mailbox."""
+    return _only_tells(piece[0])
+
+
 def told_of(event: InboundEvent) -> int:
     """Up to where a notification says that the mailbox's history goes."""
     return int(event.payload["historyId"])
 
 
 def _pieces(events: Sequence[InboundEvent]) -> Iterable[Piece]:
-    told = [event for event in events if event.payload.get("form") == NOTIFICATION_FORM]
+    told = [event for event in events if _only_tells(event)]
     if told:
         yield tuple(sorted(told, key=told_of, reverse=True))
     yield from ((event,) for event in events if event not in told)
+
+
+def _only_tells(event: InboundEvent) -> bool:
+    """Whether it is a notification that nobody has begun with."""
+    is_told = event.payload.get("form") == NOTIFICATION_FORM
+    return is_told and event.state is InboundState.PENDING
 
 
 def _turn_of(event: InboundEvent) -> tuple[bool, datetime, str]:

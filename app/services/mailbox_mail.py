@@ -92,17 +92,27 @@ class MailboxMail:
         if reached is not None:
             await self._events.settle_notifications(address, reached, ALREADY_READ)
 
-    async def settle_told(self, others: Sequence[InboundEvent]) -> int:
-        """What notifications of one mailbox that came with a newer one still ask for: nothing,
-        where that was followed, and else all of them wait; how many there were.
+    async def settle_told(self, told: Sequence[InboundEvent]) -> Sequence[InboundEvent]:
+        """Finish those of one mailbox's notifications, the newest first, that ask for nothing any
+        more; those that do.
         """
-        reached = await self._sync.reached() or 0
-        is_ours = _is_same(others[0].payload["emailAddress"], self._sync.address)
-        done = [event.id for event in others if not is_ours or told_of(event) <= reached]
-        await self._events.settle_waiting(done, ALREADY_READ if is_ours else ANOTHER_MAILBOX)
-        later = [event.id for event in others if event.id not in set(done)]
-        await self._events.put_off_waiting(later, BUSY)
-        return len(others)
+        if not told:
+            return ()
+        if not _is_same(told[0].payload["emailAddress"], self._sync.address):
+            await self._events.settle_waiting([event.id for event in told], ANOTHER_MAILBOX)
+            return ()
+        if await self._sync.covers(told_of(told[0]), told[0].created_at):
+            news: Sequence[InboundEvent] = ()
+        else:
+            reached = await self._sync.reached() or 0
+            news = [event for event in told if told_of(event) > reached]
+        old = [event.id for event in told[len(news) :]]
+        await self._events.settle_waiting(old, ALREADY_READ)
+        return news
+
+    async def put_off(self, told: Sequence[InboundEvent]) -> None:
+        """What the newest of them could not find out, the others cannot either, just now."""
+        await self._events.put_off_waiting([event.id for event in told], BUSY)
 
     async def fetch(
         self, event: InboundEvent, message: MailboxMessage, term: int
