@@ -14,7 +14,7 @@ from app.models.base import PyObjectId
 from app.models.campaign import CampaignType
 from app.models.interaction import DeliveryStatus
 
-_RAW = ("raw_content", "html", "calendar")
+_RAW = ("raw_content", "html", "short", "calendar")
 _WORDS = (*_RAW, "subject", "ai_analysis", "decision", "correction", "corrections")
 _PEOPLE = ("mail", "sender", "thread_id", "in_reply_to", "delivery.sent_to", "delivery.day_slot")
 """What tells who wrote, beside what they wrote. The provider's id stays: a message that comes again
