@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pymongo import monitoring
 
-from bench import agent_lag, engine, history, mail, requests
+from bench import administration, agent_lag, engine, history, mail, requests
 from bench.figures import Figure
 from bench.recording import CommandRecorder
 from bench.site import Cores, Site, embedded, site
@@ -48,6 +48,8 @@ async def measure(sizes: Sizes, cache: Path, recorder: CommandRecorder) -> None:
         await _section("Background polls", history.polls(past, plain, sizes))
         await _section("Reading free times", requests.availability(plain, recorder, sizes))
         await _section("Booking", requests.booking(plain, recorder, sizes))
+        admin = administration.administration(plain, recorder, sizes)
+        await _section("Administration", admin)
         await _section("Mail in", mail.webhook(plain, recorder, sizes))
         await _section("Mail out", mail.outbox(plain, recorder, sizes))
         await _section("Requests over the history", history.requests(past, plain, sizes))

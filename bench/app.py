@@ -12,22 +12,29 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.access import PUBLIC
 from app.api.deps import ServicesDep
+from app.core.access import Access
 from app.core.config import Settings
 from app.core.logging import configure_logging
 from app.db.database import UNAVAILABLE_ERRORS
 from app.main import create_app
+from app.schemas.patients import PatientList
+from app.services.audit.trail import AuditTrail, Deed
 from app.services.container import Services
 from app.serving import run_server
 from bench.replay import Trip, send, unpacked
 from bench.stopwatch import Stopwatch
 
 PREFIX = "/api/v1/bench"
+BARE = "/bare"
+"""Where a FastAPI application without any of ours answers, in the same process."""
 _POLLED_SECONDS = 0.2
 
 
@@ -38,6 +45,7 @@ class Reference:
     replays: Iterator[list[Trip]]
     answer: bytes
     status: int
+    typed: PatientList | None = None
 
 
 class ReferenceFile(BaseModel):
@@ -54,6 +62,12 @@ class CpuParts(BaseModel):
     parts: dict[str, float]
 
 
+class Hello(BaseModel):
+    """The least there is to answer."""
+
+    status: str = "ok"
+
+
 class PollTime(BaseModel):
     """Seconds that a call took, the median of some."""
 
@@ -67,16 +81,25 @@ class Measured:
         self.references: dict[str, Reference] = {}
         self.stopwatch = Stopwatch()
 
+    def switch(self, trail: AuditTrail, *, is_on: bool) -> None:
+        """Have the service record what is done, or not."""
+        if is_on:
+            vars(trail).pop("leave", None)
+        else:
+            vars(trail)["leave"] = _forget
+
 
 def routes(measured: Measured) -> APIRouter:
     """The routes beside the service's."""
-    router = APIRouter(prefix=PREFIX)
+    router = APIRouter(prefix=PREFIX, dependencies=[PUBLIC])
 
     @router.put("/references/{name}", status_code=204)
     async def load_reference(name: str, file: ReferenceFile) -> None:
         content = unpacked(file.path.read_bytes())
         replays = itertools.cycle(content["replays"]) if file.repeats else iter(content["replays"])
-        measured.references[name] = Reference(replays, content["answer"], content["status"])
+        answer = content["answer"]
+        typed = PatientList.model_validate_json(answer) if name == "patient-list" else None
+        measured.references[name] = Reference(replays, answer, content["status"], typed)
 
     @router.api_route("/references/{name}", methods=["GET", "POST"])
     async def reference(name: str, request: Request, services: ServicesDep) -> Response:
@@ -84,6 +107,13 @@ def routes(measured: Measured) -> APIRouter:
         wanted = measured.references[name]
         await send(services.database, next(wanted.replays))
         return Response(wanted.answer, wanted.status, media_type="application/json")
+
+    @router.get("/references/typed/{name}")
+    async def typed_reference(name: str, services: ServicesDep) -> PatientList:
+        wanted = measured.references[name]
+        await send(services.database, next(wanted.replays))
+        assert wanted.typed is not None  # noqa: S101 - loaded before it is asked for
+        return wanted.typed
 
     @router.post("/stopwatch", status_code=204)
     async def start_stopwatch() -> None:
@@ -101,7 +131,20 @@ def routes(measured: Measured) -> APIRouter:
             taken.append(await _seconds(work))
         return PollTime(seconds=median(taken))
 
+    _add_comparisons(router, measured)
     return router
+
+
+def _add_comparisons(router: APIRouter, measured: Measured) -> None:
+    """What a request costs by itself, and what the audit log adds."""
+
+    @router.get("/hello")
+    async def hello() -> Hello:
+        return Hello()
+
+    @router.post("/audit/{state}", status_code=204)
+    async def switch_audit(state: Literal["on", "off"], services: ServicesDep) -> None:
+        measured.switch(services.audit.trail, is_on=state == "on")
 
 
 def polls(services: Services) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -111,6 +154,11 @@ def polls(services: Services) -> dict[str, Callable[[], Awaitable[Any]]]:
         "reminders": services.scheduling.reminders.queue_due,
         "outbox": services.outreach.sender.work_off,
     }
+
+
+async def _forget(_access: Access, _deed: Deed) -> None:
+    """In place of a record: what it would say is taken, and that is all."""
+    _access.take()
 
 
 async def _seconds(work: Callable[[], Awaitable[Any]]) -> float:
@@ -132,12 +180,36 @@ def measured_app(settings: Settings) -> FastAPI:
     return app
 
 
+def bare_app() -> FastAPI:
+    """What FastAPI costs by itself."""
+    app = FastAPI(openapi_url=None)
+
+    @app.get(f"{BARE}/hello")
+    async def hello() -> Hello:
+        return Hello()
+
+    return app
+
+
+class Beside:
+    """Two applications in one process: requests for the bare one never see the other."""
+
+    def __init__(self, app: ASGIApp, bare: ASGIApp) -> None:
+        self._app = app
+        self._bare = bare
+
+    async def __call__(self, scope: Scope, receive: Receive, send_: Send) -> None:
+        """See ASGI."""
+        is_bare = scope["type"] == "http" and scope["path"].startswith(BARE)
+        await (self._bare if is_bare else self._app)(scope, receive, send_)
+
+
 def main() -> None:
     """Serve until a signal, as `python -m app serve` does."""
     settings = Settings()
     configure_logging(settings.log_level)
     listener = socket.create_server((settings.host, settings.port))
-    run_server(measured_app(settings), listener, ())
+    run_server(Beside(measured_app(settings), bare_app()), listener, ())
 
 
 if __name__ == "__main__":

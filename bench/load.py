@@ -15,19 +15,32 @@ class UnexpectedAnswerError(Exception):
     """An answer with another status than expected; the message holds its beginning."""
 
 
-def get(path: str) -> bytes:
+def get(path: str, token: str = "") -> bytes:
     """A GET request as it goes over the wire."""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{_signed(token)}\r\n".encode()
 
 
-def post(path: str, body: Mapping[str, Any]) -> bytes:
+def post(path: str, body: Mapping[str, Any], token: str = "") -> bytes:
     """A POST request with a JSON body as it goes over the wire."""
+    return _with_body("POST", path, body, token)
+
+
+def patch(path: str, body: Mapping[str, Any], token: str = "") -> bytes:
+    """A PATCH request with a JSON body as it goes over the wire."""
+    return _with_body("PATCH", path, body, token)
+
+
+def _with_body(method: str, path: str, body: Mapping[str, Any], token: str) -> bytes:
     content = json.dumps(body).encode()
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\n\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+        f"{_signed(token)}Content-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
+
+
+def _signed(token: str) -> str:
+    return f"Authorization: Bearer {token}\r\n" if token else ""
 
 
 @dataclass(frozen=True)

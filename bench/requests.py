@@ -98,7 +98,7 @@ async def availability(
     yield share_of_rate("GET /availability, a month", await alternating(ours, theirs, sizes))
     for part in await _cpu_parts(site, path, sizes):
         yield part
-    for figure in _trip_figures(trips, 2):
+    for figure in trip_figures(trips, 2):
         yield figure
 
 
@@ -147,7 +147,7 @@ async def booking(site: Site, recorder: CommandRecorder, sizes: Sizes) -> AsyncI
         message = "The reference route writes something else."
         raise ReplayError(message)
     yield share_of_rate("POST /appointments/book", await alternating(ours, theirs, sizes))
-    for figure in _trip_figures(trips, 7):
+    for figure in trip_figures(trips, 7):
         yield figure
 
 
@@ -242,7 +242,8 @@ def share_of_rate(name: str, rates: tuple[list[float], list[float]]) -> Figure:
     return Figure(title, shares(*rates), " %", Goal("at least", 70))
 
 
-def _trip_figures(trips: Sequence[Sequence[Command]], goal: int) -> Iterator[Figure]:
+def trip_figures(trips: Sequence[Sequence[Command]], goal: int) -> Iterator[Figure]:
+    """The commands, the round trips they take, and what belongs to each."""
     yield Figure("  database commands", [sum(map(len, trips))], "")
     yield Figure("  sequential round trips", [len(trips)], "", Goal("at most", goal))
     for number, trip in enumerate(trips, 1):

@@ -71,10 +71,15 @@ class CampaignViews:
         more = like is not None and like.total_is_lower_bound
         return CampaignRows(await self.rows(found.items), found.total_items, more)
 
-    async def rows(self, campaigns: Sequence[Campaign]) -> list[CampaignRow]:
-        """These campaigns with their patients' names."""
-        patients = await self._repositories.patients.get_many(c.patient_id for c in campaigns)
+    async def rows(
+        self, campaigns: Sequence[Campaign], *, known: Patient | None = None
+    ) -> list[CampaignRow]:
+        """These campaigns with their patients' names; `known` is whose they all are, if read."""
+        patients = {known.id: known} if known else await self._patients_of(campaigns)
         return [CampaignRow.of(c, patients.get(c.patient_id)) for c in campaigns]
+
+    async def _patients_of(self, campaigns: Sequence[Campaign]) -> dict[PyObjectId, Patient]:
+        return await self._repositories.patients.get_many(c.patient_id for c in campaigns)
 
     async def detail(self, campaign_id: PyObjectId) -> CampaignDetail:
         """One campaign and its conversation. Raises `CampaignNotFoundError`."""

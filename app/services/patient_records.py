@@ -1,5 +1,6 @@
 """Patients as staff keep them: create, change, look at everything about one."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -87,9 +88,11 @@ class PatientRecords:
 
     async def file(self, patient_id: PyObjectId) -> PatientFile:
         """One patient with their campaigns and visits, newest first."""
-        patient = await self.get(patient_id)
-        campaigns = await self._repositories.campaigns.all_for([patient_id])
-        visits = await self._repositories.appointments.all_for_patient(patient_id)
+        patient, campaigns, visits = await asyncio.gather(
+            self.get(patient_id),
+            self._repositories.campaigns.all_for([patient_id]),
+            self._repositories.appointments.all_for_patient(patient_id),
+        )
         return PatientFile(patient, campaigns, visits)
 
     async def create(self, fields: Mapping[str, Any], *, allow_duplicate: bool) -> Patient:

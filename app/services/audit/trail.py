@@ -1,8 +1,9 @@
 """The trail that work leaves: who touched which patients' data, stored without slowing it down.
 
-What a request changed is stored before its answer leaves. What it only read is stored with whatever
-else came up, within `FLUSH_SECONDS`; a process that is killed loses at most those. The queue
-between is bounded: with a database that takes nothing, work waits, and is refused in the end.
+What staff changed is stored before their answer leaves. What a patient changed over a link is sent
+to be stored with the answer; what was only read, and what the service did by itself, is stored with
+whatever else came up, within `FLUSH_SECONDS`. A process that is killed loses at most those two. The
+queue between is bounded: with a database that takes nothing, work waits, and is refused in the end.
 Stopping stores everything first.
 """
 
@@ -12,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from app.core.access import Access, watch_access
+from app.core.access import NOBODY_KNOWN, Access, watch_access
 from app.core.clock import Clock
 from app.core.logging import request_id
 from app.db.database import UNAVAILABLE_ERRORS
@@ -103,14 +104,14 @@ class AuditTrail:
         await self._is_settled.wait()
 
     async def leave(self, access: Access, deed: Deed) -> None:
-        """Record what `access` noted, if anything. A write is stored when this returns.
+        """Record what `access` noted, if anything. A write by staff is stored when this returns.
 
         Raises `TrailFullError` where the log has taken nothing for too long.
         """
         patients = access.take()
         parts = [patients[at : at + PATIENTS_AN_ENTRY] for at in _starts(len(patients))]
         for part in parts or ([[]] if deed.is_always_kept else []):
-            await self._record(self._entry(access.actor, part, deed), is_urgent=deed.is_write)
+            await self._record(self._entry(access.actor, part, deed))
 
     async def watched(self, operation: str, work: Callable[[], Awaitable[int]]) -> int:
         """Do a round of the service's own work; record whose data it touched where it did any."""
@@ -133,16 +134,19 @@ class AuditTrail:
             request_id=request_id.get(),
         )
 
-    async def _record(self, entry: AuditEntry, *, is_urgent: bool) -> None:
+    async def _record(self, entry: AuditEntry) -> None:
         await self._wait_for_room()
-        stored = asyncio.get_running_loop().create_future() if is_urgent else None
+        is_by_staff = entry.actor not in {NOBODY_KNOWN, AGENT}
+        is_awaited = entry.is_write and is_by_staff
+        stored = asyncio.get_running_loop().create_future() if is_awaited else None
         self._queue.append(_Waiting(entry, stored))
         if len(self._queue) >= self._capacity:
             self._has_room.clear()
         self._is_settled.clear()
         self._has_work.set()
-        if stored is not None:
+        if entry.is_write and entry.actor != AGENT:
             self._is_urgent.set()
+        if stored is not None:
             await self._wait_until(stored)
 
     async def _wait_for_room(self) -> None:

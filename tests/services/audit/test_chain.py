@@ -252,6 +252,7 @@ class TestTrail:
 
         assert await trail.watched("inbound", lambda: round_of(0)) == 0
         assert await trail.watched("inbound", lambda: round_of(3)) == 3
+        await trail.settle()
 
         (found,) = await repositories.audit._find({})
         assert (found.actor, found.action, found.patient_ids) == ("agent", "inbound", [patient])

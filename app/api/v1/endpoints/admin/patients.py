@@ -125,7 +125,7 @@ async def get_patient(
     file = await records.file(patient_id)
     return PatientPage(
         patient=PatientRead.of(file.patient),
-        campaigns=await views.rows(file.campaigns),
+        campaigns=await views.rows(file.campaigns, known=file.patient),
         appointments=[PatientVisit.of(visit) for visit in file.appointments],
     )
 
