@@ -28,7 +28,7 @@ from app.services.agent.outside import OutsideActions
 from app.services.agent.reactive import ReactivePath
 from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import ReplyMail
-from app.services.agent.retrieval import KnowledgeIndex
+from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
 from app.services.agent.suggesting import FreeTimes
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
@@ -142,6 +142,18 @@ ANSWER = Answer(
     found=True,
     text="Whitening takes about one hour.",
     sources=[AnswerSource("66f2a1b4c3d2e1f0a9b8c7d6", "Whitening", 0.9)],
+    passages=[
+        ScoredPassage(
+            article_id="66f2a1b4c3d2e1f0a9b8c7d6",
+            title="Whitening",
+            tags=(),
+            text="Whitening takes about one hour.",
+            before="",
+            after="",
+            position=3,
+            score=0.9,
+        )
+    ],
 )
 
 

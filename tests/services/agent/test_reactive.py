@@ -678,6 +678,9 @@ class TestRecord:
         assert stored.ai_analysis.engine == "scripted"
         assert stored.ai_analysis.confidence == 0.95
         assert stored.ai_analysis.evidence.knowledge_ids == [ANSWER.sources[0].knowledge_id]
+        [passage] = stored.ai_analysis.evidence.passages
+        assert (passage.title, passage.position, passage.score) == ("Whitening", 3, 0.9)
+        assert stored.ai_analysis.milliseconds is not None
         summary = (await stage.campaign_now(campaign)).engagement_summary
         assert summary == (
             "Last reply 2026-08-19: QUESTION (95%), neutral. Replies: 1. Automatic answers: 1."
