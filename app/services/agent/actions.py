@@ -48,6 +48,8 @@ OPT_OUT_CONCERNS_STAFF = frozenset(
 )
 """Where an opt-out leaves something for a person: an open question, or a visit to come."""
 
+_FOR_A_PERSON_TOO = frozenset({Reason.OPT_OUT_SUSPECTED, Reason.OPTED_OUT_AND_ASKED})
+
 Handler = Callable[[CampaignReply], Awaitable[None]]
 
 
@@ -183,7 +185,7 @@ class CampaignActions:
         await self._engage(reply)
         if reply.decision.reason == Reason.QUESTION_WITHOUT_ANSWER:
             await self._keep_question(reply)
-        result = await self._give_to_person(reply, Urgency.NORMAL)
+        result = await self._give_to_person(reply, reply.analysis.urgency)
         if not result.is_refused:
             letter = self._composer.handoff_notice(reply.clinic, reply.patient)
             key = notice_key(result.campaign)
@@ -258,7 +260,7 @@ class CampaignActions:
         await self._record_opt_out(reply)
         await self._stop_waiting_outreach(reply)
         concerns_staff = reply.decision.campaign_status in OPT_OUT_CONCERNS_STAFF
-        if concerns_staff or reply.decision.reason == Reason.OPT_OUT_SUSPECTED:
+        if concerns_staff or reply.decision.reason in _FOR_A_PERSON_TOO:
             await self._attend(reply, Urgency.NORMAL)
 
     async def _record_opt_out(self, reply: CampaignReply) -> None:

@@ -17,6 +17,7 @@ _NO_REPLY = frozenset(
         Reason.UNVERIFIED_SENDER,
         Reason.THIRD_PERSON,
         Reason.OPTED_OUT,
+        Reason.OPTED_OUT_AND_ASKED,
         Reason.OPT_OUT_SUSPECTED,
         Reason.COMPLAINED,
         Reason.BOUNCED,

@@ -34,6 +34,7 @@ _OPEN = {
     Reason.TOO_MANY_TURNS: "Open: the assistant has answered often enough today; take over.",
     Reason.EMERGENCY: "Open: call them now. The emergency text with the phone number was queued.",
     Reason.OPTED_OUT: "Open: no more messages to them; see what their visit or question needs.",
+    Reason.OPTED_OUT_AND_ASKED: "Open: no more messages to them, and they want a visit; call them.",
     Reason.OPT_OUT_SUSPECTED: "Open: it may ask for no more messages, and was taken so; read it.",
     Reason.UNVERIFIED_SENDER: "Open: find out who wrote. Nothing was answered.",
     Reason.THIRD_PERSON: "Open: find out what happened, nothing is sent until then.",

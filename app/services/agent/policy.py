@@ -45,6 +45,7 @@ class Reason(StrEnum):
     TOO_MANY_TURNS = "too_many_turns"
     EMERGENCY = "emergency"
     OPTED_OUT = "opted_out"
+    OPTED_OUT_AND_ASKED = "opted_out_and_asked"
     OPT_OUT_SUSPECTED = "opt_out_suspected"
     UNVERIFIED_SENDER = "unverified_sender"
     THIRD_PERSON = "third_person"
@@ -138,9 +139,16 @@ def _by_guard(reading: Reading, situation: Situation) -> Choice | None:
         return Choice(action, _STRANGERS[intent])
     if intent == Intent.OPT_OUT:
         action = Action.OPT_OUT_AGAIN if situation.has_opted_out else Action.OPT_OUT
-        certain = reading.is_certain
-        return Choice(action, Reason.OPTED_OUT if certain else Reason.OPT_OUT_SUSPECTED)
+        return Choice(action, _why_opted_out(reading))
     return _EVERYWHERE.get(intent)
+
+
+def _why_opted_out(reading: Reading) -> Reason:
+    """A stop that stands beside a wish to come is a stop, and the wish is for a person."""
+    if not reading.is_certain:
+        return Reason.OPT_OUT_SUSPECTED
+    wants_to_come = Intent.BOOKING_REQUEST in reading.analysis.secondary_intents
+    return Reason.OPTED_OUT_AND_ASKED if wants_to_come else Reason.OPTED_OUT
 
 
 _EVERYWHERE = {
@@ -192,7 +200,19 @@ def _for_a_person(reading: Reading, situation: Situation) -> Reason | None:
         return Reason.IRRELEVANT_OR_CONFUSED
     if not reading.is_certain:
         return Reason.LOW_CONFIDENCE
+    if _holds_more_serious(reading.analysis):
+        return Reason.SEVERAL_REQUESTS
     return Reason.TOO_MANY_TURNS if situation.turns_left <= 0 else None
+
+
+def _holds_more_serious(analysis: AiAnalysis) -> bool:
+    """Whether a part of it may be an emergency or a stop, though the whole is neither.
+
+    A no that may be a stop is closed all the same: nothing more is sent either way.
+    """
+    also = set(analysis.secondary_intents)
+    is_stop = Intent.OPT_OUT in also and analysis.intent != Intent.SERVICE_DENIAL
+    return is_stop or Intent.EMERGENCY in also
 
 
 def _denial(intent: Intent, also: set[Intent]) -> Choice:

@@ -16,6 +16,7 @@ from app.services.agent.context import MAX_NOTES, NO_CONTEXT, Provenance, ReplyC
 from app.services.agent.engine import Engine
 from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
 from app.services.agent.guards.third_person import ThirdPerson
+from app.services.agent.guards.wording import sentences
 from app.services.agent.intent import INTENT_THRESHOLD, IntentPrediction
 from app.services.agent.policy import Reading
 from app.services.agent.proposed.reading import proposed_times
@@ -35,6 +36,9 @@ _SETTLED_BY_GUARDS = frozenset(
     {Intent.BOUNCE, Intent.AUTO_REPLY, Intent.UNVERIFIED_SENDER, Intent.EMERGENCY}
 )
 """Findings that no engine can add to: it is not asked."""
+
+_LEAVES_QUESTIONS = frozenset({Intent.BOOKING_REQUEST, Intent.SERVICE_DENIAL})
+"""What a whole reply may be taken for although it asks something, too."""
 
 _BOUNCES = frozenset({MachineKind.HARD_BOUNCE, MachineKind.SOFT_BOUNCE, MachineKind.DELAY})
 
@@ -88,6 +92,7 @@ class ReplyReader:
         findings = _with_number(findings, interaction, contact)
         findings = _vouched_for(findings, interaction)
         prediction = await self._predict(findings, interaction, context)
+        prediction = await self._with_question(prediction, interaction.content)
         verdict = combine(findings, prediction, INTENT_THRESHOLD)
         return self._reading(interaction, contact, findings, prediction, verdict)
 
@@ -100,11 +105,26 @@ class ReplyReader:
 
     async def asks_for_times_alone(self, text: str) -> bool:
         """Whether every question in a wish to come is itself about coming ("when?", "how?")."""
+        return await self._asks_nothing_else(Intent.BOOKING_REQUEST, text)
+
+    async def _asks_nothing_else(self, intent: Intent, text: str) -> bool:
+        """Whether every question in it is taken for what the whole is."""
         for question in await self._aside(lambda: split_questions(text)):
-            prediction = await self._parts.classify(question)
-            if prediction.intent != Intent.BOOKING_REQUEST:
+            if (await self._parts.classify(question)).intent != intent:
                 return False
         return True
+
+    async def _with_question(
+        self, prediction: IntentPrediction | None, text: str
+    ) -> IntentPrediction | None:
+        """A question beside a wish to come, or beside a no, is one, however short it is."""
+        if prediction is None or prediction.intent not in _LEAVES_QUESTIONS:
+            return prediction
+        if Intent.QUESTION in prediction.secondary or await self._asks_nothing_else(
+            prediction.intent, text
+        ):
+            return prediction
+        return replace(prediction, secondary=(*prediction.secondary, Intent.QUESTION))
 
     async def _predict(
         self, findings: GuardFindings, interaction: Interaction, context: ReplyContext
@@ -132,7 +152,7 @@ class ReplyReader:
         is_death = findings.third_person == ThirdPerson.DEATH and verdict.intent == Intent.OPT_OUT
         intent = Intent.THIRD_PERSON if is_death else verdict.intent
         return Reading(
-            analysis=self._analysis(intent, findings, prediction, verdict),
+            analysis=self._analysis(intent, findings, prediction, verdict, interaction.content),
             is_certain=not verdict.needs_person,
             returns_on=findings.returns_on,
             returned=what_returned(interaction, patient_email),
@@ -145,9 +165,11 @@ class ReplyReader:
         findings: GuardFindings,
         prediction: IntentPrediction | None,
         verdict: Verdict,
+        text: str,
     ) -> AiAnalysis:
         by_guard = first_finding(findings) is not None
-        is_urgent = intent == Intent.EMERGENCY or bool(findings.emergency)
+        beside = _beside(intent, prediction, text)
+        is_urgent = Intent.EMERGENCY in {intent, *beside} or bool(findings.emergency)
         said_by = prediction.by if prediction and prediction.by else None
         by = said_by or Provenance(self._engine.name, self._engine.version)
         evidence = _evidence(intent, findings, prediction, verdict, by_guard=by_guard)
@@ -161,8 +183,18 @@ class ReplyReader:
             engine_version=None if by_guard else by.version,
             evidence=evidence,
             usage=by.usage,
-            secondary_intents=list(prediction.secondary) if prediction else [],
+            secondary_intents=beside,
         )
+
+
+def _beside(intent: Intent, prediction: IntentPrediction | None, text: str) -> list[Intent]:
+    """What else the engine saw. Where a guard leads, what the engine took the whole for is
+    something else only if there is more than the one sentence.
+    """
+    if prediction is None:
+        return []
+    whole = (prediction.intent,) if len(sentences(text)) > 1 else ()
+    return [one for one in dict.fromkeys((*whole, *prediction.secondary)) if one != intent]
 
 
 def _evidence(
