@@ -102,6 +102,9 @@ secrets: $(STAMPS)/dev
 		--disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString --disable-plugin KeywordDetector \
 		--exclude-lines 'hunter2|u(ser)?:p(%40)?w@|canary-secret|[.]e30[.]x'
 
+fuzz: $(STAMPS)/dev ## Send every operation hundreds of requests, right and wrong, with and without a sign-in (FUZZ_EXAMPLES)
+	@$(PY) -m tests.fuzz
+
 audit: $(STAMPS)/dev ## Ask an advisory service about every pinned package, where one can be reached
 	@$(PY) -m tests.audit
 

@@ -25,6 +25,7 @@ from tests.factories import make_settings, make_staff
 from tests.fakes import FrozenClock
 from tests.plans import QUERIES
 
+pytest_plugins = ["tests.canary"]
 monitoring.register(QUERIES)
 monitoring.register(WRITTEN_TO)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.decision import ENGINE_INTENTS, AiAnalysis, Intent
@@ -221,7 +221,7 @@ class UnmatchedAssign(InputSchema):
     )
 
     patient_id: PyObjectId
-    read_by_agent: bool = Field(
+    read_by_agent: StrictBool = Field(
         default=False,
         description="Staff vouch that the patient wrote it, and the agent reads and answers it as "
         "their reply. Otherwise a person does: the conversation is handed off.",

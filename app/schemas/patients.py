@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, StrictBool, model_validator
 
 from app.core.addresses import EmailAddress
 from app.models.appointment import Appointment, AppointmentStatus
@@ -77,7 +77,7 @@ class PatientCreate(InputSchema):
     next_follow_up_date: DayOrTime | None = None
     initial_inquiry: Inquiry | None = None
     estimated_value: Money | None = None
-    allow_duplicate: bool = False
+    allow_duplicate: StrictBool = False
 
 
 class PatientUpdate(InputSchema):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StrictBool, StringConstraints, model_validator
 
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.schedule import (
@@ -97,7 +97,7 @@ class ProviderCreate(InputSchema):
     service_durations: ServiceDurations = Field(default_factory=dict)
     working_hours: WorkingHours = Field(default_factory=dict)
     hours_periods: HoursPeriodEntries = Field(default_factory=list)
-    active: bool = True
+    active: StrictBool = True
     effective_from: LocalDate | None = None
     effective_until: LocalDate | None = None
 
@@ -114,7 +114,7 @@ class ProviderUpdate(_Update):
     service_durations: ServiceDurations | None = None
     working_hours: WorkingHours | None = None
     hours_periods: HoursPeriodEntries | None = None
-    active: bool | None = None
+    active: StrictBool | None = None
     effective_from: LocalDate | None = None
     effective_until: LocalDate | None = None
 
@@ -156,7 +156,7 @@ class ChairCreate(InputSchema):
 
     name: EntryName
     service_ids: ServiceSlugs | None = None
-    active: bool = True
+    active: StrictBool = True
 
 
 class ChairUpdate(_Update):
@@ -166,7 +166,7 @@ class ChairUpdate(_Update):
 
     name: EntryName | None = None
     service_ids: ServiceSlugs | None = None
-    active: bool | None = None
+    active: StrictBool | None = None
 
 
 class ChairRead(OutputSchema):
@@ -217,8 +217,8 @@ class ServiceCreate(InputSchema):
     buffer_after_minutes: BufferMinutes = 0
     price_from: Price | None = None
     recall_interval_months: Months | None = None
-    bookable_online: bool = True
-    active: bool = True
+    bookable_online: StrictBool = True
+    active: StrictBool = True
 
 
 class ServiceUpdate(_Update):
@@ -235,8 +235,8 @@ class ServiceUpdate(_Update):
     buffer_after_minutes: BufferMinutes | None = None
     price_from: Price | None = None
     recall_interval_months: Months | None = None
-    bookable_online: bool | None = None
-    active: bool | None = None
+    bookable_online: StrictBool | None = None
+    active: StrictBool | None = None
 
 
 class ServiceRead(OutputSchema):
@@ -346,7 +346,7 @@ class HolidayEntry(InputSchema):
 
     name: EntryName
     day: LocalDate
-    every_year: bool = False
+    every_year: StrictBool = False
 
 
 class ClinicSettings(OutputSchema):
@@ -398,7 +398,7 @@ class ClinicUpdate(_Update):
     booking_horizon_days: Annotated[int, Field(ge=1, le=1096)] | None = None
     booking_lead_minutes: Annotated[int, Field(ge=0, le=43_200)] | None = None
     slot_grid_minutes: GridMinutes | None = None
-    allow_new_patient_booking: bool | None = None
+    allow_new_patient_booking: StrictBool | None = None
     self_service_notice_minutes: NoticeMinutes | None = None
     reminder_minutes_before: ReminderTimes | None = None
     holidays: Annotated[list[HolidayEntry], Field(max_length=400)] | None = None

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StrictBool, model_validator
 
 from app.core.addresses import EmailAddress
 from app.models.base import PyObjectId, UtcDatetime
@@ -98,7 +98,7 @@ class StaffUpdate(InputSchema):
     name: PersonName | None = None
     email: EmailAddress | None = None
     role: StaffRole | None = None
-    active: bool | None = None
+    active: StrictBool | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from app.models.base import PyObjectId, UtcDatetime
 from app.models.campaign import CampaignType
@@ -17,7 +17,7 @@ class SweepRequest(InputSchema):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"dry_run": False}})
 
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class SweepCountsRead(OutputSchema):

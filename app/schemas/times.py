@@ -62,3 +62,15 @@ DayOrTime = Annotated[
     ),
 ]
 """A day, or a time (with or without an offset) that falls on one."""
+
+
+def _iso_day(value: object) -> object:
+    """A number would be taken for seconds since 1970."""
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        message = "must be a day such as 2026-08-20"
+        raise ValueError(message)
+    return value
+
+
+QueryDay = Annotated[date, BeforeValidator(_iso_day, json_schema_input_type=date)]
+"""A clinic-local day in a query, as `YYYY-MM-DD` and nothing else."""

@@ -1,6 +1,5 @@
 """The book: visits as staff see and change them."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
@@ -25,6 +24,7 @@ from app.schemas.appointments import (
     AppointmentUpdate,
 )
 from app.schemas.paging import Pagination
+from app.schemas.times import QueryDay
 from app.services.conversations import staff_actor
 from app.services.patient_records import start_of_day
 from app.services.scheduling.appointments import AppointmentService, VisitChange
@@ -32,7 +32,7 @@ from app.services.scheduling.booking import StaffBooking
 
 router = APIRouter(prefix="/appointments", tags=["appointments"])
 
-DayQuery = Annotated[date | None, Query(description="A clinic-local day, inclusive.")]
+DayQuery = Annotated[QueryDay | None, Query(description="A clinic-local day, inclusive.")]
 
 
 async def _read(appointment: Appointment, visits: AppointmentService) -> AppointmentRead:

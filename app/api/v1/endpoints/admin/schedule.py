@@ -1,6 +1,5 @@
 """The book by the day."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -9,6 +8,7 @@ from app.api.deps import DayViewsDep, PageDep, ReadAccess, ScheduleSettingsDep
 from app.schemas.day import DaySchedule
 from app.schemas.paging import Pagination
 from app.schemas.stranded import StrandedList
+from app.schemas.times import QueryDay
 
 router = APIRouter(prefix="/schedule", tags=["appointments"])
 
@@ -18,7 +18,7 @@ async def get_day_schedule(
     _user: ReadAccess,
     days: DayViewsDep,
     day: Annotated[
-        date | None,
+        QueryDay | None,
         Query(
             alias="date",
             description="A clinic-local day; without one, today.",

@@ -1,6 +1,5 @@
 """Time off of a provider, and closures of the clinic."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
@@ -17,10 +16,11 @@ from app.schemas.schedule import (
     TimeOffRead,
     TimeOffUpdate,
 )
+from app.schemas.times import QueryDay
 
 router = APIRouter(prefix="/time-off", tags=["schedule settings"])
 
-DayQuery = Annotated[date | None, Query(description="A clinic-local day, inclusive.")]
+DayQuery = Annotated[QueryDay | None, Query(description="A clinic-local day, inclusive.")]
 
 
 @router.get("", summary="List time off", operation_id="list_time_off")
