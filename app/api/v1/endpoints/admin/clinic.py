@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.api.deps import ClinicDep, DryRun, ReadAccess, ScheduleSettingsDep, SettingsAccess
-from app.schemas.schedule import ClinicChanged, ClinicSettings, ClinicUpdate
+from app.schemas.clinic import ClinicChanged, ClinicSettings, ClinicUpdate
 
 router = APIRouter(prefix="/clinic", tags=["schedule settings"])
 
