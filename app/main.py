@@ -69,6 +69,7 @@ TAGS = [
     {"name": "imports", "description": "Files of the practice's own system, and what they left."},
     {"name": "schedule settings", "description": "What free times are computed from."},
     {"name": "knowledge", "description": "What the agent may answer from."},
+    {"name": "events", "description": "What happens, as it happens."},
     {"name": "staff", "description": "Who signs in, and what they may do."},
     {"name": "audit", "description": "Who saw or changed which patient's data."},
     {"name": "sweeps", "description": "Runs that find who is due, and start campaigns."},
@@ -131,10 +132,12 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     warm_up.add_done_callback(_note_failed_warm_up)
     for loop in loops:
         loop.start()
+    services.base.event_hub.open()
     scheduler.start()
     try:
         yield
     finally:
+        services.base.event_hub.close()
         scheduler.shutdown(wait=False)
         warm_up.cancel()
         await asyncio.gather(*(loop.stop() for loop in loops))

@@ -72,6 +72,17 @@ def server_config(app: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Confi
     )
 
 
+class Server(uvicorn.Server):
+    """Ends open event streams before it waits for requests to end: they would never."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        services = self.lifespan.state.get("services")
+        if services is not None:
+            services.base.event_hub.close()
+        await super().shutdown(sockets)
+
+
 def run_server(
     app: ASGIApp,
     listener: socket.socket,
@@ -89,7 +100,7 @@ def run_server(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config).run(sockets=[listener])
     except SystemExit:
         if start.failure is None:
             raise

@@ -1,5 +1,7 @@
 """Named dependencies: what a handler can ask for by annotating a parameter."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Query, Request
@@ -20,6 +22,7 @@ from app.services.campaign_views import CampaignViews
 from app.services.clinic import ClinicService
 from app.services.container import Services
 from app.services.conversations import Conversations, staff_actor
+from app.services.events import EventHub
 from app.services.imports.conflicts import ScheduleConflicts
 from app.services.imports.desk import ImportDesk
 from app.services.imports.intake import ImportIntake
@@ -272,6 +275,22 @@ def sweep_forecast(parts: ServicesDep) -> SweepForecast:
 
 
 SweepForecastDep = Annotated[SweepForecast, Depends(sweep_forecast)]
+
+
+def event_hub(parts: ServicesDep) -> EventHub:
+    """What happens, as it happens."""
+    return parts.base.event_hub
+
+
+def session_check(
+    parts: ServicesDep, token: Annotated[str | None, Depends(_bearer)]
+) -> Callable[[], Awaitable[object]]:
+    """Raises `UnauthenticatedError` once the token that came along lets nobody in any more."""
+    return partial(parts.security.authenticate, token or "")
+
+
+EventHubDep = Annotated[EventHub, Depends(event_hub)]
+SessionCheck = Annotated[Callable[[], Awaitable[object]], Depends(session_check)]
 ConversationsDep = Annotated[Conversations, Depends(conversations)]
 CampaignViewsDep = Annotated[CampaignViews, Depends(campaign_views)]
 RecoveryDep = Annotated[RecoveryStarter, Depends(recovery)]

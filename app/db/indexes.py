@@ -21,6 +21,7 @@ WAITLIST_KEEP_SECONDS = 365 * 24 * 3600
 BOUNCE_KEEP_SECONDS = 365 * 24 * 3600
 ENGINE_DAYS_KEEP_SECONDS = 400 * 24 * 3600
 IMPORT_ROWS_KEEP_SECONDS = 30 * 24 * 3600
+EVENTS_KEEP_SECONDS = 7 * 24 * 3600
 SESSION_KEEP_SECONDS = 7 * 24 * 3600
 
 PATIENT_EMAIL_NAME = "patient_email_name"
@@ -70,6 +71,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("patient_status", ("status", UP), ("name_key", UP), ("_id", UP)),
         _index("patient_erasure", ("erasure.pending_since", UP), sparse=True),
         _index("patient_type_status", ("patient_type", UP), ("status", UP), ("_id", UP)),
+    ],
+    "events": [
+        _index("event_seq", ("seq", UP), unique=True),
+        _index("event_key", ("key", UP), unique=True),
+        _index("event_keep", ("created_at", UP), expireAfterSeconds=EVENTS_KEEP_SECONDS),
     ],
     "patient_merges": [
         _unique_where("patient_merge_parties", {"parties": {"$exists": True}}, ("parties", UP)),

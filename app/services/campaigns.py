@@ -4,7 +4,7 @@ Every path (API, sweep, agent, booking) moves campaigns through here, so that th
 `app.models.campaign` is asked exactly once per move and each move is one conditional update.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -67,9 +67,16 @@ class MoveResult:
 class CampaignLifecycle:
     """Moves campaigns along the table and raises their attention."""
 
-    def __init__(self, campaigns: CampaignRepository, clock: Clock) -> None:
+    def __init__(
+        self,
+        campaigns: CampaignRepository,
+        clock: Clock,
+        announce: Callable[[PyObjectId], Awaitable[None]] | None = None,
+    ) -> None:
+        """`announce` is told of every campaign somebody is asked for in."""
         self._campaigns = campaigns
         self._clock = clock
+        self._announce = announce
 
     async def move(
         self,
@@ -178,6 +185,8 @@ class CampaignLifecycle:
             since=self._clock.now(),
         )
         await self._campaigns.set_attention(campaign_id, attention)
+        if self._announce is not None:
+            await self._announce(campaign_id)
 
     async def _try_move(
         self, current: Campaign, to: CampaignStatus, by: str, fields: Mapping[str, Any]

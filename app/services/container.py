@@ -86,6 +86,7 @@ class Services:
                 mail_health=outreach.mail_health,
                 reminders=scheduling.reminders,
                 merging=desk.merging,
+                events=base.event_log,
                 retention=retention,
                 clock=clock,
             ),

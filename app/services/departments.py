@@ -112,6 +112,7 @@ class Scheduling:
             outbox=base.outbox,
             waitlist=base.waitlist_signal,
             clock=clock,
+            announce=base.event_log.booking_changed,
         )
         appointments = AppointmentService(
             repositories=repositories,

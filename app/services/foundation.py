@@ -10,6 +10,7 @@ from app.db.repositories import Repositories
 from app.models.patient import Channel
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
+from app.services.events import EventHub, EventLog
 from app.services.leases import Leases
 from app.services.mail import build_gmail, build_relay, relayed_channels
 from app.services.mail.gmail import Gmail
@@ -51,6 +52,8 @@ class Foundation:
     composer: Composer
     clinic: ClinicService
     lifecycle: CampaignLifecycle
+    event_log: EventLog
+    event_hub: EventHub
     leases: Leases
     consent: ConsentService
     gmail: Gmail | None
@@ -70,7 +73,8 @@ class Foundation:
         repositories.suppressions.seal_with(erasure_key(settings, key))
         tokens = LinkTokens(key, settings.jwt_algorithm, clock)
         links = Links(settings, tokens)
-        lifecycle = CampaignLifecycle(repositories.campaigns, clock)
+        event_log = EventLog(repositories.events, repositories.campaigns, clock)
+        lifecycle = CampaignLifecycle(repositories.campaigns, clock, event_log.attention_raised)
         outbox_signal = WakeSignal()
         hasher = PasswordHasher()
         security = SecurityService(repositories.staff, settings, key, clock, hasher)
@@ -93,6 +97,8 @@ class Foundation:
             composer=Composer(links),
             clinic=ClinicService(repositories, settings),
             lifecycle=lifecycle,
+            event_log=event_log,
+            event_hub=EventHub(repositories.events, event_log.signal),
             leases=Leases(repositories.leases),
             consent=ConsentService(
                 repositories=repositories, lifecycle=lifecycle, tokens=tokens, clock=clock

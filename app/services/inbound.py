@@ -99,11 +99,13 @@ class InboundProcessor:
         worker: Wakeable,
         watched: Callable[[Callable[[], Awaitable[int]]], Awaitable[int]] = _alone,
         mailbox: MailboxMail | None = None,
+        announce: Callable[[Interaction], Awaitable[None]] | None = None,
         jitter: Callable[[], float] = _random_share,
     ) -> None:
         """`own_address` is the practice's: what comes from it is no reply. `worker` calls
         `work_off` again when it is woken. `watched` does each piece of work and records whose
-        data it touched. `mailbox` is where mail lies, with Gmail.
+        data it touched. `mailbox` is where mail lies, with Gmail;
+        `announce` is told of every message that was recorded.
         """
         self._repositories = repositories
         self._matcher = matcher
@@ -113,6 +115,7 @@ class InboundProcessor:
         self._clock = clock
         self._own_address = normalise_email(own_address)
         self._mailbox = mailbox
+        self._announce = announce
         self._assigned = assigned
         self._written_here = written_here
         self._jitter = jitter
@@ -213,6 +216,8 @@ class InboundProcessor:
             return SPAM
         await self._prove(received, match)
         recorded = await self._record(received, match)
+        if self._announce is not None:
+            await self._announce(recorded)
         await self._reactive.run(recorded, match.patient, match.campaign)
         return None
 

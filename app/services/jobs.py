@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from app.core.clock import Clock
 from app.db.database import UNAVAILABLE_ERRORS
+from app.services.events import EventLog
 from app.services.leases import LeaseLostError
 from app.services.mail.gmail.errors import GmailError
 from app.services.mail.gmail.sync import MailboxSync
@@ -35,6 +36,7 @@ class Jobs:
         alerts: StaffAlerts,
         reminders: VisitReminders,
         merging: PatientMerging,
+        events: EventLog,
         retention: RetentionOffice,
         clock: Clock,
         mailbox: MailboxSync | None = None,
@@ -49,6 +51,7 @@ class Jobs:
         self._alerts = alerts
         self._reminders = reminders
         self._merging = merging
+        self._events = events
         self._retention = retention
         self._clock = clock
         self._mailbox = mailbox
@@ -68,6 +71,7 @@ class Jobs:
         await self._guarded("reconcile-appointments", self._effects.reconcile)
         await self._guarded("reconcile-merges", self._merging.take_up)
         await self._guarded("reconcile-erasures", self._retention.erasure.take_up)
+        await self._guarded("reconcile-events", self._events.reconcile)
         await self._guarded("unsettled-visits", self._unsettled.ask)
         await self._guarded("reconcile-staff-campaigns", self._proactive.reconcile_staff_campaigns)
 

@@ -130,6 +130,7 @@ class TestAFailingJob:
             alerts=alerts,
             reminders=services.scheduling.reminders,
             merging=services.desk.merging,
+            events=services.base.event_log,
             retention=services.retention,
             clock=services.clock,
         )

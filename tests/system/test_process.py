@@ -3,12 +3,14 @@
 import asyncio
 import signal
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.factories import SECRET
 from tests.system.service import (
+    Live,
     embedded_record,
     live,
     log_of,
@@ -20,6 +22,7 @@ from tests.system.service import (
 pytestmark = pytest.mark.mongo
 
 STOP_SECONDS = 10.0
+EVENT_SECONDS = 60.0
 IDLE_SECONDS = 6.0
 """Longer than the server's own default, which is five."""
 
@@ -74,16 +77,49 @@ class TestRefusedStart:
         assert "canary-secret" not in refused.stdout + refused.stderr
 
 
+async def open_stream(service: Live) -> AsyncIterator[str]:
+    """An event stream on which a task for a person has come by; it stays open."""
+    request = service.client.build_request(
+        "GET", "/api/v1/admin/events", headers=service.api.headers
+    )
+    answer = await service.client.send(request, stream=True)
+    lines = answer.aiter_lines()
+    await following(lines, "event: ready")
+    lead = {
+        "patient_name": "Maria Lopez",
+        "patient_email": "maria@example.com",
+        "initial_inquiry": "Asked about whitening",
+    }
+    campaign = await service.api.post("/admin/campaigns/recovery", lead, status=201)
+    await service.client.patch(
+        f"/api/v1/admin/campaigns/{campaign['campaign_id']}/status",
+        json={"status": "HANDOFF_REQUIRED"},
+        headers=service.api.headers,
+    )
+    await following(lines, "event: attention")
+    return lines
+
+
+async def following(lines: AsyncIterator[str], wanted: str) -> None:
+    """Read on until a line comes."""
+    async with asyncio.timeout(EVENT_SECONDS):
+        while await anext(lines) != wanted:
+            pass
+
+
 class TestEnd:
     @pytest.mark.parametrize("wanted", [signal.SIGINT, signal.SIGTERM], ids=["ctrl_c", "terminate"])
     async def test_stops_cleanly_and_in_time(self, tmp_path: Path, wanted: signal.Signals) -> None:
         async with live(tmp_path, DEMO_DATA="false") as service:
             database = embedded_record(tmp_path)
+            lines = await open_stream(service)
             assert await service.signal_and_wait(wanted, STOP_SECONDS) == 0
+            assert [line async for line in lines if line.startswith("event")] == []
             await until_gone(database["server_pid"], 0.5)
         log = log_of(tmp_path)
         assert "Traceback" not in log
         assert "Aborted" not in log
+        assert "timeout graceful shutdown exceeded" not in log
         assert not (tmp_path / "embedded.json").exists()
 
     async def test_takes_the_database_along_when_it_is_killed(self, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from app.api.v1.endpoints.admin import (
     clinic,
     dashboard,
     deliveries,
+    events,
     handoffs,
     imports,
     interactions,
@@ -46,6 +47,7 @@ admin.include_router(patients.router)
 admin.include_router(deliveries.router)
 admin.include_router(messages.router)
 admin.include_router(mailbox.router)
+admin.include_router(events.router)
 admin.include_router(sweeps.router)
 admin.include_router(admin_waitlist.router)
 admin.include_router(imports.router)

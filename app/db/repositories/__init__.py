@@ -10,6 +10,7 @@ from app.db.repositories.appointments import AppointmentRepository
 from app.db.repositories.audit import AuditRepository
 from app.db.repositories.campaigns import CampaignRepository
 from app.db.repositories.engine_days import EngineDayRepository
+from app.db.repositories.events import EventRepository
 from app.db.repositories.imports import (
     ImportBatchRepository,
     ImportRepository,
@@ -79,6 +80,7 @@ class Repositories:
     retention: RetentionRepository
     patient_merges: PatientMergeRepository
     analytics: AnalyticsRepository
+    events: EventRepository
 
     @classmethod
     def over(cls, database: Database, clock: Clock) -> Self:
@@ -115,4 +117,5 @@ class Repositories:
             retention=RetentionRepository(database, clock),
             patient_merges=PatientMergeRepository(database, clock),
             analytics=AnalyticsRepository(database, clock),
+            events=EventRepository(database, clock),
         )

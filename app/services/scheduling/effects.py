@@ -7,7 +7,7 @@ twice: campaign moves are conditional, letters have a key, and a treatment is no
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -100,8 +100,9 @@ class AppointmentEffects:
         outbox: Outbox,
         waitlist: Wakeable,
         clock: Clock,
+        announce: Callable[[Appointment], Awaitable[None]] | None = None,
     ) -> None:
-        """`waitlist` is woken by whatever frees or takes time."""
+        """`waitlist` is woken by whatever frees or takes time, `announce` told of every change."""
         self._repositories = repositories
         self._appointments = repositories.appointments
         self._visit_campaigns = VisitCampaigns(repositories, lifecycle, clinic)
@@ -114,6 +115,7 @@ class AppointmentEffects:
         self._outbox = outbox
         self._waitlist = waitlist
         self._clock = clock
+        self._announce = announce
         self._stuck = StuckVisits(repositories, lifecycle, clock)
         self._claims_freed_at = datetime.min.replace(tzinfo=UTC)
 
@@ -134,6 +136,7 @@ class AppointmentEffects:
             self._visit_campaigns.reach(appointment, event, known.campaign if known else None),
             self._reach_patient(appointment, event),
             self._notify(appointment, event, known),
+            *([self._announce(appointment)] if self._announce else []),
         )
         if event.kind == _Kind.DELETED:
             await self._remove(appointment, event)
