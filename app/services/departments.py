@@ -471,5 +471,5 @@ class Desk:
             merging=PatientMerging(
                 repositories, CampaignHandover(repositories, base.lifecycle), clock
             ),
-            export=PatientExport(repositories, base.clinic, clock),
+            export=PatientExport(repositories, base.clinic),
         )

@@ -6,17 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from app.core.clock import Clock
 from app.db.repositories import Repositories
 from app.db.repositories.base import Unreadable
 from app.models.patient import Patient
-from app.models.records import AuditEntry
 from app.services.clinic import ClinicService
 from app.services.imports.cells import harmless
 from app.services.scheduling.localtime import local_day
 
 ROWS_AT_ONCE = 200
-EXPORT = "patients_exported"
 
 
 def _amount(value: float | None) -> str:
@@ -50,16 +47,12 @@ def _columns(zone: ZoneInfo) -> Mapping[str, Callable[[Patient], str]]:
 class PatientExport:
     """Writes patients as CSV (RFC 4180, UTF-8), a few at a time, whatever the practice's size."""
 
-    def __init__(self, repositories: Repositories, clinic: ClinicService, clock: Clock) -> None:
+    def __init__(self, repositories: Repositories, clinic: ClinicService) -> None:
         self._repositories = repositories
         self._clinic = clinic
-        self._clock = clock
 
-    async def start(self, *, by: str) -> AsyncIterator[bytes]:
-        """The parts of the file; that somebody took it is recorded before the first."""
-        now = self._clock.now()
-        entry = AuditEntry(actor=by, action=EXPORT, subject="patients", subject_id="all", at=now)
-        await self._repositories.audit.insert(entry)
+    async def start(self) -> AsyncIterator[bytes]:
+        """The parts of the file; whose data is in them is recorded as they are read."""
         return self._parts((await self._clinic.current()).zone)
 
     async def _parts(self, zone: ZoneInfo) -> AsyncIterator[bytes]:
