@@ -1,5 +1,8 @@
 """Red flags, and the words that set them aside."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +72,17 @@ RAISES = [
     ("Estou com o rosto inchado", {"swelling"}),
     ("Tenho muita dor", {"severe_pain"}),
     ("N\u00e3o consigo respirar", {"trouble_breathing"}),
+    ("N\u00e3o aguento mais a dor", {"severe_pain"}),
+    ("My lips are tingling and swelling up", {"swelling"}),
+    ("My daughter fell at the playground and her tooth is gone", {"knocked_out_tooth"}),
+    ("When I was a kid I lost a tooth here and now it is swollen", {"swelling"}),
+    ("My crown fell off and it's killing me", {"severe_pain"}),
+    ("Llevo tres d\u00edas sin dormir del dolor de muelas", {"severe_pain"}),
+    ("Me estoy desangrando, no para", {"bleeding"}),
+    ("Ich bekomme kaum Luft", {"trouble_breathing"}),
+    ("On m'a cass\u00e9 une dent hier", {"knocked_out_tooth"}),
+    ("O sangramento n\u00e3o para", {"bleeding"}),
+    ("I'd rather be dead than live with this", {"self_harm"}),
 ]
 
 QUIET = [
@@ -115,6 +129,20 @@ QUIET = [
     "Keine Schmerzen, kein Fieber",
     "N\u00e3o tenho febre",
     "Sem dor forte",
+    "What do I do if a tooth gets knocked out?",
+    "No swelling, no fever, no pain, just want a cleaning",
+    "I had my tooth knocked out in college, that's why I have the implant",
+    "I got hit in the face with a baseball in high school and lost a tooth",
+    "The swelling went down completely after the antibiotics",
+    "Is bleeding normal after a cleaning?",
+    "How long does swelling last after wisdom teeth removal?",
+    "If I ever had severe pain, could I come the same day?",
+    "I lost my toothbrush",
+    "\u00bfQu\u00e9 hago si se me cae un diente?",
+    "Cuando era ni\u00f1o me romp\u00ed un diente",
+    "Quand j'\u00e9tais petit je me suis cass\u00e9 une dent",
+    "Als Kind habe ich mir einen Zahn ausgeschlagen",
+    "Quando era crian\u00e7a perdi um dente",
 ]
 
 
@@ -130,6 +158,11 @@ class TestRedFlags:
     def test_evidence_is_names_of_the_table_and_never_the_patients_words(self) -> None:
         names = {flag.name for flag in RED_FLAGS}
         assert set(red_flags("Anna Lopez is bleeding heavily, her face is swollen")) <= names
+
+    def test_the_published_table_is_the_one_in_use(self) -> None:
+        text = (Path(__file__).parents[3] / "docs" / "agent-guards.md").read_text("utf-8")
+        rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", text, re.MULTILINE)
+        assert rows == [(flag.name, flag.about, flag.source) for flag in RED_FLAGS]
 
     def test_every_row_has_its_own_name(self) -> None:
         assert len({flag.name for flag in RED_FLAGS}) == len(RED_FLAGS)

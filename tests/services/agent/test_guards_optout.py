@@ -82,6 +82,23 @@ ASKS_TO_STOP = [
     "N\u00e3o quero mais receber mensagens",
     "N\u00e3o me escrevam mais",
     "Quero me descadastrar",
+    "You've been wonderful for years, I love you guys, but please no more of these",
+    "I'd be grateful if these stopped",
+    "Kindly let me be the one to reach out from now on",
+    "I'll call you when I need you, no need to write",
+    "You don't have to keep writing to me",
+    "No need for further reminders, thank you",
+    "I'm good on the emails",
+    "Is there a way to not receive these?",
+    "Please respect my wish not to be contacted",
+    "I no longer wish to be on your list",
+    "Enough already with the emails",
+    "Can we make this the last email?",
+    "I keep my visits, just skip the emails",
+    "Les agradezco mucho, pero prefiero no recibir m\u00e1s correos",
+    "No hace falta que me sigan escribiendo",
+    "Preferir\u00eda que no me escribieran",
+    "Prefiro n\u00e3o receber mais e-mails",
 ]
 
 STAYS_SUBSCRIBED = [
@@ -133,6 +150,14 @@ STAYS_SUBSCRIBED = [
     "Ich komme aus der Stadt",
     "N\u00e3o parem de me enviar lembretes",
     "Para mim pode ser ter\u00e7a",
+    "I don't want to get a filling",
+    "no need to write back, see you Tuesday",
+    "You don't need to call, email is fine",
+    "Can you stop the bleeding?",
+    "I'll call you when I'm free",
+    "Quiero dejar de fumar",
+    "No me escriban antes de las 9",
+    "Prefiero que me escriban por correo",
 ]
 
 

@@ -41,6 +41,17 @@ _LONG_AGO = phrase(
     "il y a \\w+ (?:ans|mois)|lan dernier|annee derniere|vor (?:\\w+ )?(?:jahren|monaten)|"
     "letztes jahr|letzten (?:sommer|winter)|ha (?:\\w+ )?(?:anos|meses)|(?:no )?ano passado"
 )
+_CHILDHOOD = phrase(
+    "as a (?:kid|child|teen\\w*)|when i was (?:a|little|young|small|in)|"
+    "in (?:college|high school|elementary school|grade school|the army)|years back|"
+    "de nin[oa]|cuando era (?:nin[oa]|chic[oa]|pequen[oa]|joven)|"
+    "quand jetais (?:petite?|enfant|jeune)|als kind|"
+    "quando (?:eu )?era (?:crianca|pequen[oa]|jovem)|em crianca"
+)
+_AGAIN = phrase(
+    "now|still|again|today|tonight|this morning|since then|ahora|todavia|sigue|hoy|encore|toujours|"
+    "maintenant|jetzt|noch|wieder|heute|agora|ainda|hoje"
+)
 _PRESENT = phrase(
     "now|still|again|today|tonight|this (?:morning|evening|afternoon|week)|since|is|are|am|im|its|"
     "keeps?|has been|have been|cant|cannot|wont|hurts|feels|getting|started|woke|back and|"
@@ -48,7 +59,10 @@ _PRESENT = phrase(
     "aujourdhui|ai|est|jetzt|immer noch|heute|habe|ist|wieder|agora|ainda|hoje|estou|tenho"
 )
 _SUPPOSED = phrase(
-    "(?:will|would|does|do|can|could|might|is|are) (?:it|there|i|this|that|they|you|we|one|"
+    "if (?:i|we) (?:ever|should|were to)|hate to|how long (?:does|do|will|should)|"
+    "what (?:do|should|would|can) (?:i|we|you|one) do|could an?|"
+    "que (?:hago|hacer) si|que faire si|was (?:tun|mache ich) wenn|o que faco se|(?:will|would|"
+    "does|do|can|could|might|is|are) (?:it|there|i|this|that|they|you|we|one|"
     "the \\w+|"
     "having|getting)|what if|in case|just in case|risk of|chance of|how (?:bad|much|often|do you)|"
     "what happens|afraid of|scared of|worried about|fear of|prevent|avoid|treat|habra|sera|puede|"
@@ -74,9 +88,14 @@ _RECENT = phrase(
 _TURNS = re.compile(
     r" (?:but|and|however|though|although|yet|pero|y|mais|et|aber|und|mas|e|so) | , "
 )
-_BUT = re.compile(r" (?:but|however|though|although|yet|pero|aunque|mais|aber|mas|porem) ")
+# "Mais" is French for "but" and Portuguese for "more".
+_BUT = re.compile(
+    r"(?<!aguento)(?<!suporto) (?:but|however|though|although|yet|pero|aunque|mais|aber|mas|porem) "
+)
 # Never set aside: "I don't want to live" holds its own negation.
 _ALWAYS_NOW = frozenset({"self_harm"})
+# What is knocked out stays so: "and her tooth is gone" is no recovery.
+_NEVER_GONE = frozenset({"knocked_out_tooth", "facial_trauma"})
 _INTRODUCTION_WORDS = 5
 
 
@@ -102,7 +121,11 @@ def _is_present(flag: RedFlag, hit: Hit) -> bool:
     if flag.name in _ALWAYS_NOW:
         return True
     clause = _clause_around(hit)
-    return not (_is_over(hit, clause) or _is_supposed(hit) or _is_old_story(clause))
+    if flag.name not in _NEVER_GONE and _GONE.match(hit.after.strip()):
+        return False
+    return not (
+        _is_over(hit, clause) or _is_supposed(hit) or _is_old_story(clause) or _is_childhood(hit)
+    )
 
 
 def _clause_around(hit: Hit) -> str:
@@ -113,11 +136,16 @@ def _clause_around(hit: Hit) -> str:
 
 
 def _is_over(hit: Hit, clause: str) -> bool:
-    if _GONE.match(hit.after.strip()):
-        return True
     if _PRESENT.search(clause):
         return False
     return _LONG_AGO.search(clause) is not None or _opens_long_ago(hit.before)
+
+
+def _is_childhood(hit: Hit) -> bool:
+    """Told of a time of life long past, with no word that it is back."""
+    told = f"{hit.before} {hit.words} {hit.after}"
+    found = _CHILDHOOD.search(told)
+    return found is not None and not _AGAIN.search(told, found.start())
 
 
 def _opens_long_ago(before: str) -> bool:

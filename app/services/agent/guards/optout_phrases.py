@@ -121,10 +121,29 @@ REFUSALS = phrases(
         "(?:dont|do not|never) (?:ever )?(?:write|reach out|contact|e ?mail)$",
         "(?:dont|do not|didnt|never|no longer) (?:really )?(?:want|wish|need|care|like|desire) <2>"
         "(?:to (?:get|receive|hear|be (?:contacted|e ?mailed|messaged|reminded)))"
-        "(?! (?:the |a |any |my )?(?:x ?rays?|treatment|implant|crown|work|bill))",
+        "(?! (?:the |a |any |my |it )?(?:x ?rays?|treatment|implant|crown|work|bill|fillings?|"
+        "cleaning|whitening|root canal|extraction|braces|shots?|injection|procedure|surgery|"
+        "cavit\\w+|done|hurt|worse|sick|numb\\w*))",
         f"(?:dont|do not|no longer) (?:really )?(?:want|need|wish for|like) "
         f"(?:any |any more |more |further |your |these |those |the |this |all these )+{_MAIL}",
         f"(?:dont|do not) (?:want|need) {_MAIL}",
+        "no more of (?:these|those|them)$",
+        f"(?:grateful|appreciate it|glad|happy|nice|thankful) if (?:these|this|they|the {_MAIL}) "
+        "(?:stopped|would stop|could stop)",
+        "(?:let me|ill|i will|i should) be the one (?:to|who) <1>(?:reach\\w*|contact\\w*|call\\w*|"
+        "writ\\w*)",
+        "no need (?:for you )?to (?:write|e ?mail|message|text|contact|remind)(?: me| us)?$",
+        f"(?:dont|do not) (?:have|need) to (?:keep|continue|go on) <1>{_WRITING}",
+        f"no need for (?:any )?(?:further|more|additional|future|these) <1>{_MAIL}",
+        f"(?:im|i am) (?:good|fine|all set) (?:on|without) (?:the |these |your |any )?{_MAIL}",
+        f"(?:way|how|possible) (?:to|do i|can i|for me to) (?:not|stop|avoid) (?:receiv|get)\\w* "
+        f"<1>(?:these|those|this|them|{_MAIL})",
+        "not to be (?:contacted|e ?mailed|messaged|written to|reminded)",
+        f"(?:no longer|dont|do not) (?:wish|want|care|need) to be (?:on|part of) {_NOT_WAITLIST}"
+        f"<3>{_LIST}",
+        f"enough (?:already )?(?:of|with) <2>{_MAIL}",
+        "(?:make|let) this (?:be )?(?:the|your) last <1>(?:e ?mail|message|mail|letter|reminder)",
+        f"(?:skip|drop|ditch) (?:the|these|those|your|all) <1>{_MAIL}",
         f"(?:no more|no further|no additional|enough|enough of|enough with|done with|"
         f"sick of|tired of) (?:of |with )?<2>{_MAIL}",
         "no need (?:for you )?to (?:keep|go on|continue) <1>" + _WRITING,
@@ -150,6 +169,9 @@ REFUSALS = phrases(
         "no (?:quiero|deseo) mas (?:correos|mensajes|recordatorios|e ?mails|publicidad)",
         "(?:no|sin|ni un|nada de) mas (?:correos?|mensajes?|recordatorios?|e ?mails?)",
         "no me vuelvan a \\w+",
+        "(?:prefiero|preferiria|preferimos) (?:ya )?no (?:recibir|seguir recibiendo)",
+        "(?:prefiero|preferiria) que no me (?:escrib|mand|envi|contact)\\w+",
+        "no hace falta que (?:me |nos )?(?:sigan|siga|escriban|manden|envien)",
         # French
         "ne <1>(?:mecrivez|menvoyez|me contactez|me sollicitez|me relancez|me derangez|"
         "nous contactez|me recontactez) (?:plus|pas)",
@@ -173,6 +195,8 @@ REFUSALS = phrases(
         "nao (?:me |nos )?(?:enviem|envie|mandem|mande|escrevam|escreva|contactem|contatem|"
         "contacte|"
         "incomodem|perturbem)(?: me)?(?: <3>(?:mais|nada|nunca)|$)",
+        "(?:prefiro|preferia) (?:ja )?nao receber|nao precisam? (?:de )?(?:me )?(?:escrever|enviar|"
+        "mandar)",
         "sem mais (?:mensagens|e ?mails|lembretes)",
     )
 )

@@ -29,19 +29,24 @@ _STRONG = (
 
 @dataclass(frozen=True)
 class RedFlag:
-    """One row: its name (kept as evidence), its phrases, and what makes a match harmless."""
+    """One row: its name (kept as evidence), what it is about, the published guidance that asks for
+    care the same day, its phrases, and what makes a match harmless.
+    """
 
     name: str
+    about: str
+    source: str
     patterns: tuple[re.Pattern[str], ...]
     harmless: tuple[re.Pattern[str], ...] = field(default=())
     """A sentence with one of these is about something else (a cold, brushing, a baby tooth)."""
 
 
 RED_FLAGS: tuple[RedFlag, ...] = (
-    # NHS, "Dental abscess", go to A&E: difficulty breathing.
     RedFlag(
         "trouble_breathing",
-        phrases(
+        "difficulty breathing, a throat that closes",
+        "NHS, Dental abscess (A&E); SDCEP, Management of Acute Dental Problems",
+        patterns=phrases(
             (
                 "(?:cant|cannot|can not|hard to|harder to|hardly|barely|trouble|difficulty|"
                 "difficult to|struggl\\w+ to|problems?|unable to|not able to) <1>breath\\w*",
@@ -52,15 +57,17 @@ RED_FLAGS: tuple[RedFlag, ...] = (
                 "(?:mal a|peine a|difficultes? a|peux plus|peux pas|n?arrive plus a|"
                 "n?arrive pas a) "
                 "<1>respirer|jetouffe",
-                "atemnot|luftnot|keine luft|(?:kaum|schlecht|schwer|nicht) (?:mehr )?atmen",
+                "atemnot|luftnot|(?:keine|kaum) luft|(?:kaum|schlecht|schwer|"
+                "nicht) (?:mehr )?atmen",
                 "(?:nao consigo|dificuldade (?:para|em|de)|custa me) <1>respirar|falta de ar",
             )
         ),
     ),
-    # NHS, "Dental abscess", go to A&E: difficulty swallowing or opening the mouth.
     RedFlag(
         "trouble_swallowing_or_opening",
-        phrases(
+        "difficulty swallowing, a mouth that hardly opens",
+        "NHS, Dental abscess (A&E); SDCEP, Management of Acute Dental Problems",
+        patterns=phrases(
             (
                 "(?:cant|cannot|can not|hard to|harder to|hardly|barely|trouble|difficulty|"
                 "difficult to|struggl\\w+ to|unable to|not able to|hurts to|painful to) <1>"
@@ -78,10 +85,11 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             )
         ),
     ),
-    # NHS, "Dental abscess": swelling of face, jaw or eye; ADA, MouthHealthy, "Dental emergencies".
     RedFlag(
         "swelling",
-        phrases(
+        "swelling of face, jaw, gum, eye or tongue",
+        "NHS, Dental abscess; SDCEP, Management of Acute Dental Problems",
+        patterns=phrases(
             (
                 "swollen|swelling|swell|swells|swelled|swole|ballooned|puff(?:y|ed|ing) <2>(?:up|"
                 "face|"
@@ -98,10 +106,11 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             )
         ),
     ),
-    # NHS, "Dental abscess": pus, a bad taste, redness; ADA: an abscess is an infection to be seen.
     RedFlag(
         "infection",
-        phrases(
+        "pus, an abscess, an infected tooth or wound",
+        "NHS, Dental abscess; ADA, MouthHealthy, Dental emergencies",
+        patterns=phrases(
             (
                 "abscess\\w*|pus|oozing|infected|infection|(?:boil|pimple|bump|lump) <4>(?:gums?|"
                 "jaw|"
@@ -114,10 +123,11 @@ RED_FLAGS: tuple[RedFlag, ...] = (
         ),
         harmless=phrases(("infection control|covid\\w*|(?:prevent|avoid|risk of) <1>infection",)),
     ),
-    # NHS, "Dental abscess" and "Toothache", urgent help: a high temperature with tooth trouble.
     RedFlag(
         "fever",
-        phrases(
+        "a high temperature (and no cold beside it)",
+        "NHS, Dental abscess and Toothache (urgent help)",
+        patterns=phrases(
             (
                 "fever\\w*|high temperature|running a temp\\w*|chills",
                 "temp(?:erature)? (?:\\w+ ){0,2}(?:3[89]|4[01]|10[0-5])|(?:3[89]|4[01]) fieber",
@@ -134,10 +144,11 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             )
         ),
     ),
-    # ADA, MouthHealthy, "Dental emergencies"; NHS, "Wisdom tooth removal": bleeding that goes on.
     RedFlag(
         "bleeding",
-        phrases(
+        "bleeding that goes on or is heavy",
+        "SDCEP, Management of Acute Dental Problems; NHS, Wisdom tooth removal",
+        patterns=phrases(
             (
                 "(?:is|im|am|are|been|keeps?|kept|still|started|starts|wont stop|not stop|"
                 "cant stop|"
@@ -151,6 +162,7 @@ RED_FLAGS: tuple[RedFlag, ...] = (
                 "(?:full of|spitting|spit|coughing|swallowing|so much|lots of|a lot of|taste|"
                 "tasting|"
                 "soaked (?:in|with)) blood|hemorrhag\\w*|uncontroll\\w* bleeding",
+                "desangr\\w+|sangramento <2>nao para|sang (?:qui )?(?:ne )?sarrete pas",
                 "(?:gauze|towel|pillow) <3>(?:soaked|red|bloody|full)",
                 "(?:no (?:para|deja|paraba|ha parado) de|sigo|sigue|esta|estoy|continua) "
                 "sangra(?:r|ndo)|sangr\\w+ (?:mucho|bastante|sin parar|desde)|hemorragia|"
@@ -166,15 +178,17 @@ RED_FLAGS: tuple[RedFlag, ...] = (
         ),
         harmless=phrases(
             (
-                "brush\\w*|floss\\w*|cepill\\w*|hilo dental|brosse\\w*|putze\\w*|zahneputzen|"
+                "is bleeding normal|normal (?:to|for) <2>bleed|brush\\w*|floss\\w*|cepill\\w*|"
+                "hilo dental|brosse\\w*|putze\\w*|zahneputzen|"
                 "escov\\w*",
             )
         ),
     ),
-    # ADA, MouthHealthy, "Dental emergencies": a blow to the face, a jaw that may be broken.
     RedFlag(
         "facial_trauma",
-        phrases(
+        "a blow to face, jaw or teeth, a broken jaw",
+        "ADA, MouthHealthy, Dental emergencies; SDCEP, Management of Acute Dental Problems",
+        patterns=phrases(
             (
                 "(?:hit|smashed|bashed|slammed|punched|elbowed|kicked|struck|banged|knocked|fell|"
                 "fallen|tripped|crashed|crash|accident) <7>(?:face|jaw|mouth|teeth|tooth|chin|lip)",
@@ -198,17 +212,19 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             ("hit <2>(?:deductible|limit|maximum|button|send)|fell (?:in love|asleep|out(?! of))",)
         ),
     ),
-    # ADA, MouthHealthy, "Dental emergencies"; NHS, "Knocked-out tooth": minutes count.
     RedFlag(
         "knocked_out_tooth",
-        phrases(
+        "a tooth knocked out, loosened or displaced",
+        "NHS, Knocked-out tooth; ADA, MouthHealthy, Dental emergencies",
+        patterns=phrases(
             (
                 f"(?:knock\\w*|punched|kicked|took) <3>out <3>{_TOOTH}",
                 f"(?:knock\\w*|punched|kicked) <4>{_TOOTH} <2>out",
                 "(?:tooth|teeth) (?:\\w+ ){0,4}(?:knocked out|came out|fell out|fallen out|"
                 "popped out|"
                 "hanging|in my hand|in milk|pushed (?:in|up|back))",
-                "lost (?:my|a|her|his) <2>(?:tooth|teeth)",
+                "lost (?:my|a|her|his) <2>(?:tooth|teeth)(?! ?(?:brush|paste))",
+                "fell <6>(?:tooth|teeth) (?:is|are) gone|(?:casse|perdu) une dent",
                 "se (?:me|le) (?:cayo|salio|callo) <2>(?:dientes?|muela)|(?:diente|"
                 "muela) <2>(?:caido|"
                 "en la mano|en leche)|se (?:me )?(?:rompio|rompieron) <2>dientes?|perdi un diente",
@@ -222,17 +238,19 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             ("(?:baby|milk|primary) (?:tooth|teeth)(?! <5>knock)|tooth fairy|de leche",)
         ),
     ),
-    # NHS, "Toothache": pain that keeps you awake or that painkillers do not help; ADA: severe pain.
     RedFlag(
         "severe_pain",
-        phrases(
+        "pain that is strong, keeps awake or resists painkillers",
+        "NHS, Toothache (urgent help); SDCEP, Management of Acute Dental Problems",
+        patterns=phrases(
             (
                 f"{_STRONG} (?:\\w+ ){{0,2}}(?:pains?|toothache|tooth ache|ache|aches|agony|hurts)",
                 "(?:pain|pains|toothache|ache|aching|tooth|jaw|it) (?:\\w+ ){0,3}(?:unbearable|"
                 "excruciating|killing me|severe|intense|intolerable|so bad|really bad|very bad|"
                 "too much|nonstop|non stop|all night|10 out of 10|[789] out of 10|keeping me (?:up|"
                 "awake))",
-                "(?:in|this|pure|total|absolute) agony|in <3>pain|painful? <2>cant|"
+                "(?:in|this|pure|total|absolute|sheer|its|is) agony|(?:its|tooth is) killing me|"
+                "in <3>pain|painful? <2>cant|"
                 "(?:[789]|10) out of 10|(?:[789]|10) 10 pain",
                 "hurts? (?:\\w+ ){0,2}(?:so|really|a lot|badly|like hell|like crazy|so much|"
                 "very much|"
@@ -249,13 +267,15 @@ RED_FLAGS: tuple[RedFlag, ...] = (
                 "(?:not|isnt|doesnt|dont|arent|nothing|wont|barely|no longer|helps?|"
                 "touching)(?: \\w+)?"
                 "(?: (?:work|working|help|helping|helps|touch|touching))?",
-                "throbbing|pounding <1>(?:pain|tooth|ache)|pain (?:\\w+ ){0,3}(?:worse|spreading)",
+                "throbbing|pounding <1>(?:pain|tooth|ache)|pain (?:\\w+ ){0,3}(?:worse|spreading|"
+                "radiating)",
                 "(?:mucho|fuerte|horrible|terrible|insoportable|intenso|muchisimo|tanto|tremendo) "
                 "<1>dolor|dolor (?:\\w+ ){0,4}(?:fuerte|insoportable|horrible|terrible|intenso|"
                 "agudo|"
                 "matando|mata|muy)",
                 "duele(?:n)? (?:\\w+ ){0,3}(?:mucho|muchisimo|horrores|tanto|monton|demasiado)|"
                 "(?:no )?(?:aguanto|soporto) <3>(?:dolor|muela|mas)|muero <2>dolor",
+                "sin (?:poder )?(?:dormir|comer) <4>(?:dolor|muela)",
                 "no (?:puedo|pude|he podido|dejo|deja) (?:dormir|comer) <5>(?:dolor|muela|diente)|"
                 "dolor (?:\\w+ ){0,4}no (?:me )?(?:puedo|deja|he podido) dormir",
                 "(?:mal|douleurs?) (?:\\w+ ){0,3}(?:insupportables?|atroces?|terribles?|intenses?|"
@@ -276,10 +296,11 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             ("pain in the (?:neck|ass|butt|back)|growing pains|pain free|price\\w* <2>pain\\w*",)
         ),
     ),
-    # NHS, "Anaphylaxis": swelling of lips or tongue, hives, trouble breathing.
     RedFlag(
         "allergic_reaction",
-        phrases(
+        "hives, a rash or a reaction to a medicine",
+        "NHS, Anaphylaxis",
+        patterns=phrases(
             (
                 "(?:allergic|bad|adverse) reaction|anaphyla\\w*|hives|rash|epipen",
                 "reaccion alergica|ronchas|urticaria|sarpullido",
@@ -288,10 +309,11 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             )
         ),
     ),
-    # NHS, "Wisdom tooth removal", recovery: pain, bleeding, numbness or smell that goes on.
     RedFlag(
         "trouble_after_surgery",
-        phrases(
+        "pain, bleeding, numbness or pus after an operation",
+        "NHS, Wisdom tooth removal (recovery)",
+        patterns=phrases(
             (
                 f"{_TROUBLE} <6>{_AFTER_SURGERY}",
                 f"{_AFTER_SURGERY} <8>{_TROUBLE}",
@@ -311,15 +333,20 @@ RED_FLAGS: tuple[RedFlag, ...] = (
                 "febre|pus|pior|dormente)",
             )
         ),
+        harmless=phrases(
+            ("(?:swelling|pain|bleeding) <1>(?:went <1>(?:away|down)|is gone|stopped|cleared up)",)
+        ),
     ),
-    # NHS, "Help for suicidal thoughts": to a person at once, whatever else the message says.
     RedFlag(
         "self_harm",
-        phrases(
+        "not wanting to live, wanting to harm oneself",
+        "NHS, Help for suicidal thoughts",
+        patterns=phrases(
             (
                 "(?:kill|hurt|harm|hang|shoot) myself|suicid\\w*|end (?:my life|it all)",
                 "(?:dont|do not|no longer) want to (?:live|be here|be alive|wake up|go on|exist)",
-                "want(?:ed)? to die|wanna die|better off dead|no reason to live|not worth living",
+                "want(?:ed)? to die|wanna die|rather (?:be dead|die)|wish i (?:was|were) dead|"
+                "better off dead|no reason to live|not worth living",
                 "matarme|me quiero morir|quiero morir\\w*|no quiero (?:seguir )?viv\\w+|"
                 "quitarme la vida",
                 "envie de mourir|veux mourir|me tuer|en finir avec la vie",
@@ -328,20 +355,22 @@ RED_FLAGS: tuple[RedFlag, ...] = (
             )
         ),
     ),
-    # NHS, "When to call 999": collapse, chest pain, a fit.
     RedFlag(
         "collapse",
-        phrases(
+        "fainting, chest pain, a seizure",
+        "NHS, When to call 999",
+        patterns=phrases(
             (
                 "passed out|faint(?:ed|ing)?|collapsed|unconscious|chest pain|seizure",
                 "(?:me )?desmay\\w+|dolor en el pecho|evanoui\\w*|ohnmachtig|desmai\\w+",
             )
         ),
     ),
-    # The patient says so: believed.
     RedFlag(
         "said_to_be_emergency",
-        phrases(
+        "the patient calls it an emergency or urgent",
+        "none: the patient is believed",
+        patterns=phrases(
             (
                 "(?:this is|its|it is|have|having|got) (?:(?:really|very|kind of|sort of|quite|"
                 "an|a|true|real|"
