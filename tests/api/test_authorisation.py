@@ -78,7 +78,14 @@ PUBLIC = {
 """Everything that answers without a sign-in. Whatever else is added must ask for one."""
 
 SETTINGS = ("providers", "chairs", "services", "time-off", "clinic")
-ONLY_READS = {("POST", "/api/v1/admin/knowledge/ask")}
+ONLY_READS = {
+    ("POST", "/api/v1/admin/knowledge/ask"),
+    ("POST", "/api/v1/admin/messages/preview"),
+}
+ALL_OF_ONE_PATIENT = {
+    ("GET", "/api/v1/admin/patients/{patient_id}/export-all"),
+    ("POST", "/api/v1/admin/patients/{patient_id}/erase"),
+}
 ADMINISTRATION = ("staff", "audit")
 LAST = {("POST", "/api/v1/auth/logout")}
 """Ends the session that the others are tried with."""
@@ -107,7 +114,7 @@ def wanted_access(route: Route) -> Access:
     if not path.startswith("/api/v1/admin/"):
         return Access.SIGNED_IN
     subject = path.removeprefix("/api/v1/admin/").split("/")[0]
-    if subject in ADMINISTRATION:
+    if subject in ADMINISTRATION or route in ALL_OF_ONE_PATIENT:
         return Access.ADMIN
     if method == "GET" or route in ONLY_READS:
         return Access.READ_ONLY
