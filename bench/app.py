@@ -92,6 +92,7 @@ class Measured:
 def routes(measured: Measured) -> APIRouter:
     """The routes beside the service's."""
     router = APIRouter(prefix=PREFIX, dependencies=[PUBLIC])
+    _add_comparisons(router, measured)
 
     @router.put("/references/{name}", status_code=204)
     async def load_reference(name: str, file: ReferenceFile) -> None:
@@ -131,7 +132,6 @@ def routes(measured: Measured) -> APIRouter:
             taken.append(await _seconds(work))
         return PollTime(seconds=median(taken))
 
-    _add_comparisons(router, measured)
     return router
 
 

@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import ProblemRenderer
 from app.api.routes import RouteTable
-from app.core.logging import request_id
+from app.core.logging import ACCESS_LOGGER, request_id
 from app.db.database import UNAVAILABLE_ERRORS
 from app.services.metrics import Metrics
 
 logger = logging.getLogger(__name__)
-access_logger = logging.getLogger("app.access")
+access_logger = logging.getLogger(ACCESS_LOGGER)
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_REQUEST_ID_NAME = REQUEST_ID_HEADER.lower().encode()
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -50,7 +50,7 @@ class RequestContextMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = served
+                message["headers"] = [*message["headers"], (_REQUEST_ID_NAME, served.encode())]
             await send(message)
 
         token = request_id.set(served)
@@ -74,8 +74,14 @@ class RequestContextMiddleware:
 
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+    given = _header(scope, _REQUEST_ID_NAME)
     return given if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """The first header of that (lower-case) name: every request pays for this."""
+    found: bytes = next((value for key, value in scope["headers"] if key == name), b"")
+    return found.decode("latin-1")
 
 
 class HeadMiddleware:
@@ -132,7 +138,11 @@ class SecurityHeadersMiddleware:
 
     def __init__(self, app: ASGIApp, *, https_only: bool) -> None:
         self._app = app
-        self._always = {**_HEADERS, **(_HSTS if https_only else {})}
+        always = {**_HEADERS, **(_HSTS if https_only else {})}
+        strict = {**always, "Content-Security-Policy": _STRICT_POLICY}
+        self._pages = _raw(strict)
+        self._api = _raw({**strict, **_NO_STORE})
+        self._docs = _raw({**always, "Content-Security-Policy": _DOCS_POLICY})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -143,17 +153,23 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in wanted.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                names = {name for name, _ in headers}
+                missing = (one for one in wanted if one[0] not in names)
+                message["headers"] = [*headers, *missing]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
-    def _headers_for(self, path: str) -> Mapping[str, str]:
-        policy = _DOCS_POLICY if path.startswith(("/docs", "/redoc")) else _STRICT_POLICY
-        storing = _NO_STORE if path.startswith("/api/") else {}
-        return {**self._always, "Content-Security-Policy": policy, **storing}
+    def _headers_for(self, path: str) -> Sequence[tuple[bytes, bytes]]:
+        if path.startswith(("/docs", "/redoc")):
+            return self._docs
+        return self._api if path.startswith("/api/") else self._pages
+
+
+def _raw(headers: Mapping[str, str]) -> Sequence[tuple[bytes, bytes]]:
+    """As they go over the wire."""
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 class FailureMiddleware:
@@ -231,7 +247,7 @@ class BodyLimitMiddleware:
 
 
 def _declared_length(scope: Scope) -> int:
-    text = Headers(scope=scope).get("content-length", "0")
+    text = _header(scope, b"content-length")
     return int(text) if text.isascii() and text.isdigit() else 0
 
 

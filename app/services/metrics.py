@@ -22,6 +22,8 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._states: dict[str, set[str]] = {}
+        self._of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        """Kept at hand: every request counts, and looking one up costs more than counting."""
         self._requests = Counter(
             "http_requests",
             "Requests answered.",
@@ -119,8 +121,12 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. `route` is its template."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_seconds.labels(method, route).observe(seconds)
+        key = (method, route, status)
+        if (kept := self._of_requests.get(key)) is None:
+            counter = self._requests.labels(method, route, str(status))
+            kept = self._of_requests[key] = (counter, self._request_seconds.labels(method, route))
+        kept[0].inc()
+        kept[1].observe(seconds)
 
     def sent(self, message_class: str, outcome: str) -> None:
         """An outgoing message was handed over, refused, deferred or dropped."""

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, EmailStr
 
 from app.core.errors import ConflictError
-from app.core.logging import JsonLines, configure_logging, describe_exception, request_id, scrub
+from app.core.logging import (
+    ACCESS_LOGGER,
+    JsonLines,
+    configure_logging,
+    describe_exception,
+    request_id,
+    scrub,
+)
 
 
 def line(message: str, *args: object, **extra: object) -> dict[str, object]:
@@ -43,6 +50,21 @@ class TestJsonLines:
         finally:
             request_id.reset(token)
         assert "request_id" not in line("hello")
+
+    def test_of_a_request_says_the_same_and_scrubs_the_id_its_caller_chose(self) -> None:
+        facts = {"method": "GET", "route": "/a/{b}", "status": 200, "duration_ms": 1.5}
+        record = logging.getLogger(ACCESS_LOGGER).makeRecord(
+            ACCESS_LOGGER, logging.INFO, __file__, 1, "request", (), None, extra=facts
+        )
+        token = request_id.set("212-555-0147")
+        try:
+            written = json.loads(JsonLines().format(record))
+        finally:
+            request_id.reset(token)
+
+        assert str(written.pop("time")).endswith("+00:00")
+        said = {"level": "INFO", "logger": ACCESS_LOGGER, "message": "request"}
+        assert written == {**said, **facts, "request_id": "[number]"}
 
     def test_scrubs_extras_however_deep(self) -> None:
         written = line("x", who=["a@example.com"], nested={"to": {"phone": "+1 212-555-0100"}})
