@@ -10,6 +10,7 @@ import secrets
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +41,14 @@ from bench.sizes import WARM_UP, Sizes
 
 WEBHOOK = "/api/v1/webhooks/gmail"
 _RECORDED = 5
+_PARTS = 4
+
+
+def in_short_rounds(sizes: Sizes) -> Sizes:
+    """As much in all, in more and shorter rounds: whatever else the machine does then falls on both
+    sides of a round alike, and a round that it spoils does not move the median.
+    """
+    return replace(sizes, rounds=sizes.rounds * _PARTS, reads=max(2, sizes.reads // _PARTS))
 
 
 # The webhook
@@ -55,6 +64,7 @@ def push(message_id: str) -> dict[str, Any]:
 
 async def webhook(site: Site, recorder: CommandRecorder, sizes: Sizes) -> AsyncIterator[Figure]:
     """Accepting a push, against a raw journaled insert of the same document."""
+    sizes = in_short_rounds(sizes)
     trips = await _recorded_push(site, recorder)
     events = site.database.collection("inbound_events")
 
@@ -115,19 +125,26 @@ def another(trips: Sequence[Trip]) -> list[Trip]:
 
 async def outbox(site: Site, recorder: CommandRecorder, sizes: Sizes) -> AsyncIterator[Figure]:
     """What is noted of a letter that leaves, against two bare updates of its document."""
+    sizes = in_short_rounds(sizes)
     repositories = Repositories.over(site.database, SystemClock())
 
     async def ours() -> float:
         return await _noted(repositories, await _letters(site, sizes.reads))
 
-    async def theirs() -> float:
-        return await _updated(site, await _letters(site, sizes.reads))
+    async def bare() -> float:
+        return await _updated(site, await _letters(site, sizes.reads), is_guarded=False)
+
+    async def guarded() -> float:
+        return await _updated(site, await _letters(site, sizes.reads), is_guarded=True)
 
     await ours()
-    await theirs()
-    rates = await alternating(ours, theirs, sizes)
+    await bare()
+    rates = await alternating(ours, bare, sizes)
     title = "Outbox: letters claimed and noted a second / two bare updates"
     yield Figure(title, shares(*rates), " %", Goal("at least", 60))
+    rates = await alternating(ours, guarded, sizes)
+    title = "  the same / two updates that ask as much of the document"
+    yield Figure(title, shares(*rates), " %")
     commands = await _recorded_letter(site, recorder)
     kept = [one for one in commands if one.name == "update" and one.collection == "interactions"]
     yield Figure("  round trips of a letter's bookkeeping", [len(kept)], "", Goal("at most", 2))
@@ -148,18 +165,22 @@ async def _noted(repositories: Repositories, letters: Sequence[Interaction]) -> 
     return len(letters) / (time.perf_counter() - started)
 
 
-async def _updated(site: Site, letters: Sequence[Interaction]) -> float:
+async def _updated(site: Site, letters: Sequence[Interaction], *, is_guarded: bool) -> float:
     """Two updates by id of each, which write as much; how many a second."""
     collection, now = site.database.collection("interactions"), utc_now()
+    pending = {"delivery.status": "pending", "delivery.term": 0} if is_guarded else {}
+    sending = {"delivery.status": "sending", "delivery.term": 1} if is_guarded else {}
     started = time.perf_counter()
     for letter in letters:
         claim = {"delivery.status": "sending", "delivery.lease_until": now, "channel": "email"}
-        claimed = {"$set": {**claim, "updated_at": now}, "$inc": {"delivery.term": 1}}
-        await collection.update_one({"_id": letter.id}, claimed)
+        counted = {"delivery.term": 1, "delivery.attempts": 1}
+        claimed = {"$set": {**claim, "updated_at": now}, "$inc": counted}
+        await collection.update_one({"_id": letter.id, **pending}, claimed)
         outcome = {f"delivery.{name}": one for name, one in _outcome(letter.id, now).items()}
         named = {"subject": "A word", "thread_id": f"t-{letter.id}", "updated_at": now}
-        sent = {"$set": {**outcome, **named}, "$unset": {"delivery.lease_until": ""}}
-        await collection.update_one({"_id": letter.id}, sent)
+        removed = {"delivery.lease_until": "", "delivery.error": ""}
+        sent = {"$set": {**outcome, **named}, "$unset": removed}
+        await collection.update_one({"_id": letter.id, **sending}, sent)
     return len(letters) / (time.perf_counter() - started)
 
 

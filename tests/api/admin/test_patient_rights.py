@@ -61,6 +61,7 @@ class Known:
             provider_id="file:1",
             sender="philippa.quennell@example.com",
             raw_content="canary words",
+            short="canary words",
         )
 
     def _message(self, **given: Any) -> Interaction:
