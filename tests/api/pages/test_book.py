@@ -7,6 +7,7 @@ import html
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -90,6 +91,19 @@ class TestWalk:
         assert campaign.status == CampaignStatus.BOOKING_INITIATED
         await browser.click("See, move or cancel")
         assert browser.heading == "Your visit"
+
+    async def test_wanted_times_that_are_not_free_or_not_readable_leave_every_day(
+        self, browser: Browser, furnished: Services
+    ) -> None:
+        await browser.open("/book?service_id=cleaning&wanted=20260822-20260823")
+        assert "Nothing is free at the times you wrote about." in browser.text
+        assert any("day=2026-08-20" in href for href in browser.document.hrefs)
+
+        for unreadable in ("tomorrow", "20260822", "20260101-20260102", HOSTILE):
+            await browser.open(f"/book?service_id=cleaning&wanted={quote(unreadable)}")
+            assert "wrote about" not in browser.text
+            assert any("day=2026-08-20" in href for href in browser.document.hrefs)
+            assert all("wanted" not in href for href in browser.document.hrefs if "day=" in href)
 
     async def test_whom_the_link_names_is_not_asked_and_not_shown(
         self, browser: Browser, furnished: Services

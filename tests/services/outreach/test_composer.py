@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,9 +13,10 @@ from app.models.appointment import Appointment, AppointmentStatus, CreatedFrom
 from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignType, FollowUpDetails
 from app.models.patient import Patient, Treatment
+from app.models.proposal import DayWindow, ProposedTimes
 from app.models.schedule import Clinic
 from app.services.agent.guards.optout import is_opt_out
-from app.services.outreach.composer import READING_TIME, Composer
+from app.services.outreach.composer import READING_TIME, Composer, Suggestion
 from app.services.outreach.letters import Letter, greeting_name, local_time, quotable
 from app.services.outreach.links import Links
 from app.services.tokens import LinkTokens, TokenPurpose
@@ -76,6 +78,13 @@ def visit() -> Appointment:
     )
 
 
+SUGGESTION = Suggestion(
+    proposed=ProposedTimes(windows=[DayWindow(first="2026-08-20", last="2026-08-21")]),
+    service_name="Root canal",
+    starts=[datetime(2026, 8, 20, 18, 30, tzinfo=UTC)],
+)
+
+
 def outreach(patient: Patient, kind: CampaignType, attempt: int) -> Letter:
     return COMPOSER.outreach(CLINIC, patient, campaign_of(patient, kind), attempt)
 
@@ -99,6 +108,8 @@ def every_letter(language: str) -> Iterator[Letter]:
         yield from (outreach(patient, kind, attempt) for attempt in (1, 2, 3, 4))
     yield COMPOSER.booking_link(CLINIC, patient, campaign)
     yield COMPOSER.answer(CLINIC, patient, campaign, "We take that plan.")
+    yield COMPOSER.booking_link(CLINIC, patient, campaign, SUGGESTION)
+    yield COMPOSER.answer(CLINIC, patient, campaign, "We take that plan.", SUGGESTION)
     yield COMPOSER.closing(CLINIC, patient)
     yield COMPOSER.handoff_notice(CLINIC, patient)
     yield COMPOSER.emergency(CLINIC, patient)
@@ -110,6 +121,33 @@ def every_letter(language: str) -> Iterator[Letter]:
     yield COMPOSER.visit_reminder(CLINIC, patient, visit(), MANAGE_URL, WRITTEN)
     yield waitlist_offer(patient)
     yield COMPOSER.waitlist_closed(CLINIC, patient, PAGE_URL)
+
+
+class TestProposedTimes:
+    @pytest.mark.parametrize(
+        ("language", "moment", "without"),
+        [
+            ("en", "  Thursday, August 20, 2026, 2:30 PM EDT\n", "come first"),
+            ("es", "  jueves, 20 de agosto de 2026, 14:30 EDT\n", "primero aparecen"),
+        ],
+    )
+    def test_free_times_are_named_in_the_clinics_clock_or_the_link_leads_to_them(
+        self, language: str, moment: str, without: str
+    ) -> None:
+        patient = patient_of(language)
+        campaign = campaign_of(patient, CampaignType.RECOVERY)
+        none_free = replace(SUGGESTION, starts=())
+
+        named = COMPOSER.booking_link(CLINIC, patient, campaign, SUGGESTION).content
+        opened = COMPOSER.booking_link(CLINIC, patient, campaign, none_free).content
+        plain = COMPOSER.booking_link(CLINIC, patient, campaign).content
+
+        assert moment in named
+        assert "Root canal" in named
+        assert without in opened
+        assert named.count("wanted=20260820-20260821") == 1
+        assert opened.count("wanted=20260820-20260821") == 1
+        assert "wanted=" not in plain
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
