@@ -116,4 +116,4 @@ test: lint secrets types layers ## Everything CI runs, with branch coverage
 	$(PY) -m pytest -q tests/system --cov --cov-append --cov-report=term
 
 clean: ## Remove the virtual environment and caches (not your data)
-	rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis

@@ -15,8 +15,9 @@ from pathlib import Path
 from tests.system.service import ROOT, live
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
-ENDS_THE_SESSION = r"^/api/v1/(auth/logout|users/me/password)$"
-"""Left out with a sign-in, which they would end; without one they are tried like the others."""
+LEFT_OUT = r"^/api/v1/(auth/logout|users/me/password|admin/events)$"
+"""With a sign-in: the first two would end it, the stream of events would not end. Without one they
+are tried like the others."""
 EVERY_PHASE = "examples,coverage,fuzzing"
 LASTS = {
     "ACCESS_TOKEN_EXPIRE_MINUTES": "1440",
@@ -27,8 +28,10 @@ LASTS = {
 """The sign-in outlasts the run."""
 
 
-def run(url: str, examples: int, phases: str, *options: str) -> int:
-    """One run of schemathesis against the service at `url`; its exit status."""
+def run(folder: Path, url: str, examples: int, phases: str, *options: str) -> int:
+    """One run of schemathesis, which keeps notes in `folder`, against the service at `url`; its
+    exit status.
+    """
     command = [
         *(str(Path(sys.executable).parent / "schemathesis"), f"--config-file={CONFIG}", "run"),
         *(
@@ -43,6 +46,7 @@ def run(url: str, examples: int, phases: str, *options: str) -> int:
     own = {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command,
+        cwd=folder,
         env={**os.environ, **own},  # noqa: TID251 - handed on to the child, not read
         check=False,
     ).returncode
@@ -54,10 +58,11 @@ async def fuzz(folder: Path, examples: int, phases: str = EVERY_PHASE) -> list[i
         url = str(service.client.base_url).rstrip("/")
         signed_in = (
             f"--header=Authorization: {service.api.headers['Authorization']}",
-            f"--exclude-path-regex={ENDS_THE_SESSION}",
+            f"--exclude-path-regex={LEFT_OUT}",
         )
         return [
-            await asyncio.to_thread(run, url, examples, phases, *more) for more in (signed_in, ())
+            await asyncio.to_thread(run, folder, url, examples, phases, *more)
+            for more in (signed_in, ())
         ]
 
 
