@@ -328,6 +328,11 @@ class Settings(BaseSettings):
                 "MAIL_TRANSPORT=gmail needs PUBSUB_AUDIENCE and PUBSUB_SERVICE_ACCOUNT, "
                 "or nobody could tell a push from a forgery.",
             ),
+            (
+                is_used and self.pubsub_subscription is None,
+                "MAIL_TRANSPORT=gmail needs PUBSUB_SUBSCRIPTION, "
+                "or the pushes of any other subscription would count.",
+            ),
             *(
                 (not url.lower().startswith("https://"), f"{name} is not https://.")
                 for name, url in addresses.items()

@@ -48,8 +48,10 @@ MAX_ATTEMPTS = 5
 BACKOFF = timedelta(seconds=10)
 """Doubled with every attempt, and up to as much again at random, so that retries spread out."""
 BATCH = 50
-THREADS_AT_ONCE = 8
-"""Mostly they wait: for the mailbox, the database, or a language model."""
+THREADS_AT_ONCE = 6
+"""Mostly they wait: for the mailbox, the database, or a language model. Fewer than the driver has
+threads (five for each core), so that requests find one free.
+"""
 
 NO_MAILBOX = "no mailbox configured"
 """Noted on a Gmail notification that there is no mailbox to resolve with: it asks for nothing."""

@@ -224,6 +224,14 @@ class TestProduction:
                 "MAIL_TRANSPORT=gmail needs PUBSUB_AUDIENCE",
             ),
             ({"llm_base_url": "http://llm.example/v1", "llm_model": "m"}, "LLM_BASE_URL"),
+            (
+                {
+                    "mail_transport": "gmail",
+                    "pubsub_audience": "https://clinic.example",
+                    "pubsub_service_account": "push@clinic.example",
+                },
+                "MAIL_TRANSPORT=gmail needs PUBSUB_SUBSCRIPTION",
+            ),
             ({"gmail_api_base_url": "http://gmail.test"}, "GMAIL_API_BASE_URL"),
             ({"google_token_url": "http://gmail.test/token"}, "GOOGLE_TOKEN_URL"),
             ({"google_authorize_url": "http://gmail.test/auth"}, "GOOGLE_AUTHORIZE_URL"),
