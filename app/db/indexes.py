@@ -101,9 +101,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("campaign_due", ("status", UP), ("follow_up_details.next_attempt_at", UP)),
         _index("campaign_thread", ("channel.thread_id", UP)),
         _index("campaign_ended", ("campaign_type", UP), ("ended_at", UP)),
-        _index(
-            "campaign_contacted", ("campaign_type", UP), ("follow_up_details.first_attempt_at", UP)
-        ),
+        _index("campaign_first_attempt", ("follow_up_details.first_attempt_at", UP)),
         _index("campaign_attention_since", ("attention.since", UP), ("attention.resolved_at", UP)),
     ],
     "interactions": [

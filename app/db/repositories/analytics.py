@@ -4,7 +4,7 @@ Every question begins with a range of an index. What is asked beside it stands i
 own, because the embedded server reads a whole collection for some conditions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ ANSWERS_BY_AGENT = frozenset(
     {MessageClass.AGENT_ANSWER, MessageClass.EMERGENCY_TEXT, MessageClass.OPT_OUT_RECEIPT}
 )
 """What answers a patient without a person. That somebody will get in touch is no answer yet."""
+_ANSWERS = ANSWERS_BY_AGENT | {MessageClass.STAFF}
 NOT_BY_A_PATIENT = (Intent.AUTO_REPLY, Intent.BOUNCE)
 
 
@@ -48,6 +49,15 @@ class Row(NamedTuple):
     campaign_id: PyObjectId | None = None
 
 
+class CompletedVisit(NamedTuple):
+    """A visit that was completed."""
+
+    id: PyObjectId
+    at: datetime
+    campaign_id: PyObjectId
+    service_id: str
+
+
 class Reply(NamedTuple):
     """A message a patient wrote in a campaign, and what was read in it."""
 
@@ -71,21 +81,28 @@ class Answer(NamedTuple):
     by_agent: bool
 
 
-_HAS_BOOKED = {
-    "history.to": {
-        "$in": [
-            CampaignStatus.BOOKING_INITIATED,
-            CampaignStatus.BOOKING_COMPLETED,
-            CampaignStatus.RECOVERED,
-        ]
-    }
-}
+_BOOKED_STATUSES = [
+    CampaignStatus.BOOKING_INITIATED.value,
+    CampaignStatus.BOOKING_COMPLETED.value,
+    CampaignStatus.RECOVERED.value,
+]
+_HAS_BOOKED = {"history.to": {"$in": _BOOKED_STATUSES}}
 _IN_STAGE: Mapping[Stage, dict[str, Any]] = {
     Stage.CONTACTED: {},
     Stage.REPLIED: {"$or": [{"last_reply_at": {"$exists": True}}, _HAS_BOOKED]},
     Stage.BOOKED: _HAS_BOOKED,
     Stage.COMPLETED: {"status": CampaignStatus.RECOVERED},
 }
+_STEPS = {"$map": {"input": {"$ifNull": ["$history", []]}, "as": "step", "in": "$$step.to"}}
+_BOOKED_STEPS = {"$setIntersection": [_STEPS, _BOOKED_STATUSES]}
+_HAS_BOOKED_STEP = {"$gt": [{"$size": _BOOKED_STEPS}, 0]}
+_IS_IN: Mapping[Stage, Any] = {
+    Stage.CONTACTED: True,
+    Stage.REPLIED: {"$or": [{"$gt": ["$last_reply_at", None]}, _HAS_BOOKED_STEP]},
+    Stage.BOOKED: _HAS_BOOKED_STEP,
+    Stage.COMPLETED: {"$eq": ["$status", CampaignStatus.RECOVERED.value]},
+}
+"""The same as expressions: all stages are counted in one pass."""
 _CONTACTED_AT = "follow_up_details.first_attempt_at"
 _WRITTEN = {
     "status": {"$ne": AppointmentStatus.CANCELLED},
@@ -98,12 +115,9 @@ _VISITS: Mapping[VisitFigure, tuple[str, dict[str, Any]]] = {
 Stages = list[dict[str, Any]]
 
 
-def _contacted(
-    stage: Stage, types: list[CampaignType], since: datetime, before: datetime
-) -> Stages:
-    span = {"$gte": since, "$lt": before}
-    reached = {"follow_up_details.attempts_made": {"$gt": 0}, **_IN_STAGE[stage]}
-    return [{"$match": {"campaign_type": {"$in": types}, _CONTACTED_AT: span}}, {"$match": reached}]
+def _contacted(since: datetime, before: datetime, also: Mapping[str, Any]) -> Stages:
+    reached = {"follow_up_details.attempts_made": {"$gt": 0}, **also}
+    return [{"$match": {_CONTACTED_AT: {"$gte": since, "$lt": before}}}, {"$match": reached}]
 
 
 def _visits(figure: VisitFigure, since: datetime, before: datetime) -> Stages:
@@ -124,24 +138,51 @@ class AnalyticsRepository:
         self._appointments = database.collection("appointments")
         self._interactions = database.collection("interactions")
 
-    async def count_stage(
-        self, stage: Stage, since: datetime, before: datetime, zone: str
-    ) -> dict[tuple[datetime, CampaignType], int]:
-        """Campaigns first written in during [since, before) that came so far, by the instant the
-        month of that began and type.
+    async def count_stages(
+        self, since: datetime, before: datetime, zone: str
+    ) -> dict[tuple[datetime, CampaignType], dict[Stage, int]]:
+        """Campaigns first written in during [since, before), by the instant the month of that began
+        and by type: how many came how far. One pass.
         """
         by = {"month": _month_of(_CONTACTED_AT, zone), "type": "$campaign_type"}
-        rows = await _grouped(
-            self._campaigns, _contacted(stage, list(CampaignType), since, before), by
-        )
-        return {(row["_id"]["month"], CampaignType(row["_id"]["type"])): row["n"] for row in rows}
+        counts = {
+            stage.value: {"$sum": {"$cond": [is_there, 1, 0]}} for stage, is_there in _IS_IN.items()
+        }
+        stages = [*_contacted(since, before, {}), {"$group": {"_id": by, **counts}}]
+        rows = await self._campaigns.aggregate(stages).to_list(None)
+        return {
+            (row["_id"]["month"], CampaignType(row["_id"]["type"])): {
+                stage: row[stage.value] for stage in Stage
+            }
+            for row in rows
+        }
 
     async def stage_rows(
         self, stage: Stage, types: list[CampaignType], since: datetime, before: datetime
     ) -> list[Row]:
-        """The campaigns that `count_stage` counts, by when they were first written in."""
+        """The campaigns that `count_stages` counts, by when they were first written in."""
         shown = {"at": f"${_CONTACTED_AT}", "campaign_id": "$_id"}
-        return await _rows(self._campaigns, _contacted(stage, types, since, before), shown)
+        also = {"campaign_type": {"$in": types}, **_IN_STAGE[stage]}
+        return await _rows(self._campaigns, _contacted(since, before, also), shown)
+
+    async def recovered(self, since: datetime, before: datetime) -> dict[PyObjectId, datetime]:
+        """When each campaign ended that ended as RECOVERED in [since, before), oldest first."""
+        query = {
+            "campaign_type": {"$in": list(CampaignType)},
+            "ended_at": {"$gte": since, "$lt": before},
+            "status": CampaignStatus.RECOVERED,
+        }
+        found = self._campaigns.find(query, {"ended_at": 1}, sort=[("ended_at", 1)])
+        return {row["_id"]: row["ended_at"] for row in await found.to_list(None)}
+
+    async def completed_visits(self, campaign_ids: Sequence[PyObjectId]) -> list[CompletedVisit]:
+        """The completed visits linked to any of these campaigns."""
+        if not campaign_ids:
+            return []
+        query = {"campaign_id": {"$in": list(campaign_ids)}, "status": AppointmentStatus.COMPLETED}
+        shown = dict.fromkeys(("campaign_id", "service_id", "completed_at", "appointment_date"), 1)
+        found = self._appointments.find(query, shown)
+        return [_completed(row) for row in await found.to_list(None)]
 
     async def count_visits(
         self, figure: VisitFigure, since: datetime, before: datetime, zone: str
@@ -158,33 +199,42 @@ class AnalyticsRepository:
 
     async def replies(self, since: datetime, before: datetime) -> list[Reply]:
         """What people wrote to the practice in [since, before), oldest first; no machine's mail."""
-        query = {
-            "direction": Direction.INCOMING,
-            "timestamp": {"$gte": since, "$lt": before},
-            "ai_analysis.intent": {"$nin": list(NOT_BY_A_PATIENT)},
-        }
         shown = {"timestamp": 1, "campaign_id": 1, "ai_analysis.intent": 1, "correction.intent": 1}
-        found = self._interactions.find(query, shown, sort=[("timestamp", 1), ("_id", 1)])
-        return [_reply(row) for row in await found.to_list(None)]
+        found = self._interactions.find(
+            _said(Direction.INCOMING, since, before), shown, sort=[("timestamp", 1), ("_id", 1)]
+        )
+        read = [_reply(row) for row in await found.to_list(None)]
+        return [reply for reply in read if reply.intent not in NOT_BY_A_PATIENT]
 
     async def answers(self, since: datetime, before: datetime) -> list[Answer]:
         """What reached patients in campaigns, of what was written in [since, before): by the agent,
         by a person, or noted by a person as said elsewhere.
         """
-        query = {
-            "direction": Direction.OUTGOING,
-            "timestamp": {"$gte": since, "$lt": before},
-            "delivery.message_class": {
-                "$in": [*sorted(ANSWERS_BY_AGENT), MessageClass.STAFF, None]
-            },
-            "delivery.status": {"$in": [DeliveryStatus.SENT, None]},
-            "campaign_id": {"$exists": True},
-        }
         shown = dict.fromkeys(
             ("timestamp", "campaign_id", "delivery.message_class", "delivery.sent_at"), 1
         )
-        found = self._interactions.find(query, shown)
-        return [_answer(row) for row in await found.to_list(None)]
+        shown["delivery.status"] = 1
+        found = self._interactions.find(_said(Direction.OUTGOING, since, before), shown)
+        return [_answer(row) for row in await found.to_list(None) if _is_answer(row)]
+
+
+def _said(direction: Direction, since: datetime, before: datetime) -> dict[str, Any]:
+    """What one side said, from one index; the rest is sifted here, which costs the server less."""
+    return {"direction": direction, "timestamp": {"$gte": since, "$lt": before}}
+
+
+def _is_answer(row: Mapping[str, Any]) -> bool:
+    delivery = row.get("delivery")
+    if "campaign_id" not in row:
+        return False
+    if not delivery:
+        return True
+    return delivery["status"] == DeliveryStatus.SENT and delivery["message_class"] in _ANSWERS
+
+
+def _completed(row: Mapping[str, Any]) -> CompletedVisit:
+    at = row.get("completed_at") or row["appointment_date"]
+    return CompletedVisit(row["_id"], at, row["campaign_id"], row["service_id"])
 
 
 async def _grouped(

@@ -399,14 +399,3 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         return await self._collection.count_documents(
             {"completed_at": {"$gte": since, "$lt": before}}
         )
-
-    async def completed_for_campaigns(
-        self, campaign_ids: Iterable[PyObjectId]
-    ) -> list[Appointment]:
-        """The completed visits linked to any of these campaigns."""
-        return await self._find(
-            {
-                "campaign_id": {"$in": list(campaign_ids)},
-                "status": AppointmentStatus.COMPLETED,
-            }
-        )

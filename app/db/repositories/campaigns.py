@@ -346,15 +346,6 @@ class CampaignRepository(DocumentRepository[Campaign]):
         }
         return await self._find(query, sort=[("ended_at", 1), ("_id", 1)])
 
-    async def recovered_between(self, since: datetime, before: datetime) -> list[Campaign]:
-        """Campaigns that ended as RECOVERED in [since, before)."""
-        query = {
-            "campaign_type": {"$in": list(CampaignType)},
-            "ended_at": {"$gte": since, "$lt": before},
-            "status": CampaignStatus.RECOVERED,
-        }
-        return await self._find(query, sort=[("ended_at", 1)])
-
 
 def _outranks(campaign: Campaign, attention: Attention) -> bool:
     """Whether something more urgent waits there already."""

@@ -20,7 +20,7 @@ from app.models.campaign import (
 )
 from app.services.analytics.calendar import Month, just_after, last_months, month_at
 from app.services.analytics.definitions import DEFINITIONS, RATE_WINDOW, Definition
-from app.services.analytics.recovered import RecoveredCampaigns, total_value
+from app.services.analytics.recovered import Recovered, RecoveredCampaigns, total_value
 from app.services.clinic import ClinicService
 
 
@@ -94,18 +94,17 @@ class Dashboard:
         clinic = await self._clinic.current()
         now = self._clock.now()
         months = last_months(now, clinic.zone)
-        kpis, recovery, recall, value, series = await asyncio.gather(
+        kpis, recovery, recall, recovered = await asyncio.gather(
             self._kpis(months[-1].since, now),
             self._rate(CampaignType.RECOVERY, now),
             self._rate(CampaignType.RECALL, now),
-            self._value(months[-1].since, now, clinic.currency),
-            self._series(months, now),
+            self._recovered.between(months[0].since, just_after(now)),
         )
         return DashboardStats(
             kpis=kpis,
             conversion_rates=ConversionRates(recovery, recall),
-            value=value,
-            series=Series(series),
+            value=_value(recovered, months[-1].since, now, clinic.currency),
+            series=Series(_series(recovered, months)),
             definitions=DEFINITIONS,
         )
 
@@ -135,23 +134,21 @@ class Dashboard:
             return None
         return round(100 * ended.get(CampaignStatus.RECOVERED, 0) / total, 1)
 
-    async def _value(self, month_start: datetime, now: datetime, currency: str) -> RecoveredValue:
-        recovered = await self._recovered.between(
-            min(month_start, now - RATE_WINDOW), just_after(now)
-        )
-        in_month = [one for one in recovered if one.at >= month_start]
-        in_window = [one for one in recovered if one.at >= now - RATE_WINDOW]
-        return RecoveredValue(
-            recovered_value_month=total_value(in_month),
-            recovered_value_90_days=total_value(in_window),
-            recovered_campaigns_month=len(in_month),
-            recovered_campaigns_90_days=len(in_window),
-            currency=currency,
-        )
 
-    async def _series(self, months: Sequence[Month], now: datetime) -> list[MonthPoint]:
-        recovered = await self._repositories.campaigns.recovered_between(
-            months[0].since, just_after(now)
-        )
-        counts = Counter(month_at(c.ended_at, months) for c in recovered if c.ended_at is not None)
-        return [MonthPoint(month.name, counts.get(month.name, 0)) for month in months]
+def _value(
+    recovered: Sequence[Recovered], month_start: datetime, now: datetime, currency: str
+) -> RecoveredValue:
+    in_month = [one for one in recovered if one.at >= month_start]
+    in_window = [one for one in recovered if one.at >= now - RATE_WINDOW]
+    return RecoveredValue(
+        recovered_value_month=total_value(in_month),
+        recovered_value_90_days=total_value(in_window),
+        recovered_campaigns_month=len(in_month),
+        recovered_campaigns_90_days=len(in_window),
+        currency=currency,
+    )
+
+
+def _series(recovered: Sequence[Recovered], months: Sequence[Month]) -> list[MonthPoint]:
+    counts = Counter(month_at(one.at, months) for one in recovered)
+    return [MonthPoint(month.name, counts.get(month.name, 0)) for month in months]

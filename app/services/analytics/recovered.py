@@ -27,16 +27,14 @@ class RecoveredCampaigns:
 
     async def between(self, since: datetime, before: datetime) -> list[Recovered]:
         """Those that ended in [since, before), oldest first."""
-        campaigns = await self._repositories.campaigns.recovered_between(since, before)
-        ended = {one.id: one.ended_at for one in campaigns if one.ended_at is not None}
+        ended = await self._repositories.analytics.recovered(since, before)
         prices = {
             service.service_id: service.price_from or 0.0
             for service in await self._repositories.services.every()
         }
-        visits: defaultdict[PyObjectId | None, list[tuple[Row, float]]] = defaultdict(list)
-        for visit in await self._repositories.appointments.completed_for_campaigns(list(ended)):
-            at = visit.completed_at or visit.appointment_date
-            row = Row(visit.id, at, visit.campaign_id)
+        visits: defaultdict[PyObjectId, list[tuple[Row, float]]] = defaultdict(list)
+        for visit in await self._repositories.analytics.completed_visits(list(ended)):
+            row = Row(visit.id, visit.at, visit.campaign_id)
             visits[visit.campaign_id].append((row, prices.get(visit.service_id, 0.0)))
         return [Recovered(one, at, visits[one]) for one, at in ended.items()]
 

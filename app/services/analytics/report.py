@@ -114,18 +114,13 @@ class Analytics:
 
     async def _funnel(self, months: Sequence[Month], zone: str) -> list[FunnelPoint]:
         span = (months[0].since, months[-1].before)
-        counted = await asyncio.gather(
-            *(self._source.count_stage(stage, *span, zone) for stage in Stage)
-        )
-        stages: dict[Stage, dict[tuple[str | None, CampaignType], int]] = {
-            stage: {(month_at(at, months), kind): n for (at, kind), n in counts.items()}
-            for stage, counts in zip(Stage, counted, strict=True)
-        }
+        counted = await self._source.count_stages(*span, zone)
+        found = {(month_at(at, months), kind): counts for (at, kind), counts in counted.items()}
         return [
             FunnelPoint(
                 month.name,
                 kind,
-                *(stages[stage].get((month.name, kind), 0) for stage in Stage),
+                *(found.get((month.name, kind), {}).get(stage, 0) for stage in Stage),
             )
             for month in months
             for kind in CampaignType
