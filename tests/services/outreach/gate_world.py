@@ -17,6 +17,7 @@ from app.core.config import Settings
 from app.core.errors import AppError
 from app.db.database import Database
 from app.db.repositories import Repositories
+from app.db.repositories.base import Repository
 from app.models.appointment import Appointment
 from app.models.base import PyObjectId
 from app.models.decision import Intent
@@ -209,9 +210,10 @@ class World:
     async def open(self, database: Database) -> None:
         """Empty, then furnished, with people who are due."""
         repositories = self.base.repositories
-        for item in fields(repositories):
-            name = getattr(repositories, item.name).collection_name
-            await database.collection(name).delete_many({})
+        own = (getattr(repositories, item.name) for item in fields(repositories))
+        for one in own:
+            if isinstance(one, Repository):  # the others work on the collections of these
+                await database.collection(one.collection_name).delete_many({})
         await _furnish(repositories)
         due = {"patient_type": PatientType.EXISTING, "next_follow_up_date": self.clock.now()}
         for given in (
