@@ -36,7 +36,6 @@ def run(folder: Path, url: str, examples: int, phases: str, *options: str) -> in
         *(str(Path(sys.executable).parent / "schemathesis"), f"--config-file={CONFIG}", "run"),
         *(
             f"{url}/openapi.json",
-            "--checks=all",
             f"--phases={phases}",
             f"--max-examples={examples}",
         ),
