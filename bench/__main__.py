@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import platform
 import shutil
@@ -36,7 +37,7 @@ async def measure(sizes: Sizes, cache: Path, recorder: CommandRecorder) -> None:
     for figure in engine.measure(sizes.rounds, sizes.month):
         say(str(figure))
     say("\nAgent")
-    for line in await agent_lag.lines():
+    for line in await agent_lag.lines(sizes.rounds):
         say(line)
     cores = Cores()
     say(f"\nFrom here on {cores.sentence}.")
@@ -93,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     recorder = CommandRecorder()
     monitoring.register(recorder)
+    # What the service says of itself belongs to its log, not between the figures.
+    logging.getLogger("app").addHandler(logging.NullHandler())
     load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
     say(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load average {load}; "

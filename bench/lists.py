@@ -49,7 +49,7 @@ def paths(document: dict[str, Any]) -> list[str]:
     return [
         *sorted(plain),
         f"{ADMIN}/patients?limit=50&q=lop",
-        f"{ADMIN}/patients?limit=50&q=+1212200",
+        f"{ADMIN}/patients?limit=50&q=%2B1212200",
         f"{ADMIN}/patients?limit=50&page=40",
         f"{ADMIN}/patients?limit=50&patient_type=COLD_LEAD&status=ACTIVE",
         f"{ADMIN}/campaigns?limit=50&status=RE_ENGAGED",
