@@ -11,7 +11,7 @@ import httpx
 from bench.app import BARE, PREFIX
 from bench.figures import Figure, Goal, ratios, shares
 from bench.load import get, patch, post
-from bench.recording import Command, CommandRecorder, fewest_trips
+from bench.recording import Command, CommandRecorder, fewest_trips, of_the_request
 from bench.replay import packed, to_trips
 from bench.requests import (
     REFERENCE,
@@ -131,7 +131,7 @@ async def _trips(site: Site, recorder: CommandRecorder, path: str) -> Sequence[S
         for _ in range(_RECORDED):
             with recorder.recording() as commands:
                 (await client.get(path, headers=headers)).raise_for_status()
-            recordings.append([one for one in commands if not one.collection.startswith("audit")])
+            recordings.append(of_the_request(commands))
     return fewest_trips(recordings)
 
 

@@ -94,6 +94,11 @@ class CommandCounter(CommandListener):
         """See `CommandListener`. Counted when it was sent."""
 
 
+def of_the_request(commands: Sequence[Command]) -> list[Command]:
+    """Without what the audit log writes beside it: no answer waits for that here."""
+    return [one for one in commands if not one.collection.startswith("audit")]
+
+
 def round_trips(commands: Sequence[Command]) -> list[list[Command]]:
     """The commands by the round trip they belong to: those that overlap are one.
 

@@ -124,14 +124,6 @@ class Rebooking:
             for document in command["body"].get("documents", ())
             if isinstance(document["_id"], ObjectId)
         ]
-        self._writers = [
-            document["writer"]
-            for trip in trips
-            for command in trip
-            for document in command["body"].get("documents", ())
-            if "writer" in document
-        ]
-        """Chains of the audit log: one place in one can be taken once."""
 
     def commands_of(self, booking: Booking) -> list[Trip]:
         """The commands of that booking."""
@@ -144,7 +136,6 @@ class Rebooking:
             **{one: new_id() for one in self._made},
         }
         texts = {str(was): str(becomes) for was, becomes in ids.items()}
-        texts |= {writer: new_id().binary.hex() for writer in self._writers}
         for name in ("name", "name_key", "email", "phone"):
             texts[getattr(old.guest.patient, name)] = getattr(new.guest.patient, name)
         later = new.place.starts_at - old.place.starts_at

@@ -17,7 +17,7 @@ from bench.app import PREFIX
 from bench.figures import Figure, Goal, shares
 from bench.load import get, post
 from bench.practice import SERVICE_ID, Place
-from bench.recording import Command, CommandRecorder, fewest_trips
+from bench.recording import Command, CommandRecorder, fewest_trips, of_the_request
 from bench.replay import Booking, Rebooking, packed, to_trips
 from bench.site import SETTINGS, Site, tomorrow
 from bench.sizes import BOOKINGS_RECORDED, WARM_UP, Sizes
@@ -175,7 +175,7 @@ async def _recorded_booking(
         for booking in site.take(BOOKINGS_RECORDED, site.bookings):
             with recorder.recording() as commands:
                 answer = await client.post(BOOK, json=booking_body(booking))
-            found.append((commands, booking, answer.raise_for_status().content))
+            found.append((of_the_request(commands), booking, answer.raise_for_status().content))
     trips = fewest_trips([commands for commands, _, _ in found])
     chosen = {id(command) for trip in trips for command in trip}
     commands, booking, content = next(one for one in found if id(one[0][0]) in chosen)
