@@ -110,10 +110,10 @@ audit: $(STAMPS)/dev ## Ask an advisory service about every pinned package, wher
 
 check: lint secrets types layers unit ## Format, lint, secrets, types, layers and the tests that need no database
 
-# Whole processes that are killed and timed get the machine to themselves.
+# Services that are killed spend much of their time waiting: two files of them run side by side.
 test: lint secrets types layers ## Everything CI runs, with branch coverage
-	$(PY) -m pytest -q -n auto --ignore=tests/system --cov --cov-report= --cov-fail-under=0
-	$(PY) -m pytest -q tests/system --cov --cov-append --cov-report=term
+	$(PY) -m pytest -q -n auto --dist worksteal --ignore=tests/system --cov --cov-report= --cov-fail-under=0
+	$(PY) -m pytest -q -n 2 --dist loadfile tests/system --cov --cov-append --cov-report=term
 
 clean: ## Remove the virtual environment and caches (not your data)
 	rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from pymongo import monitoring
 
 from app.core.config import Settings
 from app.db.database import Database
+from app.db.embedded import free_port
 from app.db.repositories import Repositories
 from app.main import create_app
 from app.models.role import StaffRole
@@ -26,11 +28,20 @@ from tests.fakes import FrozenClock
 from tests.plans import QUERIES
 
 pytest_plugins = ["tests.canary"]
+
+# How long an example takes says how busy the machine is, not whether the promise holds.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
+
 monitoring.register(QUERIES)
 monitoring.register(WRITTEN_TO)
 
-EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=5000"
-START_SECONDS = 30
+EMBEDDED_OPTIONS = (
+    "directConnection=true&retryWrites=false&w=1&serverSelectionTimeoutMS=30000&timeoutMS=60000"
+)
+START_SECONDS = 120
 PATIENCE_SECONDS = 60
 """For an application to start and to end: of a busy machine, five are not much."""
 
@@ -48,9 +59,7 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("TEST_MONGO_URI"):  # noqa: TID251 - the suite's own switch
         yield given
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("mongo")
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
@@ -64,7 +73,7 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert not found, "These queries read whole collections:\n" + "\n".join(found)
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=60)
 
 
 def _server_command(port: int, data: Path) -> list[str]:

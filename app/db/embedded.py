@@ -149,7 +149,7 @@ def _end_recorded(path: Path, storage: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port nobody listens on, and that no outgoing connection takes while a server restarts."""
     while True:
         port = secrets.choice(_PORTS)
@@ -262,7 +262,7 @@ class EmbeddedDatabase:
         deadline = time.monotonic() + self._start_seconds
         for pause in _pauses(0):
             await asyncio.sleep(pause)
-            self._port = _free_port()
+            self._port = free_port()
             try:
                 await self._launch()
             except EmbeddedDatabaseStartError:

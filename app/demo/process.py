@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,19 +11,14 @@ from pathlib import Path
 
 import httpx
 
+from app.db.embedded import free_port
+
 START_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 30.0
 
 
 class ServiceNotReadyError(Exception):
     """The service did not start, or not in time; the message names its log."""
-
-
-def free_port() -> int:
-    """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

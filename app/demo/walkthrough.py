@@ -21,9 +21,10 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from app.core.clock import utc_now
+from app.db.embedded import free_port
 from app.demo.gmail.process import gmail_settings, running_gmail
 from app.demo.mail import FolderPost, GmailPost, Letter, Post
-from app.demo.process import free_port, running_service
+from app.demo.process import running_service
 
 Json = dict[str, Any]
 Echo = Callable[[str], None]

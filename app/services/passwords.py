@@ -14,7 +14,7 @@ import threading
 import unicodedata
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from passlib.context import CryptContext
@@ -143,6 +143,12 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+@cache
+def _hash_of_nothing() -> str:
+    """What unknown accounts are compared with; slow the first time in a process."""
+    return get_password_hash(secrets.token_urlsafe())
+
+
 class PasswordHasher:
     """Hashes in threads of its own, a bounded number at once: the event loop never waits for one.
 
@@ -154,7 +160,7 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="password")
         self._capacity = threads + max_waiting
         self._pending = 0
-        self._nobody: Future[str] = self._pool.submit(get_password_hash, secrets.token_urlsafe())
+        self._nobody: Future[str] = self._pool.submit(_hash_of_nothing)
 
     async def hash(self, password: str) -> str:
         """See `get_password_hash`. Raises `BusyError`."""

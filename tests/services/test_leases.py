@@ -181,12 +181,12 @@ class TestHold:
                 raise error
 
         leases = Leases(
-            CannotRenew(database, clock), ttl=timedelta(milliseconds=100), heartbeat_seconds=0.02
+            CannotRenew(database, clock), ttl=timedelta(seconds=1), heartbeat_seconds=0.02
         )
         async with leases.hold(NAME) as held:
             assert held is not None
             held.check()
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1.1)
 
             with pytest.raises(LeaseLostError):
                 held.check()

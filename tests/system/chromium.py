@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Any, Literal
 
-from playwright.async_api import Browser, Locator, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium")
 PHONE_WIDTH = 375
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 """Without axe's habits of good web pages, which a letter inside a mail program is not."""
+PATIENCE_MILLISECONDS = 60_000
+"""For a page that always comes, but not always soon: the machine may be busy."""
 SMALLEST_TARGET = 44
 """Pixels that a finger needs (WCAG 2.2, success criterion 2.5.5)."""
 FLAGS = (
@@ -37,6 +39,7 @@ _HAS_RING = """one => one === document.activeElement
 @contextlib.asynccontextmanager
 async def running_chromium() -> AsyncIterator[Browser]:
     """A headless browser with a profile of its own that is thrown away."""
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
@@ -62,7 +65,7 @@ async def on_a_phone(
         color_scheme=scheme,
         locale=language,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     try:
         yield await context.new_page()
     finally:

@@ -31,6 +31,9 @@ from app.demo.walkthrough import ADMIN_EMAIL, DEMO_SETTINGS, Api
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a-long-password-for-the-tests"
 
+PATIENCE_SECONDS = 120.0
+"""For what always happens, but not always soon: the machine may be busy."""
+
 Json = dict[str, Any]
 Stored = Database[Json]
 T = TypeVar("T")
@@ -63,7 +66,7 @@ class Live:
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
 
     async def signal_and_wait(self, wanted: signal.Signals, seconds: float) -> int:
         """Send `wanted`; the exit code, which must come in time."""
@@ -76,7 +79,9 @@ async def live(data_dir: Path, **settings: str) -> AsyncIterator[Live]:
     """A service on `data_dir`, as `python -m app serve` starts it, until the block ends."""
     async with running_service(data_dir, {**SETTINGS, **settings}) as (url, process):
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(
+            base_url=url, timeout=PATIENCE_SECONDS, limits=limits
+        ) as client:
             api = Api(client)
             await api.sign_in(ADMIN_EMAIL, PASSWORD)
             yield Live(api, process, data_dir)
@@ -91,7 +96,7 @@ def serve_once(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[s
         cwd=data_dir,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -131,7 +136,7 @@ def stored(data_dir: Path) -> Iterator[Stored]:
     """The database of a running service, past the service."""
     uri = f"mongodb://127.0.0.1:{embedded_record(data_dir)['port']}/?directConnection=true"
     client: MongoClient[Json]
-    with MongoClient(uri, tz_aware=True, tzinfo=UTC, serverSelectionTimeoutMS=5000) as client:
+    with MongoClient(uri, tz_aware=True, tzinfo=UTC, serverSelectionTimeoutMS=30_000) as client:
         yield client[SETTINGS["DATABASE_NAME"]]
 
 

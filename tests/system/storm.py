@@ -23,7 +23,7 @@ from app.demo.process import running_service
 from app.demo.walkthrough import ADMIN_EMAIL, Api
 from app.services.scheduling.claims import claims_for
 from tests.factories import SECRET
-from tests.system.service import PASSWORD, SETTINGS, Json, Stored
+from tests.system.service import PASSWORD, PATIENCE_SECONDS, SETTINGS, Json, Stored
 
 CLIENTS = 48
 PEOPLE = 300
@@ -93,7 +93,7 @@ class Servers:
             running_service(self._folders[number], self._settings)
         )
         limits = httpx.Limits(max_connections=None)
-        client = httpx.AsyncClient(base_url=url, timeout=60, limits=limits)
+        client = httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, limits=limits)
         self._clients[number] = await self._stack.enter_async_context(client)
         self._processes[number] = process
 

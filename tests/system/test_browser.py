@@ -46,7 +46,7 @@ pytestmark = [
     pytest.mark.mongo,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed on this machine."),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(900),
 ]
 
 

@@ -12,9 +12,9 @@ import pytest_asyncio
 from cryptography.hazmat.primitives import hashes, hmac
 from jose import jwk, jwt
 
+from app.db.embedded import free_port
 from app.demo.gmail.process import gmail_settings, running_gmail
 from app.demo.mail import push_body
-from app.demo.process import free_port
 from tests.services.test_push_auth import SigningKey
 from tests.system.pubsub import PUSH, genuine_token
 from tests.system.service import Json, Live, eventually, live, log_of, queues_are_empty, stored
@@ -248,6 +248,6 @@ class TestForgedPush:
             async def quiet() -> bool | None:
                 return queues_are_empty(database) or None
 
-            await eventually(quiet, seconds=30, message="The push was not processed.")
+            await eventually(quiet, seconds=120, message="The push was not processed.")
             said = {"provider_id": "relay:thread-1:message-1"}
             assert database["interactions"].count_documents(said) == 1

@@ -13,7 +13,7 @@ from tests.factories import SECRET
 from tests.system.service import PASSWORD, Live, live, log_of
 from tests.system.test_replicas import practice
 
-pytestmark = [pytest.mark.mongo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.mongo, pytest.mark.timeout(900)]
 
 GUESSES, AT_ONCE = 1000, 20
 LOGIN = "/api/v1/auth/login"

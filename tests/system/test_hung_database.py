@@ -5,7 +5,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from app.demo.mail import push_body
 from tests.system.service import (
+    PATIENCE_SECONDS,
     Live,
     embedded_record,
     eventually,
@@ -22,8 +22,9 @@ from tests.system.service import (
     queues_are_empty,
     stored,
 )
+from tests.timing import stopwatch
 
-pytestmark = [pytest.mark.mongo, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.mongo, pytest.mark.timeout(600)]
 
 PUSH = "/api/v1/webhooks/gmail"
 RELAYED = {
@@ -51,9 +52,9 @@ def hung_database(service: Live) -> Iterator[None]:
 async def _timed(
     service: Live, method: str, path: str, json: object = None
 ) -> tuple[httpx.Response, float]:
-    started = time.monotonic()
-    answer = await service.client.request(method, path, json=json)
-    return answer, time.monotonic() - started
+    async with stopwatch() as watch:
+        answer = await service.client.request(method, path, json=json)
+        return answer, watch.seconds
 
 
 async def _read(service: Live) -> int:
@@ -90,7 +91,7 @@ async def _processed_once(service: Live) -> None:
         async def quiet() -> bool | None:
             return queues_are_empty(database) or None
 
-        await eventually(quiet, seconds=20, message="The push was not processed.")
+        await eventually(quiet, seconds=PATIENCE_SECONDS, message="The push was not processed.")
         events = list(database["inbound_events"].find({}))
         said = list(database["interactions"].find({"provider_id": "relay:thread-1:message-1"}))
     assert [event["state"] for event in events] == ["done"]

@@ -26,7 +26,7 @@ from tests.system.service import (
     stored,
 )
 
-pytestmark = [pytest.mark.mongo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.mongo, pytest.mark.timeout(900)]
 
 DUE = 120
 SETTLE_SECONDS = 120
@@ -55,7 +55,7 @@ class TestDatabaseKilledInASweep:
                 assert per_patient(database["interactions"], ids) == dict.fromkeys(ids, 1)
                 assert letter_keys(tmp_path) == sent_keys(database)
         assert len(letter_keys(tmp_path)) == DUE
-        assert set(statuses) <= {200, 409, 503}
+        assert set(statuses) <= {200, 202, 409, 503}
         assert "embedded database died" in {line.get("message") for line in log_lines(tmp_path)}
         assert [line for line in log_lines(tmp_path) if "Traceback" in str(line)] == []
 
@@ -83,13 +83,13 @@ async def asking(service: Live, statuses: Counter[int]) -> AsyncIterator[None]:
 
 async def _sweep_and_kill(service: Live, statuses: Counter[int]) -> None:
     """End the server somewhere between the sweep's first campaign and its last message."""
-    kill_at = random.randint(10, 2 * DUE - 80)  # noqa: S311 - no secret
+    kill_at = random.randint(10, 2 * DUE - 100)  # noqa: S311 - no secret
     with stored(service.data_dir) as database:
         sweep = asyncio.create_task(_swept(service, statuses))
         await eventually(
             lambda: _reached(database, kill_at), seconds=120, message="No sweep.", every=0.05
         )
-        assert not sweep.done()
+        assert database["sweeps"].count_documents({"status": "running"}) == 1
         os.kill(embedded_record(service.data_dir)["server_pid"], signal.SIGKILL)
     await sweep  # comes through where the server is back in time, and is asked for again where not
 

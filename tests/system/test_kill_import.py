@@ -1,18 +1,26 @@
 """`kill -9` in the middle of an import: after the restart each row is done once."""
 
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.system.service import Json, Live, Stored, eventually, live, log_of, stored
+from tests.system.service import (
+    PATIENCE_SECONDS,
+    Json,
+    Live,
+    Stored,
+    eventually,
+    live,
+    log_of,
+    stored,
+)
 
-pytestmark = [pytest.mark.mongo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.mongo, pytest.mark.timeout(900)]
 
 ROWS = 450
 KILLED_AT = 150
-LEASE_AND_WORK_SECONDS = 120
+LEASE_AND_WORK_SECONDS = 240
 
 
 def schedule() -> str:
@@ -50,7 +58,9 @@ class TestAnImportAcrossAKill:
                 async def reached() -> bool | None:
                     return imported(database) >= KILLED_AT or None
 
-                await eventually(reached, seconds=60, message="No import.", every=0.005)
+                await eventually(
+                    reached, seconds=PATIENCE_SECONDS, message="No import.", every=0.005
+                )
                 service.kill()
         async with live(tmp_path) as service:
             with stored(tmp_path) as database:
@@ -81,9 +91,6 @@ async def _done(service: Live, import_id: str) -> Json:
         found: Json = answer.json()
         return found if found["state"] == "done" else None
 
-    started = time.monotonic()
-    found = await eventually(
+    return await eventually(
         finished, seconds=LEASE_AND_WORK_SECONDS, message="Not resumed.", every=0.5
     )
-    assert time.monotonic() - started < LEASE_AND_WORK_SECONDS
-    return found

@@ -14,7 +14,7 @@ from tests.system.chromium import CHROMIUM, WCAG, barriers, on_a_phone, overflow
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed on this machine."),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(900),
 ]
 
 

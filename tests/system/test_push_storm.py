@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
+from app.db.embedded import free_port
 from app.demo import walkthrough
 from app.demo.gmail.process import MAILBOX, gmail_settings, running_gmail
 from app.demo.mail import GmailPost
-from app.demo.process import free_port
 from tests.system.pubsub import Subscription, genuine_token
 from tests.system.service import (
     Json,

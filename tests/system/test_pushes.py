@@ -135,4 +135,4 @@ async def _until_quiet(service: Live) -> None:
         with stored(service.data_dir) as database:
             return queues_are_empty(database) or None
 
-    await eventually(quiet, seconds=30, message="The pushes were not processed.")
+    await eventually(quiet, seconds=120, message="The pushes were not processed.")

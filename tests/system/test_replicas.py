@@ -31,11 +31,11 @@ from tests.system.service import (
     sent_keys,
 )
 
-pytestmark = [pytest.mark.mongo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.mongo, pytest.mark.timeout(900)]
 
 PROCESSES = 4
 DUE = 40
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 240
 
 
 class TestOneSweepDue:

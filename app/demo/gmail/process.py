@@ -10,12 +10,13 @@ from pathlib import Path
 
 import httpx
 
+from app.db.embedded import free_port
 from app.demo.gmail.google import REFRESH_TOKEN
 from app.demo.gmail.push import ACCOUNT, AUDIENCE
-from app.demo.process import ServiceNotReadyError, free_port
+from app.demo.process import ServiceNotReadyError
 
 MAILBOX = "frontdesk@example.com"
-START_WITHIN_SECONDS = 30.0
+START_WITHIN_SECONDS = 60.0
 
 
 def gmail_settings(url: str) -> dict[str, str]:

@@ -30,6 +30,14 @@ LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 OTHER_LABEL: Mapping[str, str] = MappingProxyType({"en": "Open the page", "es": "Abrir la página"})
 
 _TEMPLATES = Path(__file__).parent / "templates" / "html"
+_environment = Environment(
+    loader=FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
 _PARAGRAPHS = re.compile(r"\n{2,}")
 _INDENT = "  "
 
@@ -57,14 +65,7 @@ class LetterPage:
     """Renders letters as HTML through `templates/html/layout.html`."""
 
     def __init__(self) -> None:
-        self._template = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        ).get_template("layout.html")
+        self._template = _environment.get_template("layout.html")
 
     def render(
         self, language: str, subject: str, content: str, values: Mapping[str, object]

@@ -74,7 +74,7 @@ class TestEncode:
         ticks = 0
         started = time.perf_counter()
         work = asyncio.create_task(
-            asyncio.to_thread(encoder.encode_queries, ["I would like to come next week."] * 10)
+            asyncio.to_thread(encoder.encode_queries, ["I would like to come next week."] * 30)
         )
         while not work.done():
             await asyncio.sleep(0.002)

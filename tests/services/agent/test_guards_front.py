@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -100,9 +100,9 @@ class TestRunGuards:
         ids=["no", "stop", "no-pain", "bleed", "dont-stop", "a", "accents", "commas", "dates"],
     )
     def test_a_hostile_text_costs_seconds_at_most(self, hostile: str) -> None:
-        started = perf_counter()
+        started = process_time()
         run_guards(replace(MESSAGE, text=hostile))
-        assert perf_counter() - started < 5
+        assert process_time() - started < 5
 
 
 class TestFirstFinding:

@@ -80,7 +80,7 @@ async def port(mailbox: Mailbox) -> AsyncIterator[int]:
 
 @pytest.fixture
 def transport(port: int) -> SmtpTransport:
-    server = SmtpServer("127.0.0.1", port, security="none", timeout_seconds=2)
+    server = SmtpServer("127.0.0.1", port, security="none", timeout_seconds=30)
     return SmtpTransport(server, "frontdesk@example.com")
 
 

@@ -18,7 +18,7 @@ from tests.factories import make_settings
 from tests.fakes import FrozenClock
 from tests.model_server import model_server
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 20.0
 
 Ask = Callable[..., LanguageModel]
 Sent = Callable[[str], Awaitable[list[dict[str, Any]]]]

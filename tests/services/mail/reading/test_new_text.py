@@ -1,6 +1,6 @@
 """The new words of a reply, without history and signature."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -155,9 +155,9 @@ class TestNewText:
         ids=lambda text: text[:6].replace("\n", "/"),
     )
     def test_a_hostile_text_costs_seconds_at_most(self, hostile: str) -> None:
-        started = perf_counter()
+        started = process_time()
         new_text_of(hostile)
-        assert perf_counter() - started < 5
+        assert process_time() - started < 5
 
     @given(st.text(max_size=400))
     @settings(deadline=None)

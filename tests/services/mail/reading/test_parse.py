@@ -1,7 +1,7 @@
 """Any bytes as a mail: what is read, what is only named, and how little the worst may cost."""
 
 from datetime import UTC, datetime
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -225,11 +225,11 @@ class TestBoundedWork:
     @pytest.mark.parametrize("name", sorted(BOMBS))
     def test_the_worst_mails_cost_seconds(self, name: str) -> None:
         raw = BOMBS[name]()
-        started = perf_counter()
+        started = process_time()
         mail = read_mail(raw)
         found = new_text(mail)
         classify(mail, datetime(2026, 11, 23, tzinfo=UTC).date())
-        assert perf_counter() - started < SECONDS_AT_MOST
+        assert process_time() - started < SECONDS_AT_MOST
         assert len(mail.text) <= STANDARD.text_characters
         assert len(found.text) <= 20_000
 
