@@ -13,8 +13,8 @@ import httpx
 
 from app.db.embedded import free_port
 
-START_WITHIN_SECONDS = 60.0
-STOP_WITHIN_SECONDS = 30.0
+START_WITHIN_SECONDS = 180.0
+STOP_WITHIN_SECONDS = 60.0
 
 
 class ServiceNotReadyError(Exception):
@@ -64,7 +64,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 async def _until_ready(url: str, process: subprocess.Popen[bytes], data_dir: Path) -> None:
     deadline = time.monotonic() + START_WITHIN_SECONDS
-    async with httpx.AsyncClient(base_url=url, timeout=2) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 break

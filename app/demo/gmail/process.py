@@ -16,7 +16,7 @@ from app.demo.gmail.push import ACCOUNT, AUDIENCE
 from app.demo.process import ServiceNotReadyError
 
 MAILBOX = "frontdesk@example.com"
-START_WITHIN_SECONDS = 60.0
+START_WITHIN_SECONDS = 180.0
 
 
 def gmail_settings(url: str) -> dict[str, str]:
