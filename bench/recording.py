@@ -19,6 +19,8 @@ _ADDED_BY_THE_DRIVER = frozenset(
     {"lsid", "$db", "$clusterTime", "$readPreference", "txnNumber", "writeConcern", "ordered"}
 )
 
+_BESIDE = ("audit", "event")
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -95,8 +97,10 @@ class CommandCounter(CommandListener):
 
 
 def of_the_request(commands: Sequence[Command]) -> list[Command]:
-    """Without what the audit log writes beside it: no answer waits for that here."""
-    return [one for one in commands if not one.collection.startswith("audit")]
+    """Without what is written beside it: entries of the audit log, and events, which stand in an
+    order that no replay could take again.
+    """
+    return [one for one in commands if not one.collection.startswith(_BESIDE)]
 
 
 def round_trips(commands: Sequence[Command]) -> list[list[Command]]:
