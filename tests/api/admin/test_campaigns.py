@@ -72,6 +72,7 @@ class TestList:
                         "reason": "question",
                         "urgency": "normal",
                         "summary": "Asks about insurance.",
+                        "briefing": None,
                         "since": iso(NOON),
                         "claimed_by": None,
                         "resolved_at": None,
