@@ -128,7 +128,7 @@ class TestSeveralWishes:
         assert "Tuesday, August 25, 2026" in letter
 
         # Half an answer would look like a whole one.
-        [notice] = await desk.gets("Yes, please book me in. Do you have parking for a truck?")
+        [notice] = await desk.gets("Yes please, book me in! Do you have parking?")
         assert LINK not in notice
         assert desk.last["status"] == "HANDOFF_REQUIRED"
         assert desk.last["attention"]["reason"] == "question_without_answer"
@@ -137,7 +137,7 @@ class TestSeveralWishes:
         await desk.teach(*ARTICLES)
 
         [notice] = await desk.gets(
-            "No thank you, I am not interested in the whitening. Do you still have my x-rays?"
+            "No thank you, not interested in whitening. How much is a cleaning?"
         )
 
         assert desk.last["status"] == "HANDOFF_REQUIRED"

@@ -464,7 +464,7 @@ async def end_state(stage: Stage, patient: Patient, campaign: Campaign) -> dict[
         "handed_off": campaign.handoff_details is not None,
         "summary": campaign.engagement_summary,
         "outgoing": [
-            (m.delivery and m.delivery.message_class, (m.dedupe_key or "").rsplit(":", 1)[-1])
+            (m.delivery and m.delivery.message_class, _part_of(m.dedupe_key))
             for m in await stage.outgoing(patient)
         ],
         "opted_out": stored.has_opted_out,
@@ -476,6 +476,12 @@ async def end_state(stage: Stage, patient: Patient, campaign: Campaign) -> dict[
         "processed": [r.processed_at is not None for r in replies],
         "unanswered": len(unanswered),
     }
+
+
+def _part_of(key: str | None) -> str:
+    """What a message is for, by its key; when a hand-off began is an instant, and left out."""
+    part = (key or "").rsplit(":", 1)[-1]
+    return "" if part.isdecimal() else part
 
 
 class TestCrashes:

@@ -257,9 +257,9 @@ class Town:
         if event.note:
             return event.note, False
         [reply] = await self.desk.stage.repositories.interactions._find({"provider_id": event_id})
-        key = f"^reply:{reply.id}:(booking_link|answer|closing)"
+        answers = [f"reply:{reply.id}:{part}" for part in ("booking_link", "answer", "closing")]
         sent = await self.desk.stage.repositories.interactions._find(
-            {"dedupe_key": {"$regex": key}}
+            {"dedupe_key": {"$in": answers}}
         )
         whose = {patient.id: key for key, patient in self.patients.items() if key != "dan-old"}
         # An id that is not in this town is somebody else's altogether: a KeyError fails the test.

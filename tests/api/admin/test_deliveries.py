@@ -63,6 +63,7 @@ class TestList:
                     "delivery_status": "pending",
                     "decision": None,
                     "correction": None,
+                    "proposed_times": None,
                     "delivery_error": "outside_hours",
                     "message_class": "outreach",
                     "attempts": 0,

@@ -62,6 +62,7 @@ class TestConversation:
             "ai_analysis": None,
             "decision": None,
             "correction": None,
+            "proposed_times": None,
             "delivery_status": None,
             "delivery_error": None,
         }
