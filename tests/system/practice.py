@@ -15,6 +15,8 @@ CLEANING, ALIGNERS, UNTAUGHT = "checkup_cleaning", "invisible_aligners", "night_
 """Nobody at the practice does the last, so that every month is empty."""
 PHONE = "+1 212-555-0142"
 WITHIN_SECONDS = 180.0
+RECORDS_OF_WORK = {"leases", "audit_log", "audit_chains"}
+"""What is written whenever somebody looks, or does the jobs."""
 
 
 class _LongAgo:
@@ -189,7 +191,7 @@ async def is_quiet(practice: Practice) -> bool | None:
 
 
 def everything(practice: Practice) -> dict[str, list[Json]]:
-    """The whole database but for who does the jobs, which is renewed all the time."""
+    """The whole database but for the records of work."""
     with stored(practice.service.data_dir) as database:
-        names = sorted(set(database.list_collection_names()) - {"leases"})
+        names = sorted(set(database.list_collection_names()) - RECORDS_OF_WORK)
         return {name: list(database[name].find().sort("_id")) for name in names}
