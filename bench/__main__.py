@@ -47,13 +47,14 @@ async def measure(sizes: Sizes, cache: Path, recorder: CommandRecorder) -> None:
     say(f"History: {sizes.history:,} past visits and {letters:,} letters, {how}.")
     async with _both_sites(folder, sizes, cores) as (past, plain):
         await _section("Background polls", history.polls(past, plain, sizes))
+        # Next to the polls: the service closes connections that idle for minutes.
+        await _section("Requests over the history", history.requests(past, plain, sizes))
         await _section("Reading free times", requests.availability(plain, recorder, sizes))
         await _section("Booking", requests.booking(plain, recorder, sizes))
         admin = administration.administration(plain, recorder, sizes)
         await _section("Administration", admin)
         await _section("Mail in", mail.webhook(plain, recorder, sizes))
         await _section("Mail out", mail.outbox(plain, recorder, sizes))
-        await _section("Requests over the history", history.requests(past, plain, sizes))
 
 
 async def _section(title: str, figures: AsyncIterator[Figure]) -> None:

@@ -58,7 +58,7 @@ class AuditMiddleware:
                 if recorder.has_started:
                     raise
                 await self._renderer.unavailable(scope)(scope, receive, send)
-            except BaseException:
+            except BaseException:  # cut off or failed: what was touched is recorded all the same
                 await recorder.finish(failed=True)
                 raise
 

@@ -103,7 +103,7 @@ class EventLog:
             batch = list(self._pending)
             try:
                 await self._events.append(batch)
-            except BaseException:
+            except BaseException:  # cut off, too: whoever asked asks again
                 self._pending = [one for one in self._pending if one not in mine]
                 raise
             self._pending = [one for one in self._pending if one not in batch]

@@ -38,6 +38,8 @@ class TestBench:
             "naive way / engine, 5 providers, 3 chairs, 2 days",
             "10 providers / 5, chairs and visits grown alike",
             "20 providers / 10, chairs and visits grown alike",
+            "GET /availability with history / without",
+            "POST /appointments/book with history / without",
             "GET /availability, a month: requests a second / reference",
             "both / CPU time of the request",
             "sequential round trips",
@@ -51,8 +53,6 @@ class TestBench:
             "POST /webhooks/gmail: requests a second / reference",
             "Outbox: letters claimed and noted a second / two bare updates",
             "round trips of a letter's bookkeeping",
-            "GET /availability with history / without",
-            "POST /appointments/book with history / without",
         ]
         assert [path.name for path in tmp_path.iterdir()] == ["history-200-1"]
 
