@@ -8,7 +8,7 @@ marks of the whole session. One that is found fails the test.
 
 import logging
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -16,14 +16,16 @@ import httpx
 import pytest
 from pymongo import monitoring
 
+from app.core.config import Settings
 from app.core.logging import JsonLines
 from app.schemas.problem import PROBLEM_MEDIA_TYPE
 
 WORDS_OF_A_MESSAGE = 5
-FEWEST_DIGITS = 9
+FEWEST_DIGITS, MOST_DIGITS = 9, 15
 _WORD = re.compile(r"[^\W_][\w'.-]*")
 _ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+\w")
-_DIGITS = re.compile(r"\+?\d[\d ().-]{7,}\d")
+_DIGITS = re.compile(r"(?<!\w)\+?\d[\d ().-]{7,}\d(?!\w)")
+"""Never within a word: the middle of an id may be nothing but digits."""
 _URL = re.compile(r"https?://[^\s\"'<>\\]+")
 _NAME_LENGTHS: Final = (2, 3, 4)
 
@@ -46,7 +48,8 @@ def marks_in(field: str, text: str) -> Iterator[Found]:
         if len(words) in _NAME_LENGTHS:
             yield "name", " ".join(words)
     elif field in {"email", "phone", "sender"}:
-        yield from _contacts(text)
+        address = _ADDRESS.search(text)
+        yield from _contacts(address.group() if address else text)
     else:
         yield from _windows("text", _words(text), WORDS_OF_A_MESSAGE)
 
@@ -74,8 +77,17 @@ def _contacts(text: str) -> Iterator[Found]:
     yield from (("address", found.casefold()) for found in _ADDRESS.findall(text))
     for found in _DIGITS.findall(text):
         digits = re.sub(r"\D", "", found)
-        if len(digits) >= FEWEST_DIGITS:
+        if FEWEST_DIGITS <= len(digits) <= MOST_DIGITS:
             yield "phone", digits[-FEWEST_DIGITS:]  # with or without the country
+
+
+_PRACTICE = Settings.model_fields
+PUBLIC: Final = frozenset(
+    found
+    for name in ("clinic_name", "clinic_phone", "clinic_address")
+    for found in candidates(str(_PRACTICE[name].default))
+)
+"""What the practice tells everybody. A test may have given its number to a patient as well."""
 
 
 class Canary(monitoring.CommandListener):
@@ -87,14 +99,14 @@ class Canary(monitoring.CommandListener):
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """See `CommandListener`: a write on its way to the server."""
-        fields = PERSONAL.get(str(event.command.get(event.command_name)), set())
-        if fields and event.command_name == "insert":
+        collection = str(event.command.get(event.command_name))
+        if event.command_name == "insert":
             for document in event.command.get("documents", ()):
-                self._learn(fields, document)
-        elif fields and event.command_name == "update":
+                self.learn(collection, document)
+        elif event.command_name == "update":
             for update in event.command.get("updates", ()):
                 changes = update["u"]
-                self._learn(fields, changes.get("$set", {}) if "$set" in changes else {})
+                self.learn(collection, changes.get("$set", {}) if "$set" in changes else {})
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """Nothing to see."""
@@ -102,18 +114,19 @@ class Canary(monitoring.CommandListener):
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
         """Nothing to see."""
 
-    def _learn(self, fields: Iterable[str], document: Mapping[str, Any]) -> None:
+    def learn(self, collection: str, document: Mapping[str, Any]) -> None:
+        """`document`, or a part of it, is written to `collection`."""
         if str(document.get("provider_id")).startswith("unreachable:"):
             return  # a task of our own wording, listed among what came in
         is_ours = document.get("direction") == "outgoing"
-        for field in fields:
+        for field in PERSONAL.get(collection, ()):
             value = document.get(field)
             if not isinstance(value, str):
                 continue
             if is_ours:  # our own sentences stand elsewhere, too; their addresses may hold nothing
                 self.keep("a link in a message", " ".join(_URL.findall(value)))
             else:
-                self.marks.update(marks_in(field, value))
+                self.marks.update(found for found in marks_in(field, value) if found not in PUBLIC)
 
     def keep(self, where: str, text: str) -> None:
         """`text` left the service at `where`."""

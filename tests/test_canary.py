@@ -75,3 +75,12 @@ class TestALeak:
         assert ("phone", "125550177") in found
         assert ("address", "dana@example.com") in found
         assert ("name", "wilhelmina featherstonehaugh") in found
+
+    def test_is_neither_an_id_of_digits_nor_the_number_of_the_practice(self) -> None:
+        canary = Canary()
+        document = {"name": "Dana Smith", "phone": "+1 212-555-0100", "email": "0100@example.com"}
+
+        canary.learn("patients", document | {"_id": "6b048daf079073228ad61dc8"})
+
+        assert canary.marks == {("name", "dana smith"), ("address", "0100@example.com")}
+        assert list(candidates("6b048daf079073228ad61dc8")) == []
