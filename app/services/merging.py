@@ -20,7 +20,7 @@ from app.models.patient import Patient, PatientStatus, PatientType, Treatment, n
 from app.models.records import UNDELIVERABLE, AuditEntry
 from app.services.merging_campaigns import CampaignHandover
 from app.services.patient_records import NOBODY
-from app.services.patients import PatientMergedError, PatientNotFoundError
+from app.services.patients import PatientMergedError, PatientNotFoundError, refuse_erased
 from app.services.scheduling.claims import claims_for, patient_key
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class PatientMerging:
         """The patient that stays, with everything of the other.
 
         Raises `SamePatientError`, `PatientNotFoundError`, `PatientMergedError`,
-        `MergeRunningError` and `MergeOverlapError`; nothing is changed then.
+        `ErasedPatientError`, `MergeRunningError` and `MergeOverlapError`; nothing is changed then.
         """
         if survivor_id == absorbed_id:
             message = "Name two different patients."
@@ -124,8 +124,8 @@ class PatientMerging:
         return merge
 
     async def _check(self, merge: PatientMerge) -> None:
-        await self._patient(merge.survivor_id)
-        await self._patient(merge.id)
+        for one in (merge.survivor_id, merge.id):
+            refuse_erased(await self._patient(one))
         appointments = self._repositories.appointments
         theirs = await appointments.all_for_patient(merge.id)
         wanted = [claim for one in theirs for claim in _own_claims(one, merge.survivor_id)]

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.core.clock import Clock
-from app.core.errors import ConflictError, UnprocessableError
+from app.core.errors import UnprocessableError
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
 from app.db.repositories.base import Page
@@ -24,6 +24,7 @@ from app.services.patients import (
     PatientMergedError,
     PatientNotFoundError,
     clean_name,
+    refuse_erased,
 )
 from app.services.scheduling.localtime import day_bounds, local_day, to_instant
 
@@ -36,16 +37,6 @@ class UnreachablePatientError(UnprocessableError):
 
     slug = "patient-without-contact"
     title = "A patient needs a way to be reached"
-
-
-class ErasedPatientError(ConflictError):
-    """Nothing is written into what is left of an erased patient."""
-
-    slug = "patient-erased"
-    title = "This patient was erased"
-
-
-_ERASED = "This patient was erased. Add the person as a new patient, where they came back."
 
 
 @dataclass(frozen=True)
@@ -111,8 +102,7 @@ class PatientRecords:
         Raises what `create` raises, and `PatientNotFoundError`.
         """
         patient = await self.get(patient_id)
-        if patient.erasure is not None:
-            raise ErasedPatientError(_ERASED)
+        refuse_erased(patient)
         stored = await self._stored_form(patient, fields)
         changed = {name: value for name, value in stored.items() if value is not None}
         removed = [name for name, value in stored.items() if value is None]
@@ -123,6 +113,7 @@ class PatientRecords:
             raise DuplicatePatientError(message) from error
         now = await self.get(patient_id)
         if not done:
+            refuse_erased(now)  # while this was on its way
             raise UnreachablePatientError(_NO_CONTACT)
         return now
 

@@ -69,6 +69,20 @@ class DuplicatePatientError(ConflictError):
     title = "This patient exists already"
 
 
+class ErasedPatientError(ConflictError):
+    """Nothing is written into what is left of an erased patient, nor booked for them."""
+
+    slug = "patient-erased"
+    title = "This patient was erased"
+
+
+def refuse_erased(patient: Patient) -> None:
+    """Raises `ErasedPatientError` also while the erasure is going on."""
+    if patient.erasure is not None:
+        message = "This patient was erased. Add the person as a new patient, where they came back."
+        raise ErasedPatientError(message)
+
+
 def clean_name(name: str) -> str:
     """The name with single blanks, 1 to 120 characters. Raises `InvalidNameError`.
 

@@ -153,9 +153,10 @@ class PatientRepository(DocumentRepository[Patient]):
         self, patient_id: PyObjectId, fields: Mapping[str, Any], *, unset: Collection[str]
     ) -> bool:
         """`update_fields` that leaves every patient a way to be reached: of an address and a
-        number, what is not replaced may only be removed while the other is there.
+        number, what is not replaced may only be removed while the other is there. Nothing is
+        written into what is left of somebody erased.
         """
-        guard: dict[str, Any] = {"_id": patient_id}
+        guard: dict[str, Any] = {"_id": patient_id, "erasure": {"$exists": False}}
         removed_ways = _WAYS_TO_REACH & set(unset)
         if removed_ways == _WAYS_TO_REACH:
             return False

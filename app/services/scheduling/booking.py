@@ -24,7 +24,7 @@ from app.models.patient import Channel, Patient, PatientType
 from app.models.schedule import Clinic
 from app.services.idempotency import Answer, OnceOnly
 from app.services.outreach.links import Links
-from app.services.patients import PatientDirectory, PatientNotFoundError
+from app.services.patients import PatientDirectory, PatientNotFoundError, refuse_erased
 from app.services.scheduling.effects import AppointmentEffects, Known
 from app.services.scheduling.engine import Pair
 from app.services.scheduling.localtime import to_instant
@@ -228,8 +228,8 @@ class BookingService:
         """Book for a patient by hand, outside lead time, horizon and grid; `by` is `staff:<id>`.
 
         A retry under the same key answers the visit of the first try, as it stands by then. A key
-        is its user's own. Raises what `book` raises, `CampaignMismatchError`, and `NotFoundError`
-        where the key's visit has been deleted since.
+        is its user's own. Raises what `book` raises, `CampaignMismatchError`, `ErasedPatientError`,
+        and `NotFoundError` where the key's visit has been deleted since.
         """
         if idempotency_key is None:
             return await self._staff_book(request, by, new_id())
@@ -344,8 +344,8 @@ class BookingService:
     async def _named_by(self, token: str | None) -> Patient | None:
         """The patient a valid booking token names.
 
-        One that does not verify, has run out or is for something else says nothing about who books:
-        then the contact decides, as without a token.
+        One that does not verify, has run out, is for something else or names somebody who was
+        erased says nothing about who books: then the contact decides, as without a token.
         """
         if token is None:
             return None
@@ -354,7 +354,8 @@ class BookingService:
         except InvalidLinkError:
             return None
         patient_id = as_object_id(ids.get("patient_id", ""))
-        return await self._repositories.patients.standing(patient_id) if patient_id else None
+        patient = await self._repositories.patients.standing(patient_id) if patient_id else None
+        return patient if patient and patient.erasure is None else None
 
     async def _known(self, patient: Patient) -> _Guest:
         """With their one active campaign: also the token's, which is that one or has ended."""
@@ -377,6 +378,7 @@ class BookingService:
             if patient is None:
                 message = "There is no such patient."
                 raise PatientNotFoundError(message)
+            refuse_erased(patient)
             return await self._known(patient)
         newcomer = await self._directory.prepare(
             name=request.name or "",

@@ -20,10 +20,12 @@ from app.models.patient import Patient
 from app.models.records import InboundEvent
 from app.models.role import StaffRole
 from app.services.container import Services
+from app.services.tokens import TokenPurpose
 from tests.api.test_public import problem
 from tests.conftest import HeadersFor
 from tests.factories import make_appointment, make_campaign, make_patient
 from tests.fakes import NOON
+from tests.services.scheduling.practice import furnish
 
 pytestmark = pytest.mark.mongo
 
@@ -217,3 +219,50 @@ class TestErase:
         assert await stored.suppressions.for_address(str(child.email)) is None
         assert await stored.suppressions.for_address("+12125550147") is not None
         assert len(await stored.audit.about(str(known.patient.id))) == 1
+
+    async def test_nobody_books_for_merges_with_or_writes_into_what_is_left(
+        self,
+        *,
+        app_client: httpx.AsyncClient,
+        admin_headers: Headers,
+        known: Known,
+        services: Services,
+    ) -> None:
+        await furnish(services.repositories)
+        stored, patient_id = services.repositories, known.patient.id
+        other = await stored.patients.insert(make_patient(name="Lee Quennell"))
+        token = services.tokens.issue(TokenPurpose.BOOKING, patient_id=str(patient_id))
+        await stored.appointments.delete(known.visit.id)
+        await services.retention.erasure.erase(patient_id, by="staff:1")
+        visit = {"service_id": "cleaning", "appointment_date": "2026-08-20T09:00"}
+
+        by_link = await app_client.post(
+            "/api/v1/appointments/book",
+            json={
+                **visit,
+                "name": "Philippa Quennell",
+                "email": "philippa.quennell@example.com",
+                "phone": "(212) 555-0147",
+                "booking_token": token,
+            },
+        )
+        by_staff = await app_client.post(
+            "/api/v1/admin/appointments",
+            json={**visit, "patient_id": str(patient_id)},
+            headers=admin_headers,
+        )
+        merges = [
+            await app_client.post(
+                f"/api/v1/admin/patients/{stays}/merge",
+                json={"patient_id": str(goes)},
+                headers=admin_headers,
+            )
+            for stays, goes in ((patient_id, other.id), (other.id, patient_id))
+        ]
+        late = await stored.patients.change(patient_id, {"name": "Philippa Quennell"}, unset=[])
+
+        assert problem(by_link) == (404, "patient-not-found")
+        assert [problem(one) for one in (by_staff, *merges)] == [(409, "patient-erased")] * 3
+        assert not late
+        assert await stored.appointments.all_for_patient(patient_id) == []
+        assert (await stored.patients.get(other.id)) == other
