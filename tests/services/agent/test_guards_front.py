@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from app.models.decision import Intent
 from app.services.agent.guards.guard import GuardFindings, GuardInput, first_finding, run_guards
 from app.services.agent.guards.third_person import ThirdPerson
+from app.services.outreach import letters
 
+TEMPLATES = Path(letters.__file__).parent / "templates"
 MESSAGE = GuardInput(
     text="Yes please, Tuesday",
     subject="Re: your check-up",
@@ -44,6 +47,37 @@ class TestRunGuards:
         findings = run_guards(MESSAGE)
         assert findings == GuardFindings(sender_verified=True)
         assert first_finding(findings) is None
+
+    def test_what_the_subject_of_a_new_mail_says_is_read(self) -> None:
+        swollen = run_guards(replace(MESSAGE, subject="URGENT: swollen face", text="Call me. Dana"))
+        stop = run_guards(replace(MESSAGE, subject="Unsubscribe", text=""))
+        widow = run_guards(replace(MESSAGE, subject="Tom passed away in May", text="Ann"))
+
+        assert first_finding(swollen) is Intent.EMERGENCY
+        assert stop.opt_out
+        assert widow.third_person is ThirdPerson.DEATH
+
+    @pytest.mark.parametrize("mark", ["Re:", "RE: ", "Fwd:", "AW:", " rv :", "Re[2]:"])
+    def test_what_stands_under_re_was_said_before(self, mark: str) -> None:
+        earlier = replace(MESSAGE, subject=f"{mark} swollen face, unsubscribe", text="Fine now.")
+
+        assert run_guards(earlier) == GuardFindings(sender_verified=True)
+
+    def test_no_subject_of_our_own_letters_is_taken_for_the_patients_words(self) -> None:
+        subjects = {
+            line.split("%}")[1].split("{%")[0]
+            for letter in TEMPLATES.rglob("*.txt")
+            for line in letter.read_text("utf-8").splitlines()
+            if line.startswith("{% block subject")
+        }
+        found = {s for s in subjects if first_finding(run_guards(replace(MESSAGE, subject=s)))}
+
+        # Whoever gets the receipt has stopped the messages already.
+        assert found <= {
+            "You will get no more of these messages",
+            "No recibir\u00e1 m\u00e1s mensajes de este tipo",
+        }
+        assert len(subjects) >= 40
 
     def test_an_out_of_office_carries_its_day_of_return(self) -> None:
         away = replace(MESSAGE, subject="Automatic reply", text="I am back on 3 December")

@@ -65,7 +65,8 @@ _SUPPOSED = phrase(
     "does|do|can|could|might|is|are) (?:it|there|i|this|that|they|you|we|one|"
     "the \\w+|"
     "having|getting)|what if|in case|just in case|risk of|chance of|how (?:bad|much|often|do you)|"
-    "what happens|afraid of|scared of|worried about|fear of|prevent|avoid|treat|habra|sera|puede|"
+    "what happens|(?:does|do|will|would|can|could|might) (?:\\w+ ){1,4}(?:cause|lead to|come with|"
+    "involve)|afraid of|scared of|worried about|fear of|prevent|avoid|treat|habra|sera|puede|"
     "pueden|atienden|hay riesgo|en caso de|est ce que|gibt es|kann es|wird es|pode haver|vai doer"
 )
 _FIRST_PERSON = phrase(
@@ -90,7 +91,8 @@ _TURNS = re.compile(
 )
 # "Mais" is French for "but" and Portuguese for "more".
 _BUT = re.compile(
-    r"(?<!aguento)(?<!suporto) (?:but|however|though|although|yet|pero|aunque|mais|aber|mas|porem) "
+    r"(?<!aguento)(?<!suporto)(?<!quero) "
+    r"(?:but|however|though|although|yet|pero|aunque|mais|aber|mas|porem) "
 )
 # Never set aside: "I don't want to live" holds its own negation.
 _ALWAYS_NOW = frozenset({"self_harm"})

@@ -1,5 +1,6 @@
 """The front of the guards: all of them over one message, and their order."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +12,12 @@ from app.services.agent.guards.optout import is_opt_out
 from app.services.agent.guards.return_date import return_date
 from app.services.agent.guards.sender import is_same_address
 from app.services.agent.guards.third_person import ThirdPerson, third_person
+
+# How programs of the five languages (and Outlook's of some more) mark an answer or a forward.
+_ANSWERS = re.compile(
+    r"\s*(?:re|rv|fw|fwd|aw|wg|antw|tr|res|enc|sv|vs|rif|r)\s*(?:\[\d+\]|\(\d+\))?\s*:",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,12 @@ class GuardFindings:
 
 
 def run_guards(message: GuardInput) -> GuardFindings:
-    """Run every guard; pure, and no text makes it fail."""
+    """Run every guard; pure, and no text makes it fail.
+
+    A mail that begins a conversation may say everything in its subject, the body being empty or a
+    signature. Under "Re:" stands an earlier letter's subject, often our own: it says nothing new.
+    """
+    said = f"{_own_subject(message.subject)}\n{message.text}"
     machine = automatic(message.text, message.subject, message.sender, message.headers)
     return GuardFindings(
         bounce=machine.bounce,
@@ -52,10 +64,14 @@ def run_guards(message: GuardInput) -> GuardFindings:
         automatic_evidence=machine.evidence,
         returns_on=return_date(message.text, message.today) if machine.automatic else None,
         sender_verified=is_same_address(message.sender, message.patient_email),
-        opt_out=is_opt_out(message.text),
-        emergency=red_flags(message.text),
-        third_person=third_person(message.text),
+        opt_out=is_opt_out(said),
+        emergency=red_flags(said),
+        third_person=third_person(said),
     )
+
+
+def _own_subject(subject: str) -> str:
+    return "" if _ANSWERS.match(subject) else subject
 
 
 def first_finding(findings: GuardFindings) -> Intent | None:

@@ -8,8 +8,8 @@ for no form at all.
 from app.services.agent.guards.wording import phrases
 
 _MAIL = (
-    "(?:e ?mails?|mails?|mailings?|messages?|msgs?|texts?|sms|reminders?|newsletters?|letters?|"
-    "notices?|notifications?|correspondence|communications?|spam|contact|campaigns?|updates)"
+    "(?:e ?mails?|mails?|mailings?|messages?|msgs?|texts?|sms|reminders?|nudges?|newsletters?|"
+    "letters?|notices?|notifications?|correspondence|communications?|spam|contact|campaigns?|updates)"
 )
 _WRITING = (
     "(?:e ?mailing|mailing|messaging|texting|writing|contacting|sending|spamming|bothering|bugging|"
@@ -28,8 +28,10 @@ ALONE = phrases(
         "(?:please |pls |just |kindly |ok |okay |now )*"
         "(?:stop|stop all|stopall|quit|end|revoke|cancel|remove|remove me|unsub|opt ?out|arret|"
         "stopp|baja|parar|sair|desuscribir|desuscribirme|enough|cut it out|go away|"
-        "off the list|take me off|take my name off|you can stop|leave me alone|leave us alone)"
-        "(?: it| this| that| now| please| pls| already| , please| all of (?:it|this)| thanks| me)*",
+        "off the list|take me off|take my name off|you can stop|leave me alone|leave us alone|"
+        "no more|s t o p|no mas|(?:ya )?basta|que paren?(?: ya)?|ya no mas)"
+        "(?: it| this| that| now| please| pls| already| , please| all of (?:it|this)| thanks| me|"
+        " esto| por favor| gracias)*",
         "(?:can|could|would|will) you (?:please )?(?:just )?stop(?: it| this| that| now| please)*",
     )
 )

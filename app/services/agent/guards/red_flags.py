@@ -7,6 +7,7 @@ Each row names the public guidance that calls it urgent. The phrases are over fo
 import re
 from dataclasses import dataclass, field
 
+from app.services.agent.guards.despair import OVERDOSE, SELF_HARM
 from app.services.agent.guards.wording import phrases
 
 _TOOTH = "(?:tooth|teeth|molar|incisor|crown|gums?|jaw|mouth|socket)"
@@ -91,9 +92,9 @@ RED_FLAGS: tuple[RedFlag, ...] = (
         "NHS, Dental abscess; SDCEP, Management of Acute Dental Problems",
         patterns=phrases(
             (
-                "swollen|swelling|swell|swells|swelled|swole|ballooned|puff(?:y|ed|ing) <2>(?:up|"
-                "face|"
-                "cheek|jaw|lips?|eyes?|gums?)",
+                "swollen|swelling|swell|swells|swelled|swole|ballooned|(?:side|face|cheek|jaw|"
+                "gums?|lips?) <3>(?:has |have |is |are )?(?:blown|blew|blowing) up|"
+                "puff(?:y|ed|ing) <2>(?:up|face|cheek|jaw|lips?|eyes?|gums?)",
                 "(?:face|cheek|jaw|lips?|eye|gums?|tongue) (?:\\w+ ){0,4}(?:puffy|huge|twice|"
                 "doubled|"
                 "ballooning|size of|fat)",
@@ -129,9 +130,9 @@ RED_FLAGS: tuple[RedFlag, ...] = (
         "NHS, Dental abscess and Toothache (urgent help)",
         patterns=phrases(
             (
-                "fever\\w*|high temperature|running a temp\\w*|chills",
+                "fever\\w*|high temperature|running a temp\\w*|chills|shiver(?:y|ing)",
                 "temp(?:erature)? (?:\\w+ ){0,2}(?:3[89]|4[01]|10[0-5])|(?:3[89]|4[01]) fieber",
-                "fiebre|calentura|fievre|fieber|febre",
+                "fiebre|calentura|escalofrios|fievre|fieber|febre",
             )
         ),
         harmless=phrases(
@@ -341,19 +342,13 @@ RED_FLAGS: tuple[RedFlag, ...] = (
         "self_harm",
         "not wanting to live, wanting to harm oneself",
         "NHS, Help for suicidal thoughts",
-        patterns=phrases(
-            (
-                "(?:kill|hurt|harm|hang|shoot) myself|suicid\\w*|end (?:my life|it all)",
-                "(?:dont|do not|no longer) want to (?:live|be here|be alive|wake up|go on|exist)",
-                "want(?:ed)? to die|wanna die|rather (?:be dead|die)|wish i (?:was|were) dead|"
-                "better off dead|no reason to live|not worth living",
-                "matarme|me quiero morir|quiero morir\\w*|no quiero (?:seguir )?viv\\w+|"
-                "quitarme la vida",
-                "envie de mourir|veux mourir|me tuer|en finir avec la vie",
-                "selbstmord\\w*|suizid\\w*|mich umbringen|nicht mehr leben|will sterben",
-                "me matar|matar me|quero morrer|nao quero (?:mais )?viver",
-            )
-        ),
+        patterns=SELF_HARM,
+    ),
+    RedFlag(
+        "overdose",
+        "more of a medicine than is safe",
+        "NHS, Paracetamol for adults; NHS, Ibuprofen for adults",
+        patterns=OVERDOSE,
     ),
     RedFlag(
         "collapse",

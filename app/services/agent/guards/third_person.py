@@ -21,7 +21,8 @@ _THING = (
 
 _DEATH = phrases(
     (
-        "(?<!painkillers )pass(?:ed|ing)(?: \\w+)? away|no longer with us|is deceased|the deceased|"
+        "(?<!painkillers )pass(?:ed|ing)(?: \\w+)? away|no longer with us|"
+        "(?:isnt|is not|not) with us any ?(?:more|longer)|is deceased|the deceased|"
         f"(?:was|were|has been) (?:buried|cremated)|(?:his|her|their) (?:funeral|estate|passing)|"
         f"executor of|lost (?:my|our) {_RELATIVE}|(?:late|dead) {_RELATIVE}",
         f"(?:he|she|they|{_RELATIVE}|patient|mr \\w+|mrs \\w+|ms \\w+) (?:has |have |had |sadly |"
