@@ -47,7 +47,7 @@ from app.services.staff_mail import StaffMail
 from app.services.tokens import LinkTokens
 from app.services.unmatched import AssignedMail
 from app.services.work import WakeSignal
-from tests.factories import SECRET, make_campaign, make_patient
+from tests.factories import KEYS, make_campaign, make_patient
 
 THREAD = "thread-1"
 
@@ -177,7 +177,7 @@ class Stage:
         self.worker = WakeSignal()
         self.metrics = Metrics()
         clinic = ClinicService(repositories, settings)
-        tokens = LinkTokens(SECRET, settings.jwt_algorithm, clock)
+        tokens = LinkTokens(KEYS, clock)
         links = Links(settings, tokens)
         self.lifecycle = CampaignLifecycle(repositories.campaigns, clock)
         composer = Composer(links)

@@ -11,8 +11,10 @@ from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignOrigin, CampaignType, FollowUpDetails
 from app.models.patient import Patient, PatientType, name_key
 from app.models.role import StaffMember, StaffRole
+from app.services.signing_key import SigningKeys
 
 SECRET = "test-key-0123456789-abcdefghijklmnopqrstuvwxyz"
+KEYS = SigningKeys(SECRET)
 
 
 class BareSettings(Settings):

@@ -22,7 +22,7 @@ from app.services.mail.reply_tags import ReplyTags
 from app.services.mail.transport import OutgoingMail
 from app.services.mailbox_mail import MailboxMail
 from app.services.work import WakeSignal
-from tests.factories import SECRET, make_settings
+from tests.factories import KEYS, make_settings
 from tests.fakes import NOON, FrozenClock
 
 MAILBOX = "frontdesk@example.com"
@@ -38,7 +38,7 @@ GMAIL_SETTINGS: dict[str, Any] = {
     "gmail_api_base_url": "http://gmail.test",
     "google_token_url": "http://gmail.test/token",
 }
-TAGS = ReplyTags(SECRET, MAILBOX, are_used=True)
+TAGS = ReplyTags(KEYS, MAILBOX, are_used=True)
 
 
 @dataclass

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     # Where and how it runs
@@ -102,6 +103,9 @@ class Settings(BaseSettings):
 
     # Sign-in
     jwt_secret_key: OptionalSecret = None
+    jwt_verify_keys: Annotated[
+        list[SecretStr], NoDecode, BeforeValidator(_comma_list), Field(max_length=5)
+    ] = []
     erasure_key: OptionalSecret = None
     jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     access_token_expire_minutes: int = Field(default=15, ge=1, le=1440)
@@ -271,11 +275,32 @@ class Settings(BaseSettings):
             ),
             (self.demo_data is True, "DEMO_DATA is on."),
             (self.rate_limits == "off", "RATE_LIMITS is off, which is for tests."),
+            *self._rotation_objections(),
             *self._transport_objections(),
             *self._gmail_objections(),
             *self._relay_objections(),
         ]
         return [reason for applies, reason in checks if applies]
+
+    def _rotation_objections(self) -> list[tuple[bool, str]]:
+        """Keys that are guessed or were never changed, and a change that forgets who was erased."""
+        others = [key.get_secret_value() for key in self.jwt_verify_keys]
+        signing = self.jwt_secret_key.get_secret_value() if self.jwt_secret_key else None
+        return [
+            (
+                not all(is_strong(key) for key in self.jwt_verify_keys),
+                WEAK.format("One of JWT_VERIFY_KEYS"),
+            ),
+            (
+                len({signing, *others}) <= len(others),
+                "JWT_VERIFY_KEYS names a key twice, or JWT_SECRET_KEY once more.",
+            ),
+            (
+                bool(others) and self.erasure_key is None,
+                "JWT_VERIFY_KEYS needs ERASURE_KEY (where there was none, the JWT_SECRET_KEY "
+                "before), or erased patients would not be recognised any more.",
+            ),
+        ]
 
     def _transport_objections(self) -> list[tuple[bool, str]]:
         """Where patients' data, sign-ins and links would cross a network in the clear."""

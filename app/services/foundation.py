@@ -27,7 +27,7 @@ from app.services.rate_limits import RateLimiter
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
-from app.services.signing_key import erasure_key, load_signing_key
+from app.services.signing_key import erasure_key, load_signing_keys
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
 
@@ -69,17 +69,17 @@ class Foundation:
         """Connect; nothing is read or written yet. Raises `MailConfigurationError`."""
         database = Database(uri, settings.database_name)
         repositories = Repositories.over(database, clock)
-        key = load_signing_key(settings)
-        repositories.suppressions.seal_with(erasure_key(settings, key))
-        tokens = LinkTokens(key, settings.jwt_algorithm, clock)
+        keys = load_signing_keys(settings)
+        repositories.suppressions.seal_with(erasure_key(settings, keys.newest))
+        tokens = LinkTokens(keys, clock)
         links = Links(settings, tokens)
         event_log = EventLog(repositories.events, repositories.campaigns, clock)
         lifecycle = CampaignLifecycle(repositories.campaigns, clock, event_log.attention_raised)
         outbox_signal = WakeSignal()
         hasher = PasswordHasher()
-        security = SecurityService(repositories.staff, settings, key, clock, hasher)
-        sessions = Sessions(repositories, security, settings, key, clock)
-        limiter = RateLimiter(repositories.rate_limits, settings, key, clock)
+        security = SecurityService(repositories.staff, settings, keys, clock, hasher)
+        sessions = Sessions(repositories, security, settings, keys, clock)
+        limiter = RateLimiter(repositories.rate_limits, settings, keys.newest, clock)
         return cls(
             settings=settings,
             clock=clock,
@@ -93,7 +93,7 @@ class Foundation:
             sign_in=SignIn(security, sessions, limiter, clock),
             tokens=tokens,
             links=links,
-            reply_tags=ReplyTags(key, settings.mail_from, are_used=settings.reply_tags_are_used),
+            reply_tags=ReplyTags(keys, settings.mail_from, are_used=settings.reply_tags_are_used),
             composer=Composer(links),
             clinic=ClinicService(repositories, settings),
             lifecycle=lifecycle,

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from jose import jwt
-from jose.exceptions import JOSEError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.core.clock import Clock
@@ -27,6 +25,7 @@ from app.services.passwords import (
     is_too_short,
     verify_password,
 )
+from app.services.signing_key import ForgedTokenError, SigningKeys
 from app.services.tokens import ISSUER
 
 __all__ = ["SecurityService", "get_password_hash", "verify_password"]
@@ -36,9 +35,6 @@ CLOCK_LEEWAY_SECONDS = 30
 MAX_TOKEN_LENGTH = 2048
 MAX_EMAIL_LENGTH = 254
 """The longest address SMTP can carry (RFC 5321, 4.5.3.1.3, less the angle brackets)."""
-
-_TIME_IS_OURS = {"verify_exp": False, "verify_nbf": False}
-"""The library would compare with the machine's clock (its `require_exp` switches that on again)."""
 
 
 class _AccessClaims(BaseModel):
@@ -80,13 +76,13 @@ class SecurityService:
         self,
         staff: StaffRepository,
         settings: Settings,
-        key: str,
+        keys: SigningKeys,
         clock: Clock,
         hasher: PasswordHasher | None = None,
     ) -> None:
         self._staff = staff
         self._settings = settings
-        self._key = key
+        self._keys = keys
         self._clock = clock
         self._hasher = hasher or PasswordHasher()
 
@@ -132,8 +128,7 @@ class SecurityService:
             nbf=issued,
             exp=issued + self.seconds_left(session, now),
         )
-        algorithm = self._settings.jwt_algorithm
-        return str(jwt.encode(claims.model_dump(), self._key, algorithm=algorithm))
+        return self._keys.sign(claims.model_dump())
 
     async def authenticate(self, token: str) -> Identity:
         """Whose token this is, as they are stored now.
@@ -199,17 +194,9 @@ class SecurityService:
         if len(token) > MAX_TOKEN_LENGTH:
             raise UnauthenticatedError(_SIGN_IN)
         try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=[self._settings.jwt_algorithm],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options=_TIME_IS_OURS,
-            )
+            claims = self._keys.read(token, issuer=ISSUER, audience=AUDIENCE)
             return _AccessClaims.model_validate(claims)
-        # A forged header of nothing but brackets is deeper than the JSON reader goes.
-        except (JOSEError, ValidationError, RecursionError) as error:
+        except (ForgedTokenError, ValidationError) as error:
             raise UnauthenticatedError(_SIGN_IN) from error
 
 

@@ -1,10 +1,10 @@
 """Sign-ins: opened with a password, kept up with refresh tokens, ended.
 
 A refresh token is the session's id and a secret. The first secret is random and each later one is
-derived from the one before it under the service's key, so that two refreshes with the same token
-lead to the same next one, while the database holds hashes alone. A token used a second time later
-than a retry would be ends the session (RFC 9700, 4.14.2). Limits after ASVS 7.3: a session ends
-when nobody refreshes it for a while, and after its longest time whatever happens.
+derived from the one before it under the newest of the service's keys, so that two refreshes with
+the same token lead to the same next one, while the database holds hashes alone. A token used a
+second time later than a retry would be ends the session (RFC 9700, 4.14.2). Limits after ASVS 7.3:
+a session ends when nobody refreshes it for a while, and after its longest time whatever happens.
 """
 
 import base64
@@ -24,6 +24,7 @@ from app.models.records import AuditEntry
 from app.models.role import LiveSession, StaffMember
 from app.models.session import Session
 from app.services.security import SecurityService
+from app.services.signing_key import SigningKeys
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +49,14 @@ class Sessions:
         repositories: Repositories,
         security: SecurityService,
         settings: Settings,
-        key: str,
+        keys: SigningKeys,
         clock: Clock,
     ) -> None:
         self._repositories = repositories
         self._security = security
         self._idle = timedelta(minutes=settings.session_idle_minutes)
         self._longest = timedelta(hours=settings.session_hours)
-        self._key = hashlib.sha256(b"refresh-token:" + key.encode()).digest()
+        self._keys = keys.derived("refresh-token")
         self._clock = clock
 
     async def open(self, member: StaffMember) -> TokenPair:
@@ -88,8 +89,7 @@ class Sessions:
         session = await self._find(token)
         if session is None or now >= session.idle_until:
             raise UnauthenticatedError(_SIGN_IN_AGAIN)
-        fresh = self._successor(token)
-        await self._use(session, token, fresh, now)
+        fresh = await self._use(session, token, now)
         member = await self._repositories.staff.get(session.staff_id)
         live = member.session(session.id, now) if member else None
         if member is None or member.disabled or live is None:
@@ -104,18 +104,23 @@ class Sessions:
         session_id = as_object_id(token.partition(".")[0])
         return await self._repositories.sessions.get(session_id) if session_id else None
 
-    async def _use(self, session: Session, token: str, fresh: str, now: datetime) -> None:
-        """Use the token up, or find that it was used just now; else refuse it."""
+    async def _use(self, session: Session, token: str, now: datetime) -> str:
+        """Use the token up, or find that it was used just now; else refuse it. Returns the next
+        one, which a process that signs with another key may have made.
+        """
         hashed = _hash(token)
+        successors = [_successor(token, key) for key in self._keys]
         is_good = hmac.compare_digest(session.token_hash, hashed)
         if is_good and await self._repositories.sessions.rotate(
-            session, _hash(fresh), self._idle_until(now)
+            session, _hash(successors[0]), self._idle_until(now)
         ):
-            return
+            return successors[0]
         stands = await self._repositories.sessions.get(session.id)
         if stands is not None and stands.is_retry(hashed, now):
-            return
-        if stands is not None and hashed in stands.used_hashes:
+            for fresh in successors:
+                if hmac.compare_digest(stands.token_hash, _hash(fresh)):
+                    return fresh
+        elif stands is not None and hashed in stands.used_hashes:
             await self._end_stolen(stands, now)
         raise UnauthenticatedError(_SIGN_IN_AGAIN)
 
@@ -146,10 +151,11 @@ class Sessions:
         """While an access token lasts its holder is at work."""
         return now + max(self._idle, self._security.access_lifetime)
 
-    def _successor(self, token: str) -> str:
-        derived = hmac.digest(self._key, token.encode(), "sha256")
-        secret = base64.urlsafe_b64encode(derived).rstrip(b"=").decode()
-        return f"{token.partition('.')[0]}.{secret}"
+
+def _successor(token: str, key: bytes) -> str:
+    derived = hmac.digest(key, token.encode(), "sha256")
+    secret = base64.urlsafe_b64encode(derived).rstrip(b"=").decode()
+    return f"{token.partition('.')[0]}.{secret}"
 
 
 def _hash(token: str) -> str:

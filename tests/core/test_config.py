@@ -11,6 +11,7 @@ from app.core.config import Settings
 from app.core.hours import SendingHours
 from tests.factories import SECRET, BareSettings
 
+OTHER_SECRET = SECRET[::-1]
 PRODUCTION: dict[str, Any] = {
     "environment": "production",
     "jwt_secret_key": SECRET,
@@ -208,6 +209,15 @@ class TestProduction:
             ({"jwt_secret_key": "x" * 64}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": "change-me-" * 4}, "JWT_SECRET_KEY"),
             ({"jwt_secret_key": "Your-Super-Secret-Key-For-Production"}, "JWT_SECRET_KEY"),
+            (
+                {"jwt_verify_keys": f"{OTHER_SECRET},short", "erasure_key": SECRET},
+                "One of JWT_VERIFY_KEYS is missing or weak",
+            ),
+            (
+                {"jwt_verify_keys": SECRET, "erasure_key": SECRET},
+                "JWT_VERIFY_KEYS names a key twice",
+            ),
+            ({"jwt_verify_keys": OTHER_SECRET}, "JWT_VERIFY_KEYS needs ERASURE_KEY"),
             ({"webhook_secret": "short"}, "WEBHOOK_SECRET"),
             ({"mongo_uri": None}, "MONGO_URI"),
             ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS"),
@@ -271,7 +281,16 @@ class TestProduction:
         assert not here.shows_api_docs
         assert settings(**PRODUCTION, api_docs=True).shows_api_docs
 
+    def test_takes_two_keys_while_one_is_changed(self) -> None:
+        rotating = settings(**PRODUCTION, jwt_verify_keys=OTHER_SECRET, erasure_key=SECRET)
+
+        assert [key.get_secret_value() for key in rotating.jwt_verify_keys] == [OTHER_SECRET]
+
     def test_a_refusal_holds_no_secret(self) -> None:
+        with pytest.raises(ValidationError) as too_many:
+            settings(jwt_verify_keys=",".join(["hunter2"] * 6))
+        assert "hunter2" not in str(too_many.value)
+
         with pytest.raises(ValidationError) as refused:
             settings(
                 **(PRODUCTION | {"jwt_secret_key": "hunter2", "mongo_uri": "mongodb://u:pw@h"})

@@ -15,6 +15,7 @@ from app.models.interaction import Interaction
 from app.models.patient import Patient
 from app.services.inbound import OWN_MESSAGE
 from app.services.mail.reply_tags import ReplyTags
+from app.services.signing_key import SigningKeys
 from tests.gmail_desk import Desk
 from tests.gmail_parts import MAILBOX, TAGS
 
@@ -225,7 +226,9 @@ class Town:
             "cut": f"{local_part[:-1]}@{domain}",
             "forged": f"{local_part[:-3]}aaa@{domain}",
             "domain": f"{local_part}@evil.example",
-            "key": ReplyTags("x" * 40, MAILBOX, are_used=True).reply_to(self.letters["ana"].id)
+            "key": ReplyTags(SigningKeys("x" * 40), MAILBOX, are_used=True).reply_to(
+                self.letters["ana"].id
+            )
             or "",
         }[kind]
 

@@ -18,7 +18,7 @@ from app.models.role import LiveSession, StaffMember, StaffRole
 from app.services.passwords import WeakPasswordError, get_password_hash
 from app.services.security import AUDIENCE, SecurityService
 from app.services.tokens import ISSUER, LinkTokens, TokenPurpose
-from tests.factories import SECRET, make_settings, make_staff
+from tests.factories import KEYS, SECRET, make_settings, make_staff
 from tests.fakes import NOON, FrozenClock
 
 pytestmark = pytest.mark.mongo
@@ -32,7 +32,7 @@ async def security(
     repositories: Repositories, clock: FrozenClock
 ) -> AsyncIterator[SecurityService]:
     """The service in development, 15 minutes a token."""
-    service = SecurityService(repositories.staff, make_settings(), SECRET, clock)
+    service = SecurityService(repositories.staff, make_settings(), KEYS, clock)
     yield service
     service.close()
 
@@ -109,7 +109,7 @@ class TestLogin:
             mongo_uri="mongodb://127.0.0.1:1/",
             public_base_url="https://clinic.example",
         )
-        service = SecurityService(repositories.staff, settings, SECRET, clock)
+        service = SecurityService(repositories.staff, settings, KEYS, clock)
         hashed = get_password_hash(password)
         await repositories.staff.insert(make_staff(email="o@example.com", hashed_password=hashed))
 
@@ -212,7 +212,7 @@ class TestAuthenticate:
     async def test_a_link_is_no_sign_in(
         self, security: SecurityService, member: StaffMember, clock: FrozenClock
     ) -> None:
-        links = LinkTokens(SECRET, "HS256", clock)
+        links = LinkTokens(KEYS, clock)
 
         for purpose in TokenPurpose:
             with pytest.raises(UnauthenticatedError):
@@ -376,7 +376,7 @@ class TestCreateFirstAdmin:
             mongo_uri="mongodb://127.0.0.1:1/",
             public_base_url="https://clinic.example",
         )
-        service = SecurityService(repositories.staff, settings, SECRET, clock)
+        service = SecurityService(repositories.staff, settings, KEYS, clock)
 
         with pytest.raises(WeakPasswordError, match=f"{floor} to 128 characters"):
             await service.create_first_admin("admin@example.com", password)

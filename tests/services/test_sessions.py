@@ -14,7 +14,8 @@ from app.models.base import PyObjectId
 from app.models.role import StaffMember, StaffRole
 from app.services.security import SecurityService
 from app.services.sessions import Sessions, TokenPair
-from tests.factories import SECRET, make_settings, make_staff
+from app.services.signing_key import SigningKeys
+from tests.factories import KEYS, SECRET, make_settings, make_staff
 from tests.fakes import FrozenClock
 
 pytestmark = pytest.mark.mongo
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.mongo
 async def security(
     repositories: Repositories, clock: FrozenClock
 ) -> AsyncIterator[SecurityService]:
-    service = SecurityService(repositories.staff, make_settings(), SECRET, clock)
+    service = SecurityService(repositories.staff, make_settings(), KEYS, clock)
     yield service
     service.close()
 
@@ -32,7 +33,7 @@ async def security(
 @pytest.fixture
 def sessions(repositories: Repositories, security: SecurityService, clock: FrozenClock) -> Sessions:
     """30 minutes idle, 12 hours at most, 15 minutes a token."""
-    return Sessions(repositories, security, make_settings(), SECRET, clock)
+    return Sessions(repositories, security, make_settings(), KEYS, clock)
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ class TestRefresh:
         self, repositories: Repositories, member: StaffMember, clock: FrozenClock
     ) -> None:
         settings = make_settings(access_token_expire_minutes=60, session_idle_minutes=5)
-        security = SecurityService(repositories.staff, settings, SECRET, clock)
-        sessions = Sessions(repositories, security, settings, SECRET, clock)
+        security = SecurityService(repositories.staff, settings, KEYS, clock)
+        sessions = Sessions(repositories, security, settings, KEYS, clock)
         pair = await sessions.open(member)
 
         clock.advance(minutes=59)
@@ -207,13 +208,39 @@ class TestRefresh:
         repositories: Repositories,
         clock: FrozenClock,
     ) -> None:
-        elsewhere = Sessions(repositories, security, make_settings(), "k" * 40, clock)
-        first = await sessions.open(member)
+        elsewhere = Sessions(repositories, security, make_settings(), SigningKeys("k" * 40), clock)
+        first, second = await sessions.open(member), await sessions.open(member)
 
         here = await sessions.refresh(first.refresh_token)
-        there = await elsewhere.refresh(first.refresh_token)
+        assert await refreshes(elsewhere, second.refresh_token)
 
-        assert here.refresh_token != there.refresh_token
+        # Nobody could use what it would answer: better to say so than to hand it out.
+        assert not await refreshes(elsewhere, first.refresh_token)
+        assert await refreshes(sessions, here.refresh_token)
+
+    async def test_a_change_of_keys_signs_nobody_out(
+        self,
+        sessions: Sessions,
+        security: SecurityService,
+        member: StaffMember,
+        repositories: Repositories,
+        clock: FrozenClock,
+    ) -> None:
+        changed = SigningKeys("n" * 40, others=[SECRET])
+        security_there = SecurityService(repositories.staff, make_settings(), changed, clock)
+        there = Sessions(repositories, security_there, make_settings(), changed, clock)
+        first, second = await sessions.open(member), await sessions.open(member)
+        assert await is_in(security_there, first)
+
+        here = await sessions.refresh(first.refresh_token)
+        retried = await there.refresh(first.refresh_token)
+        new = await there.refresh(second.refresh_token)
+        security_there.close()
+
+        assert retried.refresh_token == here.refresh_token
+        assert await is_in(security_there, new)
+        assert not await is_in(security, new)  # a process that does not know the new key
+        assert await refreshes(there, here.refresh_token)
 
 
 class TestWhatIsStored:

@@ -15,7 +15,7 @@ from app.services.rate_limits import RateLimiter, TooManyRequestsError
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
-from tests.factories import SECRET, make_settings, make_staff
+from tests.factories import KEYS, SECRET, make_settings, make_staff
 from tests.fakes import FrozenClock
 
 pytestmark = pytest.mark.mongo
@@ -89,8 +89,8 @@ async def sign_in(
     hashed = get_password_hash(PASSWORD)
     await repositories.staff.insert(make_staff(email=ROBIN, hashed_password=hashed))
     settings = make_settings()
-    security = SecurityService(repositories.staff, settings, SECRET, clock, hasher)
-    sessions = Sessions(repositories, security, settings, SECRET, clock)
+    security = SecurityService(repositories.staff, settings, KEYS, clock, hasher)
+    sessions = Sessions(repositories, security, settings, KEYS, clock)
     return SignIn(security, sessions, limiter, clock)
 
 

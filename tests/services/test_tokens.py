@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from jose import jwt
 
+from app.services.signing_key import SigningKeys
 from app.services.tokens import ISSUER, LIFETIMES, InvalidLinkError, LinkTokens, TokenPurpose
-from tests.factories import SECRET
+from tests.factories import KEYS, SECRET
 from tests.fakes import FrozenClock
 
 BOOKING = TokenPurpose.BOOKING
@@ -16,7 +17,7 @@ BOOKING = TokenPurpose.BOOKING
 @pytest.fixture
 def links(clock: FrozenClock) -> LinkTokens:
     """Tokens under the test's key."""
-    return LinkTokens(SECRET, "HS256", clock)
+    return LinkTokens(KEYS, clock)
 
 
 class TestRead:
@@ -45,6 +46,25 @@ class TestRead:
         for other in set(TokenPurpose) - {BOOKING}:
             with pytest.raises(InvalidLinkError):
                 links.read(token, other)
+
+    def test_a_new_key_leaves_the_links_in_sent_letters_open_until_the_old_one_goes(
+        self, links: LinkTokens, clock: FrozenClock
+    ) -> None:
+        sent = links.issue(BOOKING, patient_id="a")
+        before_names = jwt.encode(
+            {"patient_id": "a", "aud": BOOKING, "iss": ISSUER, "exp": 2**40}, SECRET
+        )
+        rotated = LinkTokens(SigningKeys("n" * 40, others=[SECRET]), clock)
+        assert rotated.read(sent, BOOKING)["patient_id"] == "a"
+        assert rotated.read(before_names, BOOKING)["patient_id"] == "a"
+        later = rotated.issue(BOOKING, patient_id="b")
+
+        gone = LinkTokens(SigningKeys("n" * 40), clock)
+
+        assert gone.read(later, BOOKING)["patient_id"] == "b"
+        for token in (sent, before_names):
+            with pytest.raises(InvalidLinkError):
+                gone.read(token, BOOKING)
 
     @pytest.mark.parametrize(
         "forged",

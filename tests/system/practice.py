@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from app.core.clock import utc_now
+from app.services.signing_key import SigningKeys
 from app.services.tokens import LinkTokens, TokenPurpose
 from tests.system.service import Json, Live, eventually, letters, queues_are_empty, stored
 
@@ -85,7 +86,7 @@ class Practice:
         key = (self.service.data_dir / "jwt-secret").read_text().strip()
         named = "appointment_id" if purpose == TokenPurpose.MANAGE_APPOINTMENT else "patient_id"
         clock = _LongAgo() if is_old else _Now()
-        return LinkTokens(key, "HS256", clock).issue(purpose, **{named: subject})
+        return LinkTokens(SigningKeys(key), clock).issue(purpose, **{named: subject})
 
     def found(self, collection: str, **wanted: Any) -> list[Json]:
         """What is stored."""

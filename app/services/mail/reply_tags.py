@@ -8,12 +8,12 @@ patient and is no proof of who writes: the sender is checked as in a thread.
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable
 
 from app.models.base import PyObjectId, as_object_id
+from app.services.signing_key import SigningKeys
 
 MAX_LOCAL_PART = 64
 """Octets, RFC 5321, section 4.5.3.1.1."""
@@ -27,15 +27,15 @@ _SUBADDRESS = "+"
 class ReplyTags:
     """Makes and reads the addresses that replies go to."""
 
-    def __init__(self, key: str, address: str, *, are_used: bool) -> None:
+    def __init__(self, keys: SigningKeys, address: str, *, are_used: bool) -> None:
         """`address` is the practice's. Those made before are read also where they are not used."""
-        self._key = hashlib.sha256(b"reply-tag:" + key.encode()).digest()
+        self._keys = keys.derived("reply-tag")
         self._local_part, _, self._domain = address.rpartition("@")
         self._are_used = are_used
 
     def reply_to(self, letter_id: PyObjectId) -> str | None:
         """Where replies to a letter go; `None` for the plain address (off, or no room)."""
-        local_part = f"{self._local_part}{_SUBADDRESS}{self._tag(letter_id)}"
+        local_part = f"{self._local_part}{_SUBADDRESS}{_tag(letter_id, self._keys[0])}"
         if not self._are_used or len(local_part.encode()) > MAX_LOCAL_PART:
             return None
         return f"{local_part}@{self._domain}"
@@ -55,10 +55,13 @@ class ReplyTags:
             letter_id = as_object_id(base64.b32decode(tag.upper())[:_ID_BYTES].hex())
         except binascii.Error:
             return None
-        is_genuine = letter_id is not None and hmac.compare_digest(self._tag(letter_id), tag)
+        is_genuine = letter_id is not None and any(
+            hmac.compare_digest(_tag(letter_id, key), tag) for key in self._keys
+        )
         return letter_id if is_genuine else None
 
-    def _tag(self, letter_id: PyObjectId) -> str:
-        named = letter_id.binary
-        signature = hmac.digest(self._key, named, "sha256")[:_SIGNATURE_BYTES]
-        return base64.b32encode(named + signature).decode().casefold()
+
+def _tag(letter_id: PyObjectId, key: bytes) -> str:
+    named = letter_id.binary
+    signature = hmac.digest(key, named, "sha256")[:_SIGNATURE_BYTES]
+    return base64.b32encode(named + signature).decode().casefold()

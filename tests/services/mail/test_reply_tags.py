@@ -7,6 +7,7 @@ import pytest
 from app.models.base import PyObjectId, new_id
 from app.services.mail.mime import build_message
 from app.services.mail.reply_tags import MAX_LOCAL_PART, ReplyTags
+from app.services.signing_key import SigningKeys
 from tests.factories import SECRET, make_settings
 from tests.gmail_parts import make_mail
 
@@ -16,7 +17,7 @@ OTHER = PyObjectId("66f2a1b4c3d2e1f0a9b8c7d7")
 
 
 def make_tags(address: str = ADDRESS, *, key: str = SECRET, are_used: bool = True) -> ReplyTags:
-    return ReplyTags(key, address, are_used=are_used)
+    return ReplyTags(SigningKeys(key), address, are_used=are_used)
 
 
 def tag_of(letter_id: PyObjectId) -> str:
@@ -134,6 +135,15 @@ class TestLetterAnswered:
     )
     def test_only_our_own_address_names_one(self, address: str) -> None:
         assert make_tags().letter_answered([address]) is None
+
+    def test_a_new_key_reads_what_the_one_before_it_signed(self) -> None:
+        sent = make_tags().reply_to(LETTER) or ""
+        keys = SigningKeys("n" * 40, others=[SECRET])
+
+        rotated = ReplyTags(keys, ADDRESS, are_used=True)
+
+        assert rotated.letter_answered([sent]) == LETTER
+        assert rotated.reply_to(LETTER) == make_tags(key="n" * 40).reply_to(LETTER) != sent
 
     def test_one_signed_with_another_key_names_nothing(self) -> None:
         tagged = make_tags(key=SECRET[::-1]).reply_to(LETTER) or ""

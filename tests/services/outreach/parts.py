@@ -33,7 +33,7 @@ from app.services.outreach.sender import OutboxSender
 from app.services.outreach.sweep import SweepService
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
-from tests.factories import SECRET, make_appointment, make_campaign, make_patient
+from tests.factories import KEYS, make_appointment, make_campaign, make_patient
 
 
 class RecordingTransport:
@@ -98,7 +98,7 @@ class Parts:
         routes = Routes(transports.channels)
         clinic = ClinicService(repositories, settings)
         lifecycle = CampaignLifecycle(repositories.campaigns, clock)
-        tokens = LinkTokens(SECRET, "HS256", clock)
+        tokens = LinkTokens(KEYS, clock)
         links = Links(settings, tokens)
         outbox = Outbox(repositories.interactions, clock, WakeSignal())
         leases = Leases(repositories.leases)
@@ -151,9 +151,7 @@ class Parts:
                     repositories=repositories,
                     clinic=clinic,
                     links=links,
-                    tags=ReplyTags(
-                        SECRET, settings.mail_from, are_used=settings.reply_tags_are_used
-                    ),
+                    tags=ReplyTags(KEYS, settings.mail_from, are_used=settings.reply_tags_are_used),
                     settings=settings,
                     clock=clock,
                 ),

@@ -20,10 +20,10 @@ from app.services.outreach.composer import READING_TIME, Composer, Suggestion
 from app.services.outreach.letters import Letter, greeting_name, local_time, quotable
 from app.services.outreach.links import Links
 from app.services.tokens import LinkTokens, TokenPurpose
-from tests.factories import SECRET, make_campaign, make_patient, make_settings
+from tests.factories import KEYS, make_campaign, make_patient, make_settings
 from tests.fakes import FrozenClock
 
-TOKENS = LinkTokens(SECRET, "HS256", FrozenClock())
+TOKENS = LinkTokens(KEYS, FrozenClock())
 SETTINGS = make_settings(
     public_base_url="https://api.example/", booking_url="https://book.example/start?lang=en"
 )

@@ -32,7 +32,7 @@ from app.services.scheduling.self_service import VisitSelfService
 from app.services.scheduling.visit_calendar import VisitCalendar
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
-from tests.factories import SECRET, make_campaign, make_patient
+from tests.factories import KEYS, SECRET, make_campaign, make_patient
 from tests.fakes import FrozenClock
 
 STAFF = "staff:66f2a1b4c3d2e1f0a9b8c7d6"
@@ -167,7 +167,7 @@ def _meet(a: tuple[datetime, datetime], b: tuple[datetime, datetime]) -> bool:
 
 def build_practice(repositories: Repositories, settings: Settings, clock: FrozenClock) -> Practice:
     """Put the parts together."""
-    tokens = LinkTokens(SECRET, "HS256", clock)
+    tokens = LinkTokens(KEYS, clock)
     links = Links(settings, tokens)
     clinic = ClinicService(repositories, settings)
     lifecycle = CampaignLifecycle(repositories.campaigns, clock)
