@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from app.core.clock import SystemClock
 from app.core.config import Settings
 from app.core.errors import AppError
+from app.core.interpreter import keep_for_good
 from app.core.logging import configure_logging
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.embedded import DataDirectoryInUseError, EmbeddedDatabaseStartError
@@ -89,7 +90,7 @@ def serve() -> None:
     listener = _listen(settings)
     port = listener.getsockname()[1]
     typer.echo(f"Serving on http://{settings.host}:{port} (documentation: /docs). Ctrl-C stops.")
-    app = create_app(settings, announce=_announce)
+    app = create_app(settings, announce=_announce, loaded=keep_for_good)
     expected = (*EXPECTED_FAILURES, *UNAVAILABLE_ERRORS)
     run_server(app, listener, expected, settings.trusted_proxies)
 
@@ -116,7 +117,10 @@ def worker() -> None:
         stopped = asyncio.Event()
         for wanted in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(wanted, stopped.set)
-        async with _services() as services, background_work(services):
+        async with (
+            _services() as services,
+            background_work(services, loaded=keep_for_good),
+        ):
             typer.echo("Working. Ctrl-C stops.")
             await stopped.wait()
 

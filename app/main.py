@@ -95,9 +95,18 @@ def _keep_quiet(_notice: str) -> None:
     """Nobody sits at a terminal."""
 
 
+def _do_nothing() -> None:
+    """Nothing depends on what has been loaded."""
+
+
 @contextlib.asynccontextmanager
-async def background_work(services: Services) -> AsyncIterator[None]:
-    """The workers and the schedule of this process. Ends in order: no new work, then the rest."""
+async def background_work(
+    services: Services, *, loaded: Callable[[], None] = _do_nothing
+) -> AsyncIterator[None]:
+    """The workers and the schedule of this process. Ends in order: no new work, then the rest.
+
+    `loaded` is called once the agent's models are.
+    """
     trail = services.audit.trail
     loops = [
         WorkerLoop(
@@ -128,7 +137,7 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     ]
     scheduler = build_scheduler(services, services.jobs, await services.base.clinic.current())
     take_short_turns()
-    warm_up = asyncio.create_task(_warm_up(services), name="engine-warm-up")
+    warm_up = asyncio.create_task(_warm_up(services, loaded), name="engine-warm-up")
     warm_up.add_done_callback(_note_failed_warm_up)
     for loop in loops:
         loop.start()
@@ -144,9 +153,10 @@ async def background_work(services: Services) -> AsyncIterator[None]:
         await services.outreach.sweeps.close()
 
 
-async def _warm_up(services: Services) -> None:
+async def _warm_up(services: Services, loaded: Callable[[], None]) -> None:
     await asyncio.to_thread(services.base.composer.warm_up)
     await services.agent.engine.warm_up()
+    loaded()
 
 
 def _note_failed_warm_up(task: asyncio.Task[None]) -> None:
@@ -161,11 +171,14 @@ def create_app(
     clock: Clock | None = None,
     background: bool = True,
     announce: Callable[[str], None] = _keep_quiet,
+    loaded: Callable[[], None] = _do_nothing,
 ) -> FastAPI:
     """The application. `settings` come from the environment where none are given.
 
     Without `background` no loop and no schedule runs: a test works the queues off itself.
     `announce` is given what only the person at the terminal may see (a generated password).
+    `loaded` is called whenever much that stays has been loaded: once the service is ready to
+    answer, and once the agent's models are there.
     """
     chosen = settings or Settings()
     metrics = Metrics()
@@ -179,7 +192,8 @@ def create_app(
             for notice in await services.bootstrap.run():
                 announce(notice)
             if background:
-                await stack.enter_async_context(background_work(services))
+                await stack.enter_async_context(background_work(services, loaded=loaded))
+            loaded()
             yield {"services": services}
 
     app = Api(
@@ -190,6 +204,8 @@ def create_app(
         openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        # What it would report of a request holds its address, and so ids and tokens.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         # The documentation is for whoever builds on the service, not for whoever finds it.
         openapi_url="/openapi.json" if chosen.shows_api_docs else None,
     )

@@ -1,4 +1,8 @@
-"""Named dependencies: what a handler can ask for by annotating a parameter."""
+"""Named dependencies: what a handler can ask for by annotating a parameter.
+
+Each is `async`, however little it does: FastAPI hands any other to a thread, and every request
+would wait for it.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -65,15 +69,20 @@ _bearer = OAuth2PasswordBearer(
 )
 
 
-def services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     """What lives as long as the process, from the lifespan's state."""
     return cast("Services", request.state.services)
+
+
+async def services(request: Request) -> Services:
+    """See `services_of`."""
+    return services_of(request)
 
 
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-def sign_in(parts: ServicesDep) -> SignIn:
+async def sign_in(parts: ServicesDep) -> SignIn:
     """Signing in."""
     return parts.base.sign_in
 
@@ -81,7 +90,7 @@ def sign_in(parts: ServicesDep) -> SignIn:
 SignInDep = Annotated[SignIn, Depends(sign_in)]
 
 
-def sessions(parts: ServicesDep) -> Sessions:
+async def sessions(parts: ServicesDep) -> Sessions:
     """Staying signed in."""
     return parts.sessions
 
@@ -148,7 +157,7 @@ SettingsAccess = Annotated[StaffMember, Depends(AtLeast(StaffRole.OFFICE_MANAGER
 AdminAccess = Annotated[StaffMember, Depends(AtLeast(StaffRole.ADMIN))]
 
 
-def page_query(
+async def page_query(
     page: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Counted from 1.")] = 1,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on a page.")] = 20,
 ) -> PageQuery:
@@ -172,37 +181,37 @@ IdempotencyKey = Annotated[
 ]
 
 
-def conversations(parts: ServicesDep) -> Conversations:
+async def conversations(parts: ServicesDep) -> Conversations:
     """Staff's side of conversations."""
     return parts.desk.conversations
 
 
-def campaign_views(parts: ServicesDep) -> CampaignViews:
+async def campaign_views(parts: ServicesDep) -> CampaignViews:
     """Campaigns as screens show them."""
     return parts.desk.campaign_views
 
 
-def recovery(parts: ServicesDep) -> RecoveryStarter:
+async def recovery(parts: ServicesDep) -> RecoveryStarter:
     """Campaigns that staff start."""
     return parts.desk.recovery
 
 
-def patient_records(parts: ServicesDep) -> PatientRecords:
+async def patient_records(parts: ServicesDep) -> PatientRecords:
     """Patients as staff keep them."""
     return parts.desk.patient_records
 
 
-def dashboard(parts: ServicesDep) -> Dashboard:
+async def dashboard(parts: ServicesDep) -> Dashboard:
     """Figures."""
     return parts.desk.dashboard
 
 
-def analytics(parts: ServicesDep) -> Analytics:
+async def analytics(parts: ServicesDep) -> Analytics:
     """Figures over time."""
     return parts.desk.analytics
 
 
-def figure_rows(parts: ServicesDep) -> FigureRows:
+async def figure_rows(parts: ServicesDep) -> FigureRows:
     """What figures count."""
     return parts.desk.figure_rows
 
@@ -211,42 +220,42 @@ AnalyticsDep = Annotated[Analytics, Depends(analytics)]
 FigureRowsDep = Annotated[FigureRows, Depends(figure_rows)]
 
 
-def consent(parts: ServicesDep) -> ConsentService:
+async def consent(parts: ServicesDep) -> ConsentService:
     """Opt-outs and opt-ins."""
     return parts.base.consent
 
 
-def deliveries(parts: ServicesDep) -> Deliveries:
+async def deliveries(parts: ServicesDep) -> Deliveries:
     """The outbox as staff see it."""
     return parts.outreach.deliveries
 
 
-def mail_health(parts: ServicesDep) -> MailboxHealth:
+async def mail_health(parts: ServicesDep) -> MailboxHealth:
     """How the mail stands."""
     return parts.outreach.mail_health
 
 
-def unmatched(parts: ServicesDep) -> UnmatchedMessages:
+async def unmatched(parts: ServicesDep) -> UnmatchedMessages:
     """Messages that a person must place."""
     return parts.desk.unmatched
 
 
-def corrections(parts: ServicesDep) -> IntentCorrections:
+async def corrections(parts: ServicesDep) -> IntentCorrections:
     """What staff say that messages wanted."""
     return parts.desk.corrections
 
 
-def sweeps(parts: ServicesDep) -> SweepService:
+async def sweeps(parts: ServicesDep) -> SweepService:
     """Sweeps."""
     return parts.outreach.sweeps
 
 
-def contact_explainer(parts: ServicesDep) -> ContactExplainer:
+async def contact_explainer(parts: ServicesDep) -> ContactExplainer:
     """Why somebody was, or was not, contacted."""
     return parts.desk.explainer
 
 
-def letter_preview(parts: ServicesDep) -> LetterPreview:
+async def letter_preview(parts: ServicesDep) -> LetterPreview:
     """Letters to look at."""
     return parts.desk.preview
 
@@ -255,12 +264,12 @@ LetterPreviewDep = Annotated[LetterPreview, Depends(letter_preview)]
 ContactExplainerDep = Annotated[ContactExplainer, Depends(contact_explainer)]
 
 
-def patient_merging(parts: ServicesDep) -> PatientMerging:
+async def patient_merging(parts: ServicesDep) -> PatientMerging:
     """Duplicates."""
     return parts.desk.merging
 
 
-def patient_export(parts: ServicesDep) -> PatientExport:
+async def patient_export(parts: ServicesDep) -> PatientExport:
     """All patients as a file."""
     return parts.desk.export
 
@@ -269,7 +278,7 @@ PatientMergingDep = Annotated[PatientMerging, Depends(patient_merging)]
 PatientExportDep = Annotated[PatientExport, Depends(patient_export)]
 
 
-def sweep_forecast(parts: ServicesDep) -> SweepForecast:
+async def sweep_forecast(parts: ServicesDep) -> SweepForecast:
     """The sweeps of the next days."""
     return parts.outreach.forecast
 
@@ -277,12 +286,12 @@ def sweep_forecast(parts: ServicesDep) -> SweepForecast:
 SweepForecastDep = Annotated[SweepForecast, Depends(sweep_forecast)]
 
 
-def event_hub(parts: ServicesDep) -> EventHub:
+async def event_hub(parts: ServicesDep) -> EventHub:
     """What happens, as it happens."""
     return parts.base.event_hub
 
 
-def session_check(
+async def session_check(
     parts: ServicesDep, token: Annotated[str | None, Depends(_bearer)]
 ) -> Callable[[], Awaitable[object]]:
     """Raises `UnauthenticatedError` once the token that came along lets nobody in any more."""
@@ -304,42 +313,42 @@ SweepsDep = Annotated[SweepService, Depends(sweeps)]
 CorrectionsDep = Annotated[IntentCorrections, Depends(corrections)]
 
 
-def clinic(parts: ServicesDep) -> ClinicService:
+async def clinic(parts: ServicesDep) -> ClinicService:
     """The practice and its rules."""
     return parts.base.clinic
 
 
-def schedule_reader(parts: ServicesDep) -> ScheduleReader:
+async def schedule_reader(parts: ServicesDep) -> ScheduleReader:
     """What the practice offers."""
     return parts.scheduling.reader
 
 
-def availability(parts: ServicesDep) -> AvailabilityService:
+async def availability(parts: ServicesDep) -> AvailabilityService:
     """Free times."""
     return parts.scheduling.availability
 
 
-def booking(parts: ServicesDep) -> BookingService:
+async def booking(parts: ServicesDep) -> BookingService:
     """Booking."""
     return parts.scheduling.booking
 
 
-def appointments(parts: ServicesDep) -> AppointmentService:
+async def appointments(parts: ServicesDep) -> AppointmentService:
     """Visits in the book."""
     return parts.scheduling.appointments
 
 
-def visit_self_service(parts: ServicesDep) -> VisitSelfService:
+async def visit_self_service(parts: ServicesDep) -> VisitSelfService:
     """A patient's one visit, behind a link."""
     return parts.scheduling.self_service
 
 
-def schedule_settings(parts: ServicesDep) -> ScheduleSettings:
+async def schedule_settings(parts: ServicesDep) -> ScheduleSettings:
     """What availability is computed from."""
     return parts.scheduling.settings
 
 
-def day_views(parts: ServicesDep) -> DayViews:
+async def day_views(parts: ServicesDep) -> DayViews:
     """The book by the day."""
     return parts.scheduling.days
 
@@ -354,22 +363,22 @@ DayViewsDep = Annotated[DayViews, Depends(day_views)]
 ScheduleSettingsDep = Annotated[ScheduleSettings, Depends(schedule_settings)]
 
 
-def knowledge(parts: ServicesDep) -> KnowledgeService:
+async def knowledge(parts: ServicesDep) -> KnowledgeService:
     """What the agent may answer from."""
     return parts.agent.knowledge
 
 
-def push_intake(parts: ServicesDep) -> PushIntake:
+async def push_intake(parts: ServicesDep) -> PushIntake:
     """Where pushes are stored."""
     return parts.agent.intake
 
 
-def message_intake(parts: ServicesDep) -> MessageIntake:
+async def message_intake(parts: ServicesDep) -> MessageIntake:
     """Where signed messages are stored."""
     return parts.agent.messages
 
 
-def unanswered(parts: ServicesDep) -> UnansweredQuestions:
+async def unanswered(parts: ServicesDep) -> UnansweredQuestions:
     """What the agent could not answer."""
     return parts.agent.unanswered
 
@@ -380,12 +389,12 @@ PushIntakeDep = Annotated[PushIntake, Depends(push_intake)]
 MessageIntakeDep = Annotated[MessageIntake, Depends(message_intake)]
 
 
-def waitlist(parts: ServicesDep) -> Waitlist:
+async def waitlist(parts: ServicesDep) -> Waitlist:
     """Who waits for a time to free up."""
     return parts.waiting.entries
 
 
-def waitlist_answers(parts: ServicesDep) -> WaitlistAnswers:
+async def waitlist_answers(parts: ServicesDep) -> WaitlistAnswers:
     """One offer of freed time, behind a link."""
     return parts.waiting.answers
 
@@ -394,17 +403,17 @@ WaitlistDep = Annotated[Waitlist, Depends(waitlist)]
 WaitlistAnswersDep = Annotated[WaitlistAnswers, Depends(waitlist_answers)]
 
 
-def import_intake(parts: ServicesDep) -> ImportIntake:
+async def import_intake(parts: ServicesDep) -> ImportIntake:
     """Where files are taken in."""
     return parts.imports.intake
 
 
-def import_desk(parts: ServicesDep) -> ImportDesk:
+async def import_desk(parts: ServicesDep) -> ImportDesk:
     """Imports and what became of their rows."""
     return parts.imports.desk
 
 
-def schedule_conflicts(parts: ServicesDep) -> ScheduleConflicts:
+async def schedule_conflicts(parts: ServicesDep) -> ScheduleConflicts:
     """Imported visits without a place in the book."""
     return parts.imports.conflicts
 
@@ -414,12 +423,12 @@ ImportDeskDep = Annotated[ImportDesk, Depends(import_desk)]
 ScheduleConflictsDep = Annotated[ScheduleConflicts, Depends(schedule_conflicts)]
 
 
-def staff_administration(parts: ServicesDep) -> StaffAdministration:
+async def staff_administration(parts: ServicesDep) -> StaffAdministration:
     """Staff accounts."""
     return parts.staff.administration
 
 
-def password_changes(parts: ServicesDep) -> PasswordChanges:
+async def password_changes(parts: ServicesDep) -> PasswordChanges:
     """Setting passwords."""
     return parts.staff.passwords
 
@@ -428,7 +437,7 @@ StaffAdministrationDep = Annotated[StaffAdministration, Depends(staff_administra
 PasswordChangesDep = Annotated[PasswordChanges, Depends(password_changes)]
 
 
-def audit_log(parts: ServicesDep) -> AuditLog:
+async def audit_log(parts: ServicesDep) -> AuditLog:
     """Who saw or changed what."""
     return parts.audit.log
 
@@ -436,12 +445,12 @@ def audit_log(parts: ServicesDep) -> AuditLog:
 AuditLogDep = Annotated[AuditLog, Depends(audit_log)]
 
 
-def patient_disclosure(parts: ServicesDep) -> PatientDisclosure:
+async def patient_disclosure(parts: ServicesDep) -> PatientDisclosure:
     """Everything about one patient."""
     return parts.retention.disclosure
 
 
-def patient_erasure(parts: ServicesDep) -> PatientErasure:
+async def patient_erasure(parts: ServicesDep) -> PatientErasure:
     """Erasing one patient."""
     return parts.retention.erasure
 

@@ -30,7 +30,12 @@ def client_of(request: Request) -> str:
     return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False))
 
 
-ClientDep = Annotated[str, Depends(client_of)]
+async def client(request: Request) -> str:
+    """See `client_of`."""
+    return client_of(request)
+
+
+ClientDep = Annotated[str, Depends(client)]
 
 
 async def limit_booking(client: ClientDep, parts: ServicesDep) -> None:

@@ -5,7 +5,6 @@ addresses, phone numbers and the values that libraries put into their exceptions
 every line before it is written.
 """
 
-import json
 import logging
 import re
 import sys
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from pydantic_core import to_json
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
@@ -48,6 +48,8 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 def scrub(text: str) -> str:
     """`text` without e-mail addresses, phone numbers and values of a refused write."""
     if len(text) < _SHORTEST_NUMBER and "@" not in text:  # most of what a line holds
+        return text
+    if text.isalnum() and not text.isdecimal():  # an id: one word, and no number
         return text
     clean = _DRIVER_VALUES.sub(r"\1[values]", text) if "{" in text else text
     clean = _ADDRESS.sub("[address]", clean) if "@" in clean else clean
@@ -112,7 +114,7 @@ class JsonLines(JsonFormatter):
         }
         if (served := request_id.get()) is not None:
             line["request_id"] = scrub(served)
-        return json.dumps(line)
+        return to_json(line).decode()
 
     def add_fields(
         self,

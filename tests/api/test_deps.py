@@ -1,10 +1,17 @@
-"""What a role lets one do."""
+"""What a role lets one do, and that nothing a handler asks for costs a thread."""
+
+import inspect
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from fastapi.security import OAuth2PasswordRequestForm
 
 from app.api.deps import AdminAccess, ReadAccess, SettingsAccess, WriteAccess
+from app.main import SITE
 from app.models.role import StaffRole
 from tests.conftest import HeadersFor
 
@@ -56,3 +63,31 @@ class TestAtLeast:
                     )
         for path in LEAST:
             assert (await app_client.get(path)).status_code == 401
+
+
+def everything_called(dependant: Dependant) -> Iterator[Callable[..., object]]:
+    """The handler, and what it and its dependencies depend on."""
+    assert dependant.call is not None
+    yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from everything_called(dependency)
+
+
+def is_async(call: Callable[..., object]) -> bool:
+    """Of an object: whether calling it is."""
+    own = call if inspect.isroutine(call) or inspect.isclass(call) else call.__call__  # type: ignore[operator]
+    return inspect.iscoroutinefunction(own)
+
+
+class TestDependencies:
+    def test_none_is_handed_to_a_thread(self) -> None:
+        called = {
+            call
+            for route in iter_route_contexts(list(SITE.routes))
+            for call in everything_called(route.dependant)
+        }
+
+        assert len(called) > len(SITE.routes)
+        assert {call for call in called if not is_async(call)} == {
+            OAuth2PasswordRequestForm  # the library's, once a sign-in
+        }

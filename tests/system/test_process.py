@@ -1,6 +1,7 @@
 """How the process starts, is refused, and ends."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -11,8 +12,10 @@ import pytest
 from tests.factories import SECRET
 from tests.system.service import (
     PATIENCE_SECONDS,
+    ROOT,
     Live,
     embedded_record,
+    eventually,
     live,
     log_of,
     serve_once,
@@ -132,11 +135,42 @@ class TestEnd:
             await until_gone(database["watcher_pid"], PATIENCE_SECONDS)
 
 
+NOTES = """
+import gc, pathlib
+freeze, notes = gc.freeze, pathlib.Path(__file__).with_name("kept")
+def noted():
+    freeze()
+    with notes.open("a") as file: print(gc.get_freeze_count(), file=file)
+gc.freeze = noted
+"""
+"""For the service's process: how much is left out of the search for garbage, each time."""
+MANY_OBJECTS = 100_000
+
+
+async def kept_for_good(site: Path) -> None:
+    """Wait until what is loaded has been left out twice: at the start, and with the models."""
+
+    async def kept() -> list[int] | None:
+        notes = site / "kept"
+        counts = [int(line) for line in notes.read_text().split()] if notes.exists() else []
+        return counts if len(counts) > 1 else None
+
+    start, warm = await eventually(kept, seconds=PATIENCE_SECONDS, message="It is not left out.")
+    assert MANY_OBJECTS < start < warm
+
+
 class TestIdleConnection:
     async def test_outlives_what_clients_and_load_balancers_keep(self, tmp_path: Path) -> None:
-        """Closed at the moment a client uses it again, it would lose that client's request."""
+        """Closed at the moment a client uses it again, it would lose that client's request.
+
+        Meanwhile what was loaded is left out of the search for garbage, which would halt it.
+        """
         request = b"GET /health/live HTTP/1.1\r\nHost: clinic\r\n\r\n"
-        async with live(tmp_path, DEMO_DATA="false") as service:
+        site = tmp_path / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(NOTES)
+        path = os.pathsep.join([str(site), str(ROOT)])
+        async with live(tmp_path / "data", DEMO_DATA="false", PYTHONPATH=path) as service:
             url = service.client.base_url
             reader, writer = await asyncio.open_connection(url.host, url.port)
             for pause in (IDLE_SECONDS, 0):
@@ -145,6 +179,7 @@ class TestIdleConnection:
                 await asyncio.sleep(pause)
                 await reader.readuntil(b"}")
             writer.close()
+            await kept_for_good(site)
 
 
 class TestStart:

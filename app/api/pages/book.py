@@ -246,7 +246,7 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
-def booking_pages(page: PageDep, parts: ServicesDep) -> BookingPages:
+async def booking_pages(page: PageDep, parts: ServicesDep) -> BookingPages:
     """The steps of booking."""
     return BookingPages(page, parts)
 

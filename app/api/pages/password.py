@@ -44,7 +44,7 @@ class PasswordPages:
         return self.page.show("password.html", status, step="pass", wrong=wrong)
 
 
-def password_pages(token: str, page: PageDep, parts: ServicesDep) -> PasswordPages:
+async def password_pages(token: str, page: PageDep, parts: ServicesDep) -> PasswordPages:
     """The pages of one link."""
     return PasswordPages(page, parts.staff.passwords, token)
 

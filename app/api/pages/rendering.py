@@ -25,7 +25,7 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.api.deps import ClinicDep, services
+from app.api.deps import ClinicDep, services_of
 from app.api.errors import RETRY_AFTER_SECONDS
 from app.api.pages.words import OTHER_LANGUAGE, WORDS, Words
 from app.core.errors import AppError
@@ -260,7 +260,7 @@ async def _with_refusals(handler: Handler, request: Request) -> Response:
     try:
         return await handler(request)
     except (AppError, HTTPException) as error:
-        clinic = await services(request).base.clinic.current()
+        clinic = await services_of(request).base.clinic.current()
         return Page(request, clinic).refused(error)
 
 

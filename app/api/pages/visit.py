@@ -170,7 +170,7 @@ class VisitPages:
         )
 
 
-def visit_pages(
+async def visit_pages(
     token: str, page: PageDep, visits: VisitSelfServiceDep, parts: ServicesDep
 ) -> VisitPages:
     """The pages of the visit that `token` opens."""

@@ -138,7 +138,7 @@ class WaitlistPages:
         )
 
 
-def waitlist_pages(page: PageDep, parts: ServicesDep) -> WaitlistPages:
+async def waitlist_pages(page: PageDep, parts: ServicesDep) -> WaitlistPages:
     """Joining, and the page of one offer."""
     return WaitlistPages(page, parts)
 

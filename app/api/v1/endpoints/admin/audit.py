@@ -15,7 +15,7 @@ from app.schemas.times import ClientTime
 router = APIRouter(prefix="/audit", tags=["audit"])
 
 
-def audit_filter(
+async def audit_filter(
     patient_id: PyObjectId | None = None,
     staff_id: PyObjectId | None = None,
     since: Annotated[ClientTime | None, Query()] = None,
