@@ -19,9 +19,8 @@ from bench import administration, agent_lag, engine, history, mail, requests
 from bench.figures import Figure
 from bench.recording import CommandRecorder
 from bench.site import Cores, Site, embedded, site
-from bench.sizes import Sizes
+from bench.sizes import CACHE, Sizes
 
-CACHE = Path(".bench")
 PLAIN = "plain"
 
 

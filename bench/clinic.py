@@ -1,16 +1,18 @@
 """A practice's patients, campaigns and messages, drawn alike in every run: any number of them."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
 from app.db.database import Database, within
+from app.models.appointment import Appointment
 from app.models.base import PyObjectId
 from app.models.campaign import (
     ACTIVE_STATUSES,
+    FOLLOWED_UP_STATUSES,
     Attention,
     Campaign,
     CampaignOrigin,
@@ -21,12 +23,14 @@ from app.models.campaign import (
 from app.models.decision import Urgency
 from app.models.interaction import Delivery, DeliveryStatus, Direction, Interaction, MessageClass
 from app.models.patient import Patient, PatientStatus, PatientType, name_key
-from bench.practice import numbered
+from app.services.scheduling.claims import claims_for
+from bench.practice import Practice, numbered
 
 T = TypeVar("T")
 
 _PATIENT, _CAMPAIGN, _MESSAGE = range(0x101, 0x104)
 _BATCH = 500
+_SAY_EVERY = 20
 _FILL_SECONDS = 3600.0
 _FIRST = ("Dana", "Lee", "Maria", "José", "Amina", "Piotr", "Mei", "Olu", "Ruth", "Sven", "Ana")
 _LAST = ("Smith", "Wong", "Lopez", "García", "Okafor", "Nowak", "Chen", "Adeyemi", "Levy", "Berg")
@@ -92,6 +96,10 @@ class Clinic:
             runs = turn == 0 and number % _ONE_IN_ACTIVE == 0
             began = self._now - timedelta(minutes=draw.randrange(60, 500_000))
             status = draw.choice(sorted(ACTIVE_STATUSES) if runs else _ENDED)
+            follow_up = FollowUpDetails(max_attempts=4, attempts_made=draw.randrange(5))
+            if status in FOLLOWED_UP_STATUSES:
+                in_days = timedelta(days=draw.randrange(-1, 10))
+                follow_up.first_attempt_at, follow_up.next_attempt_at = began, self._now + in_days
             yield Campaign(
                 id=numbered(_CAMPAIGN, number),
                 patient_id=numbered(_PATIENT, patient),
@@ -99,7 +107,7 @@ class Clinic:
                 due_date=None if turn == 0 else began + timedelta(days=turn),
                 origin=CampaignOrigin.STAFF,
                 status=status,
-                follow_up_details=FollowUpDetails(max_attempts=4, attempts_made=draw.randrange(5)),
+                follow_up_details=follow_up,
                 attention=self._attention(began) if number % _ONE_IN_ATTENTION == 0 else None,
                 ended_at=None if runs else began + timedelta(days=2),
                 estimated_value=float(draw.randrange(100, 3000)),
@@ -124,6 +132,24 @@ class Clinic:
             }
             is_letter = number // self._size.campaigns % 2 == 0
             yield self._letter(shared, number, at) if is_letter else self._reply(shared, number)
+
+    def visits(self, book: Practice) -> list[Appointment]:
+        """What is booked, each time by one of the patients."""
+        return [
+            one.model_copy(
+                update={
+                    "patient_id": (who := numbered(_PATIENT, number % self._size.patients)),
+                    "claims": claims_for(
+                        place.provider_id,
+                        place.chair_id,
+                        who,
+                        place.starts_at,
+                        duration_minutes=one.duration_minutes,
+                    ),
+                }
+            )
+            for number, (one, place) in enumerate(zip(book.visits(), book.booked, strict=True))
+        ]
 
     def _letter(self, shared: dict[str, Any], number: int, at: datetime) -> Interaction:
         failed = number % _ONE_IN_FAILED == 0
@@ -162,8 +188,12 @@ class Clinic:
         return random.Random(f"{what} {self._seed}")  # noqa: S311 - a practice, no secret
 
 
-async def fill(database: Database, clinic: Clinic) -> None:
-    """Store all of it, in batches; nothing is kept in memory beside one."""
+async def fill(
+    database: Database, clinic: Clinic, say: Callable[[str], None] | None = None
+) -> None:
+    """Store all of it, in batches; nothing is kept in memory beside one. `say` hears how far it
+    is.
+    """
     documents: tuple[tuple[str, Iterator[Any]], ...] = (
         ("patients", clinic.patients()),
         ("campaigns", clinic.campaigns()),
@@ -171,9 +201,11 @@ async def fill(database: Database, clinic: Clinic) -> None:
     )
     async with within(_FILL_SECONDS):
         for name, models in documents:
-            for batch in _batches(models):
+            for number, batch in enumerate(_batches(models), 1):
                 stored = [model.to_stored() for model in batch]
                 await database.collection(name).insert_many(stored, ordered=False)
+                if say and number % _SAY_EVERY == 0:
+                    say(f"  {name}: {number * _BATCH:,}")
 
 
 def _batches(models: Iterator[T]) -> Iterator[Sequence[T]]:

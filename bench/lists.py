@@ -1,13 +1,15 @@
 """`python -m bench.lists`: how long every list of the admin API takes in a practice of full size.
 
 The 95th percentile of each stands beside that of `GET /health/live`, which the same process answers
-meanwhile. On `TEST_MONGO_URI`, where it is set, else on an embedded database of its own.
+meanwhile. On `TEST_MONGO_URI`, where it is set, else on an embedded database of its own, whose
+practice is built once and kept under `.bench/`.
 """
 
 import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -20,6 +22,7 @@ from urllib.parse import urlsplit
 
 from app.core.clock import utc_now
 from app.core.config import Settings
+from app.db.database import Database
 from app.db.indexes import ensure_indexes
 from app.demo.process import running_service
 from app.main import create_app
@@ -29,11 +32,16 @@ from bench.clinic import Clinic, ClinicSize, fill, some_campaign, some_patient
 from bench.load import Load, connected, get
 from bench.practice import practice
 from bench.site import SETTINGS, embedded, insert, opened, tomorrow
+from bench.sizes import CACHE
 
 LIVE = "/health/live"
 ADMIN = "/api/v1/admin"
 _PAUSE_SECONDS = 0.02
 _PERCENTILE = 95
+_NAME = "bench_lists"
+_FORMAT = 1
+"""Raised where what is built changes, so that an older one is not taken for it."""
+_PROVIDERS, _CHAIRS, _DAYS = 5, 3, 60
 _NO_JSON = ("export", "events")
 
 
@@ -41,6 +49,11 @@ def say(line: str) -> None:
     """At once, so that a long run can be watched."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def load_average() -> str:
+    """How busy the machine is, without which no figure means anything."""
+    return "Load average " + ", ".join(f"{one:.2f}" for one in os.getloadavg())
 
 
 def paths(document: dict[str, Any]) -> list[str]:
@@ -70,43 +83,74 @@ def _is_list(path: str, operation: dict[str, Any] | None) -> bool:
     return not needs and not path.endswith(_NO_JSON)
 
 
+async def build(database: Database, size: ClinicSize) -> None:
+    """Store the practice, its book half full."""
+    started = time.perf_counter()
+    book = practice(_PROVIDERS, _CHAIRS, tomorrow(), _DAYS)
+    clinic = Clinic(size, utc_now())
+    await insert(database, "clinic", [book.clinic])
+    await insert(database, "services", [book.service])
+    await insert(database, "providers", book.providers)
+    await insert(database, "chairs", book.chairs)
+    await insert(database, "appointments", clinic.visits(book))
+    await fill(database, clinic, say)
+    say("  indexes")
+    # At the end: kept while so much is written, indexes take many times longer.
+    await ensure_indexes(database)
+    say(f"Built in {time.perf_counter() - started:.0f} s.")
+
+
+async def built(cache: Path, size: ClinicSize) -> Path:
+    """A folder of an embedded database with the practice; an earlier run may have built it."""
+    folder = cache / f"lists-{size.patients}-{size.campaigns}-{size.interactions}-{_FORMAT}"
+    if folder.exists():
+        say("Built by an earlier run.")
+        return folder
+    draft = cache / f"{folder.name}.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    async with embedded(draft) as uri, opened(uri, _NAME) as database:
+        await build(database, size)
+    draft.rename(folder)
+    return folder
+
+
 @contextlib.asynccontextmanager
-async def database_server(folder: Path) -> AsyncIterator[str]:
-    """The one that is given, or an embedded one."""
-    given = os.environ.get("TEST_MONGO_URI")  # noqa: TID251 - as the tests are told
-    if given:
-        yield given
+async def filled(folder: Path, cache: Path, size: ClinicSize) -> AsyncIterator[tuple[str, str]]:
+    """URI and name of a database with the practice: on the server that is given, where it is
+    removed again, or on an embedded one with a copy of what is kept.
+    """
+    if given := os.environ.get("TEST_MONGO_URI"):  # noqa: TID251 - as the tests are told
+        name = f"{_NAME}_{new_id()}"
+        async with opened(given, name) as database:
+            try:
+                await build(database, size)
+                yield given, name
+            finally:
+                await database.drop()
         return
-    async with embedded(folder) as uri:
-        yield uri
+    kept = await built(cache, size)
+    shutil.copytree(kept / "db", folder / "database" / "db")
+    async with embedded(folder / "database") as uri:
+        yield uri, _NAME
 
 
-async def measure(size: ClinicSize, rounds: int) -> None:
-    """Build it, and print a line for each list."""
-    with tempfile.TemporaryDirectory(prefix="bench-lists-") as folder:
-        async with database_server(Path(folder) / "database") as uri:
-            name = f"bench_lists_{new_id()}"
-            async with opened(uri, name) as database:
-                try:
-                    started = time.perf_counter()
-                    await insert(database, "clinic", [practice(1, 1, tomorrow(), 30).clinic])
-                    await fill(database, Clinic(size, utc_now()))
-                    # At the end: kept while so much is written, indexes take many times longer.
-                    await ensure_indexes(database)
-                    say(f"Built in {time.perf_counter() - started:.0f} s.")
-                    settings = {**SETTINGS, "MONGO_URI": uri, "DATABASE_NAME": name}
-                    async with running_service(Path(folder) / "service", settings) as (url, _):
-                        await _ask(urlsplit(url).port or 0, rounds)
-                finally:
-                    await database.drop()
+async def measure(size: ClinicSize, rounds: int, cache: Path) -> None:
+    """Print a line for each list."""
+    with tempfile.TemporaryDirectory(prefix="lists-", dir=cache) as run:
+        folder = Path(run)
+        async with filled(folder, cache, size) as (uri, name):
+            settings = {**SETTINGS, "MONGO_URI": uri, "DATABASE_NAME": name}
+            async with running_service(folder / "service", settings) as (url, _):
+                await _ask(urlsplit(url).port or 0, rounds)
 
 
 async def _ask(port: int, rounds: int) -> None:
     wanted = paths(create_app(Settings(_env_file=None), background=False).openapi())
     async with connected(port, 1) as staff, connected(port, 1) as probe:
         token = token_in(await staff.json(login()))
+        say("The first answers:")
         for path in wanted:
-            await staff.one(get(path, token))
+            say(f"  {path}: {1000 * await _seconds(staff, get(path, token)):.0f} ms")
         stopped = asyncio.Event()
         probing = asyncio.create_task(_probe(probe, stopped))
         taken: dict[str, list[float]] = {path: [] for path in wanted}
@@ -151,11 +195,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for one in fields(ClinicSize):
         parser.add_argument(f"--{one.name}", type=int, default=one.default)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--cache", type=Path, default=CACHE)
     given = vars(parser.parse_args(arguments))
-    rounds = max(2, given.pop("rounds"))
+    rounds, cache = max(2, given.pop("rounds")), given.pop("cache").resolve()
+    cache.mkdir(parents=True, exist_ok=True)
     size = ClinicSize(**given)
     say(f"{size.patients:,} patients, {size.campaigns:,} campaigns, {size.interactions:,} messages")
-    asyncio.run(measure(size, rounds))
+    say(load_average())
+    asyncio.run(measure(size, rounds, cache))
+    say(load_average())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """How much is measured."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+CACHE = Path(".bench")
+"""What is built once and kept."""
 BOOKINGS_RECORDED = 5
 WARM_UP = 24
 """Requests before the first round, of each kind."""

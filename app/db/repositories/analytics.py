@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from app.core.clock import Clock
 from app.db.database import Collection, Database
+from app.db.repositories.base import portions
 from app.models.appointment import AppointmentStatus, CreatedFrom
 from app.models.base import PyObjectId
 from app.models.campaign import CampaignStatus, CampaignType
@@ -177,12 +178,13 @@ class AnalyticsRepository:
 
     async def completed_visits(self, campaign_ids: Sequence[PyObjectId]) -> list[CompletedVisit]:
         """The completed visits linked to any of these campaigns."""
-        if not campaign_ids:
-            return []
-        query = {"campaign_id": {"$in": list(campaign_ids)}, "status": AppointmentStatus.COMPLETED}
         shown = dict.fromkeys(("campaign_id", "service_id", "completed_at", "appointment_date"), 1)
-        found = self._appointments.find(query, shown)
-        return [_completed(row) for row in await found.to_list(None)]
+        visits: list[CompletedVisit] = []
+        for ids in portions(campaign_ids):
+            query = {"campaign_id": {"$in": ids}, "status": AppointmentStatus.COMPLETED}
+            rows = await self._appointments.find(query, shown).to_list(None)
+            visits += [_completed(row) for row in rows]
+        return visits
 
     async def count_visits(
         self, figure: VisitFigure, since: datetime, before: datetime, zone: str

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.core.clock import Clock
 from app.db.database import Database
-from app.db.repositories.base import DocumentRepository, Page
+from app.db.repositories.base import DocumentRepository, Page, portions
 from app.models.appointment import (
     LIVE_STATUSES,
     Appointment,
@@ -175,10 +175,16 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         One that the practice's own system has and our book has no place for (an open conflict)
         counts too.
         """
-        query: dict[str, Any] = {
-            "patient_id": {"$in": list(patient_ids)},
-            "appointment_date": {"$gte": after - SETTLING_TIME},
-        }
+        asked = ({"patient_id": {"$in": ids}} for ids in portions(patient_ids))
+        found = [await self._with_live_visit(whose, after) for whose in asked]
+        return set().union(*found)
+
+    async def everybody_with_live_visit(self, after: datetime) -> set[PyObjectId]:
+        """The same of all patients: reads every visit that is still ahead."""
+        return await self._with_live_visit({}, after)
+
+    async def _with_live_visit(self, whose: Mapping[str, Any], after: datetime) -> set[PyObjectId]:
+        query = {**whose, "appointment_date": {"$gte": after - SETTLING_TIME}}
         live, unplaced = await asyncio.gather(
             self._collection.find(
                 {**query, "status": {"$in": sorted(LIVE_STATUSES)}}, {"patient_id": 1}

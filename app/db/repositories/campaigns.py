@@ -66,20 +66,18 @@ class CampaignRepository(DocumentRepository[Campaign]):
 
     async def active_among(self, patient_ids: Iterable[PyObjectId]) -> dict[PyObjectId, Campaign]:
         """The one active campaign of each of these patients who has one."""
-        query = {
-            "patient_id": {"$in": list(patient_ids)},
-            "status": {"$in": sorted(ACTIVE_STATUSES)},
-        }
-        return {found.patient_id: found for found in await self._find(query)}
+        active = {"status": {"$in": sorted(ACTIVE_STATUSES)}}
+        found = await self._find_among("patient_id", patient_ids, active)
+        return {campaign.patient_id: campaign for campaign in found}
 
     async def latest_for(self, patient_id: PyObjectId) -> Campaign | None:
         """The patient's most recent campaign in any status."""
         return await self._find_one({"patient_id": patient_id}, sort=[("created_at", -1)])
 
     async def all_for(self, patient_ids: Iterable[PyObjectId]) -> list[Campaign]:
-        """Every campaign of these patients, newest first (one query for a whole batch)."""
-        query = {"patient_id": {"$in": list(patient_ids)}}
-        return await self._find(query, sort=[("created_at", -1)])
+        """Every campaign of these patients, newest first (a few queries for a whole batch)."""
+        found = await self._find_among("patient_id", patient_ids)
+        return sorted(found, key=lambda campaign: campaign.created_at, reverse=True)
 
     async def with_thread(self, thread_id: str) -> Campaign | None:
         """The newest campaign whose conversation runs in this thread."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.db.errors import DuplicateValueError
 from app.db.indexes import INTERACTION_DAY_SLOT, INTERACTION_DEDUPE_KEY, INTERACTION_PROVIDER_ID
-from app.db.repositories.base import DocumentRepository, Page
+from app.db.repositories.base import DocumentRepository, Page, portions
 from app.db.repositories.delivery_filter import DeliveryFilter
 from app.models.base import PyObjectId
 from app.models.decision import AiAnalysis
@@ -363,27 +363,26 @@ class InteractionRepository(DocumentRepository[Interaction]):
     async def waiting_outreach(
         self, campaign_ids: Iterable[PyObjectId]
     ) -> dict[PyObjectId, Interaction]:
-        """The outreach message that has yet to leave, by campaign (one query for a batch)."""
-        query = {
-            "campaign_id": {"$in": list(campaign_ids)},
+        """The outreach message that has yet to leave, by campaign (for a whole batch)."""
+        waits = {
             "delivery.message_class": MessageClass.OUTREACH,
             "delivery.status": {"$in": [DeliveryStatus.PENDING, DeliveryStatus.SENDING]},
         }
-        found = await self._find(query)
+        found = await self._find_among("campaign_id", campaign_ids, waits)
         return {message.campaign_id: message for message in found if message.campaign_id}
 
     async def last_wishes(
         self, patient_ids: Iterable[PyObjectId], ignoring: Iterable[str]
     ) -> dict[PyObjectId, datetime]:
         """When each of these patients last wrote, messages of the `ignoring` intents aside."""
-        match = {
-            "patient_id": {"$in": list(patient_ids)},
-            "direction": Direction.INCOMING,
-            "ai_analysis.intent": {"$nin": list(ignoring)},
-        }
+        wish = {"direction": Direction.INCOMING, "ai_analysis.intent": {"$nin": list(ignoring)}}
         newest = {"$group": {"_id": "$patient_id", "at": {"$max": "$timestamp"}}}
-        rows = await self._collection.aggregate([{"$match": match}, newest]).to_list(None)
-        return {row["_id"]: row["at"] for row in rows}
+        last: dict[PyObjectId, datetime] = {}
+        for ids in portions(patient_ids):
+            match = {"patient_id": {"$in": ids}, **wish}
+            rows = await self._collection.aggregate([{"$match": match}, newest]).to_list(None)
+            last |= {row["_id"]: row["at"] for row in rows}
+        return last
 
     async def sent_in_campaign(self, campaign_id: PyObjectId) -> list[Interaction]:
         """What left in a campaign, oldest first."""

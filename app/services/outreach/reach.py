@@ -71,15 +71,15 @@ class Reach:
         patients: Sequence[Patient],
         now: datetime,
         routes: Routes = BY_EMAIL,
+        booked: set[PyObjectId] | None = None,
     ) -> "Reach":
-        """The facts about `patients` as they stand."""
+        """The facts about `patients` as they stand; `booked`, where it was read for everybody."""
         addresses = [one for patient in patients for one in addresses_of(routes.of(patient))]
-        ids = [patient.id for patient in patients]
-        return cls(
-            suppressions=await repositories.suppressions.among(addresses),
-            booked=await repositories.appointments.patients_with_live_visit(ids, now),
-            routes=routes,
-        )
+        if booked is None:
+            ids = [patient.id for patient in patients]
+            booked = await repositories.appointments.patients_with_live_visit(ids, now)
+        suppressions = await repositories.suppressions.among(addresses)
+        return cls(suppressions, booked, routes)
 
     def obstacle(self, patient: Patient) -> Obstacle | None:
         """See `obstacle_to_outreach`."""

@@ -25,7 +25,7 @@ from app.models.campaign import (
     FollowUpDetails,
     StatusChange,
 )
-from app.models.patient import Patient
+from app.models.patient import Patient, PatientType
 from app.models.records import SweepCounts
 from app.services.clinic import ClinicService
 from app.services.outreach.eligibility import NOT_A_WISH, Calendar, Due, PastContact, judge
@@ -99,8 +99,9 @@ class Recruiter:
     ) -> AsyncIterator[tuple[int, Due]]:
         """Who becomes due on which of these local days (by its place), as things stand `now`."""
         calendars = [replace(await self._calendar(now), today=day) for day in days]
+        booked = await self._repositories.appointments.everybody_with_live_visit(now)
         async for batch in self._batches(calendars[-1], SweepCounts()):
-            past = await self._past(batch, now)
+            past = await self._past(batch, now, booked)
             for patient in batch:
                 for place, calendar in enumerate(calendars):
                     verdict = judge(patient, past[patient.id], calendar)
@@ -205,12 +206,15 @@ class Recruiter:
         past = await self._past(batch, now)
         return (judge(patient, past[patient.id], calendar) for patient in batch)
 
-    async def _past(self, batch: Sequence[Patient], now: datetime) -> dict[PyObjectId, PastContact]:
-        reach = await Reach.read(self._repositories, batch, now, self._routes)
+    async def _past(
+        self, batch: Sequence[Patient], now: datetime, booked: set[PyObjectId] | None = None
+    ) -> dict[PyObjectId, PastContact]:
+        reach = await Reach.read(self._repositories, batch, now, self._routes, booked)
         campaigns: dict[PyObjectId, list[Campaign]] = {}
         for campaign in await self._repositories.campaigns.all_for(p.id for p in batch):
             campaigns.setdefault(campaign.patient_id, []).append(campaign)
-        wishes = await self._wishes(campaigns)
+        leads = {p.id for p in batch if p.patient_type == PatientType.COLD_LEAD}
+        wishes = await self._wishes({one: campaigns.get(one, ()) for one in leads})
         return {
             patient.id: PastContact(
                 campaigns=campaigns.get(patient.id, []),
@@ -224,12 +228,15 @@ class Recruiter:
     async def _wishes(
         self, campaigns: Mapping[PyObjectId, Sequence[Campaign]]
     ) -> Mapping[PyObjectId, datetime]:
-        """When those who once declined last wrote of their own accord."""
+        """When those who once declined, and whom nobody writes to now, last wrote of their own
+        accord.
+        """
         declined = CampaignStatus.RECOVERY_DECLINED
         ids = [
             patient_id
             for patient_id, theirs in campaigns.items()
             if any(campaign.status == declined for campaign in theirs)
+            and not any(campaign.is_active for campaign in theirs)
         ]
         return await self._repositories.interactions.last_wishes(ids, NOT_A_WISH) if ids else {}
 
