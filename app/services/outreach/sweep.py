@@ -95,7 +95,10 @@ class SweepService:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         done, _ = await asyncio.wait({task}, timeout=patience_seconds)
-        return task.result() if done else sweep
+        if done:
+            return task.result()
+        task.add_done_callback(_tell_of_its_end)
+        return sweep
 
     async def close(self) -> None:
         """Stop runs nobody waits for any more; they are taken up again at the next start."""
@@ -356,3 +359,12 @@ def _planned_attempt(campaign: Campaign, now: datetime) -> PlannedContact:
         due_since=follow_up.next_attempt_at or now,
         reason=f"attempt {follow_up.attempts_made + 1} of {follow_up.max_attempts}",
     )
+
+
+def _tell_of_its_end(task: asyncio.Task[Sweep]) -> None:
+    """Nobody waits for this run any more: where it broke off, the log says so.
+
+    Its record still says `running`, by which `SweepService.catch_up` takes it up.
+    """
+    if not task.cancelled() and (error := task.exception()):
+        logger.warning("sweep broke off", extra={"error_type": type(error).__name__})

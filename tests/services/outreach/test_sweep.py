@@ -417,6 +417,17 @@ class TestOneAtATime:
         await asyncio.wait(parts.sweeps._running)
         assert (await parts.sweeps.get(answer.id)).status == SweepStatus.COMPLETED
 
+    async def test_one_that_breaks_off_behind_its_answer_says_so_in_the_log(
+        self, parts: Parts, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with parts.sweeps._leases.hold("sweep"):
+            await parts.sweeps.run_now(None, patience_seconds=0)
+            await asyncio.wait(parts.sweeps._running)
+            await asyncio.sleep(0)
+
+        (line,) = [one for one in caplog.records if one.message == "sweep broke off"]
+        assert vars(line)["error_type"] == "SweepRunningError"
+
 
 class TestDaily:
     async def test_one_completes_for_a_local_date(self, parts: Parts, clock: FrozenClock) -> None:
