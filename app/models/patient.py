@@ -64,7 +64,8 @@ ERASED_NAME = "Erased patient"
 class Erasure(StoredModel):
     """That everything that tells who they are was to be removed, and whether it is.
 
-    `pending_since` is there until the last step is done; a crash in between is taken up.
+    `done_at`: nothing of it is left since. `pending_since` is there until what others were still
+    writing meanwhile was looked for, too; a crash in between is taken up.
     """
 
     by: str

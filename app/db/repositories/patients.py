@@ -258,7 +258,7 @@ class PatientRepository(DocumentRepository[Patient]):
         return await self._update(guard, {"$set": fields, "$unset": {"next_follow_up_date": ""}})
 
     async def to_erase(self, limit: int) -> list[Patient]:
-        """Those whose erasure a crash may have cut short."""
+        """Those whose erasure a crash may have cut short, or who are to be looked at once more."""
         query = {"erasure.pending_since": {"$exists": True}}
         return await self._find_readable(query, sort=[("erasure.pending_since", 1)], limit=limit)
 
@@ -272,9 +272,14 @@ class PatientRepository(DocumentRepository[Patient]):
             "consent": {},
             "erasure.done_at": self._clock.now(),
         }
-        gone = ("email", "phone", "initial_inquiry", "estimated_value", "erasure.pending_since")
-        guard = {"_id": patient_id, "erasure.pending_since": {"$exists": True}}
+        gone = ("email", "phone", "initial_inquiry", "estimated_value")
+        is_open = {"erasure.pending_since": {"$exists": True}, "erasure.done_at": None}
+        guard = {"_id": patient_id, **is_open}
         return await self._update(guard, {"$set": fields, "$unset": dict.fromkeys(gone, "")})
+
+    async def settle_erasure(self, patient_id: PyObjectId) -> None:
+        """Nothing is left to look for."""
+        await self._update({"_id": patient_id}, {"$unset": {"erasure.pending_since": ""}})
 
     async def is_empty(self) -> bool:
         """Whether there is no patient at all."""

@@ -2,8 +2,11 @@
 
 Kept are visits (what was done when, by whom), the course of campaigns, that there were messages,
 and the audit log; none of it says who it was about. The erasure is stored before it is begun, and
-every step may run twice: after a crash the reconciler takes it up.
+every step may run twice: after a crash the reconciler takes it up. What somebody was still writing
+while it ran (the agent about their last message, say) is looked for once more a while later.
 """
+
+from datetime import timedelta
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError
@@ -17,6 +20,8 @@ from app.services.campaigns import CampaignLifecycle
 from app.services.patients import PatientNotFoundError
 
 AT_ONCE = 20
+LOOK_AGAIN_AFTER = timedelta(minutes=10)
+"""Whoever read the patient before the erasure has written by then, or has given up."""
 ERASED = "patient_erased"
 NOBODY = "There is no patient with this id."
 
@@ -48,15 +53,21 @@ class PatientErasure:
             await self._refuse_live_visits(patient_id)
             await self._repositories.patients.begin_erasure(patient, by)
             patient = await self._get(patient_id)
-        if patient.erasure is not None and patient.erasure.pending_since is not None:
+        if patient.erasure is not None and patient.erasure.done_at is None:
             await self._run(patient, patient.erasure.by)
         return await self._get(patient_id)
 
     async def take_up(self) -> None:
-        """Finish what a crash cut short."""
+        """Finish what a crash cut short, and look once more for what came late."""
+        settled = self._clock.now() - LOOK_AGAIN_AFTER
         for patient in await self._repositories.patients.to_erase(AT_ONCE):
-            if patient.erasure is not None:
+            if patient.erasure is None:
+                continue
+            if patient.erasure.done_at is None:
                 await self._run(patient, patient.erasure.by)
+            elif patient.erasure.done_at <= settled:
+                await self._clear(patient, patient.erasure.by)
+                await self._repositories.patients.settle_erasure(patient.id)
 
     async def _get(self, patient_id: PyObjectId) -> Patient:
         patient = await self._repositories.patients.get(patient_id)
@@ -72,6 +83,11 @@ class PatientErasure:
             raise LiveVisitError(message, extra={"appointment_ids": live})
 
     async def _run(self, patient: Patient, by: str) -> None:
+        await self._clear(patient, by)
+        if await self._repositories.patients.finish_erasure(patient.id):
+            await self._record(patient.id, by)
+
+    async def _clear(self, patient: Patient, by: str) -> None:
         retention = self._repositories.retention
         await self._seal(patient)
         await retention.drop_waiting(patient.id, "erased")
@@ -80,8 +96,6 @@ class PatientErasure:
             await self._end(campaign, by)
         await retention.clear_patient(patient.id)
         await self._repositories.audit.clear_details(patient.id)
-        if await self._repositories.patients.finish_erasure(patient.id):
-            await self._record(patient.id, by)
 
     async def _seal(self, patient: Patient) -> None:
         """Not where somebody else is on the same mailbox or number: they may go on hearing."""

@@ -8,7 +8,7 @@ import pytest
 
 from app.db.database import Database
 from app.models.appointment import Appointment, AppointmentStatus
-from app.models.campaign import Campaign, CampaignStatus
+from app.models.campaign import Attention, Campaign, CampaignStatus
 from app.models.interaction import (
     Delivery,
     DeliveryStatus,
@@ -24,7 +24,7 @@ from app.services.tokens import TokenPurpose
 from tests.api.test_public import problem
 from tests.conftest import HeadersFor
 from tests.factories import make_appointment, make_campaign, make_patient
-from tests.fakes import NOON
+from tests.fakes import NOON, FrozenClock
 from tests.services.scheduling.practice import furnish
 
 pytestmark = pytest.mark.mongo
@@ -214,10 +214,44 @@ class TestErase:
         erased = await stored.patients.get(known.patient.id)
         assert erased is not None
         assert erased.erasure is not None
-        assert erased.erasure.pending_since is None
+        assert erased.erasure.done_at == NOON
         assert erased.name == "Erased patient"
         assert await stored.suppressions.for_address(str(child.email)) is None
         assert await stored.suppressions.for_address("+12125550147") is not None
+        assert len(await stored.audit.about(str(known.patient.id))) == 1
+
+    async def test_what_was_being_written_meanwhile_goes_too(
+        self, *, known: Known, services: Services, database: Database, clock: FrozenClock
+    ) -> None:
+        """The agent was about to say something about their last message."""
+        stored = services.repositories
+        await stored.appointments.delete(known.visit.id)
+        await services.retention.erasure.erase(known.patient.id, by="staff:1")
+        await stored.interactions.insert(
+            Interaction(
+                patient_id=known.patient.id,
+                direction=Direction.OUTGOING,
+                content="canary words",
+                timestamp=NOON,
+                delivery=Delivery(message_class=MessageClass.AGENT_ANSWER, not_before=NOON),
+            )
+        )
+        asked = Attention(reason="question", summary="Quennell said: canary words", since=NOON)
+        await stored.campaigns.set_attention(known.campaign.id, asked)
+
+        await services.jobs.reconcile()
+        early = await everything(database, services)
+        clock.advance(minutes=10)
+        await services.jobs.reconcile()
+        await services.jobs.reconcile()
+
+        assert "canary words" in early
+        left = await everything(database, services)
+        assert [mark for mark in MARKS if mark in left] == []
+        erased = await stored.patients.get(known.patient.id)
+        assert erased is not None
+        assert erased.erasure is not None
+        assert (erased.erasure.pending_since, erased.erasure.done_at) == (None, NOON)
         assert len(await stored.audit.about(str(known.patient.id))) == 1
 
     async def test_nobody_books_for_merges_with_or_writes_into_what_is_left(
