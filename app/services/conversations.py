@@ -186,7 +186,7 @@ class Conversations:
             result = await self._lifecycle.require(campaign, status, by=actor, fields=fields)
             return await self._give_back(campaign, result.outcome, follow_up)
         await self._lifecycle.require(campaign, status, by=actor)
-        await self._repositories.campaigns.resolve_attention(campaign_id)
+        await self._resolve(campaign)
         return await self.campaign(campaign_id)
 
     async def claim(self, campaign_id: PyObjectId, *, by: StaffMember) -> Campaign:
@@ -308,9 +308,14 @@ class Conversations:
         campaigns = self._repositories.campaigns
         if outcome is not Moved.MOVED and before.agent_silent_since:
             await campaigns.plan_next_attempt(before.id, FOLLOWED_UP_STATUSES, follow_up)
-        await campaigns.resolve_attention(before.id)
+        await self._resolve(before)
         await campaigns.end_agent_silence(before.id)
         return await self.campaign(before.id)
+
+    async def _resolve(self, before: Campaign) -> None:
+        """What waited in the campaign as it was read; what has come since waits on."""
+        if before.attention is not None:
+            await self._repositories.campaigns.resolve_attention(before.id, before.attention)
 
     async def _keep_thread(self, campaign: Campaign, by: StaffMember) -> None:
         await self._repositories.campaigns.begin_agent_silence(campaign.id)

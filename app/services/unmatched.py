@@ -27,7 +27,7 @@ from app.services.campaigns import CampaignLifecycle
 from app.services.conversations import staff_actor
 from app.services.email_processor import AssignedMessage
 from app.services.patient_records import NOBODY
-from app.services.patients import PatientNotFoundError
+from app.services.patients import PatientNotFoundError, refuse_erased
 from app.services.work import Wakeable
 
 SOURCE = "staff"
@@ -64,11 +64,13 @@ class UnmatchedMessages:
     ) -> Interaction:
         """Make it a message of this patient, in their active or else their newest campaign.
 
-        Raises `NotFoundError`, `PatientNotFoundError`, `SettledError`.
+        Raises `NotFoundError`, `PatientNotFoundError`, `ErasedPatientError`, `SettledError`.
         """
         message = await self._waiting(interaction_id)
-        if await self._repositories.patients.get(patient_id) is None:
+        patient = await self._repositories.patients.get(patient_id)
+        if patient is None:
             raise PatientNotFoundError(NOBODY)
+        refuse_erased(patient)
         campaign = await self._campaign_of(patient_id)
         # What nobody sent is a note of the service's own: there is nothing in it to answer.
         vouched = read_by_agent and message.sender is not None

@@ -82,8 +82,9 @@ class QuickStaff(CampaignRepository):
 
     async def get(self, document_id: PyObjectId) -> Campaign | None:
         found = await super().get(document_id)
-        if found is not None and found.needs_person and not self.has_resolved:
-            self.has_resolved = await self.resolve_attention(document_id)
+        waiting = found.attention if found and found.needs_person else None
+        if waiting is not None and not self.has_resolved:
+            self.has_resolved = await self.resolve_attention(document_id, waiting)
         return found
 
 

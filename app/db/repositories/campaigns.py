@@ -263,11 +263,14 @@ class CampaignRepository(DocumentRepository[Campaign]):
         fields = {"attention.claimed_by": staff_id, "attention.claimed_at": now}
         return await self._update(guard, {"$set": fields})
 
-    async def resolve_attention(self, campaign_id: PyObjectId) -> bool:
-        """Close an open attention; `False` where none was open."""
+    async def resolve_attention(self, campaign_id: PyObjectId, seen: Attention) -> bool:
+        """Close the attention that was read as `seen`; `False` where it is closed, or asks for
+        something else meanwhile: nobody has dealt with that.
+        """
         guard = {
             "_id": campaign_id,
-            "attention": {"$exists": True},
+            "attention.since": seen.since,
+            "attention.summary": seen.summary,
             "attention.resolved_at": {"$exists": False},
         }
         return await self._update(guard, {"$set": {"attention.resolved_at": self._clock.now()}})

@@ -1,16 +1,21 @@
 """What waits for a person."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
 
 from app.db.repositories import Repositories
-from app.models.base import new_id
-from app.models.campaign import ENDED_STATUSES, Briefing, CampaignStatus
+from app.db.repositories.campaigns import CampaignRepository
+from app.models.base import PyObjectId, new_id
+from app.models.campaign import ENDED_STATUSES, Briefing, Campaign, CampaignStatus
 from app.models.decision import Urgency
 from app.models.role import StaffRole
+from app.services.container import Services
+from app.services.conversations import Conversations
+from app.services.idempotency import OnceOnly
 from tests.api.admin.desk import (
     ADMIN,
     DAY,
@@ -22,6 +27,7 @@ from tests.api.admin.desk import (
     stored_campaign,
 )
 from tests.conftest import HeadersFor
+from tests.factories import make_staff
 from tests.fakes import NOON, FrozenClock
 
 pytestmark = pytest.mark.mongo
@@ -34,6 +40,21 @@ S = CampaignStatus
 async def headers(headers_for: HeadersFor) -> dict[str, str]:
     """Somebody at the front desk."""
     return await headers_for(StaffRole.FRONT_DESK)
+
+
+class QuickPatient(CampaignRepository):
+    """An emergency comes in right after a campaign was read."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        self.__dict__.update(vars(repositories.campaigns))
+        self.has_written = False
+
+    async def get(self, document_id: PyObjectId) -> Campaign | None:
+        found = await super().get(document_id)
+        if not self.has_written:
+            self.has_written = True
+            await self.set_attention(document_id, make_attention(NOON, urgency=Urgency.URGENT))
+        return found
 
 
 class TestList:
@@ -251,6 +272,34 @@ class TestRelease:
         assert details["follow_up_details"]["next_attempt_at"] == "2026-08-22T04:00:00Z"
         now = await reload(repositories, campaign)
         assert (now.status, now.agent_silent_since, now.needs_person) == (S.RE_ENGAGED, None, False)
+
+    @pytest.mark.parametrize("closes", [False, True])
+    async def test_leaves_what_came_in_meanwhile(
+        self, services: Services, repositories: Repositories, *, closes: bool
+    ) -> None:
+        campaign = await stored_campaign(
+            repositories, status=S.HANDOFF_REQUIRED, attention=make_attention(NOON - DAY)
+        )
+        base = services.base
+        conversations = Conversations(
+            repositories=replace(repositories, campaigns=QuickPatient(repositories)),
+            lifecycle=base.lifecycle,
+            outbox=base.outbox,
+            composer=base.composer,
+            clinic=base.clinic,
+            once=OnceOnly(repositories.idempotency, base.clock),
+            clock=base.clock,
+        )
+        staff = make_staff()
+
+        if closes:
+            await conversations.set_status(campaign.id, S.MANUAL_FOLLOWUP_COMPLETE, by=staff)
+        else:
+            await conversations.release(campaign.id, by=staff)
+
+        waiting = (await reload(repositories, campaign)).attention
+        assert waiting is not None
+        assert (waiting.urgency, waiting.resolved_at) == (Urgency.URGENT, None)
 
     @pytest.mark.parametrize(
         "status",

@@ -293,10 +293,21 @@ class TestErase:
             )
             for stays, goes in ((patient_id, other.id), (other.id, patient_id))
         ]
+        unmatched = await stored.interactions.insert(
+            Interaction(
+                direction=Direction.INCOMING, content="Hello", timestamp=NOON, unmatched=True
+            )
+        )
+        assigned = await app_client.post(
+            f"/api/v1/admin/unmatched/{unmatched.id}/assign",
+            json={"patient_id": str(patient_id)},
+            headers=admin_headers,
+        )
         late = await stored.patients.change(patient_id, {"name": "Philippa Quennell"}, unset=[])
 
         assert problem(by_link) == (404, "patient-not-found")
-        assert [problem(one) for one in (by_staff, *merges)] == [(409, "patient-erased")] * 3
+        refused = [problem(one) for one in (by_staff, *merges, assigned)]
+        assert refused == [(409, "patient-erased")] * 4
         assert not late
         assert await stored.appointments.all_for_patient(patient_id) == []
         assert (await stored.patients.get(other.id)) == other

@@ -35,6 +35,15 @@ async def raised(parts: Parts, urgency: Urgency) -> Campaign:
     return campaign
 
 
+async def resolved(alerting: Parts, campaign: Campaign) -> None:
+    """Somebody has dealt with what waited."""
+    campaigns = alerting.repositories.campaigns
+    current = await campaigns.get(campaign.id)
+    assert current is not None
+    assert current.attention is not None
+    assert await campaigns.resolve_attention(campaign.id, current.attention)
+
+
 class TestUrgent:
     async def test_is_told_at_once_and_once(
         self, alerting: Parts, transport: RecordingTransport
@@ -90,7 +99,7 @@ class TestUrgent:
     ) -> None:
         campaign = await raised(alerting, Urgency.URGENT)
         await alerting.alerts.send_due()
-        await alerting.repositories.campaigns.resolve_attention(campaign.id)
+        await resolved(alerting, campaign)
         clock.advance(hours=1)
         await alerting.lifecycle.raise_attention(
             campaign.id, reason="emergency", summary="Again.", urgency=Urgency.URGENT
@@ -124,7 +133,7 @@ class TestDigest:
         self, alerting: Parts, clock: FrozenClock, transport: RecordingTransport
     ) -> None:
         campaign = await raised(alerting, Urgency.NORMAL)
-        await alerting.repositories.campaigns.resolve_attention(campaign.id)
+        await resolved(alerting, campaign)
         clock.set(NEXT_DIGEST)
 
         assert await alerting.alerts.send_due() == 0

@@ -44,7 +44,9 @@ class TestAsk:
         practice.clock.set(visit.appointment_date)
         practice.clock.advance(days=3)
         await unsettled.ask()
-        await practice.repositories.campaigns.resolve_attention(campaign.id)
+        waiting = (await practice.campaign(campaign)).attention
+        assert waiting is not None
+        await practice.repositories.campaigns.resolve_attention(campaign.id, waiting)
 
         assert await unsettled.ask() == 0
 
