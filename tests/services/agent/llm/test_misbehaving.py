@@ -200,7 +200,7 @@ class TestServer:
     async def test_after_an_attempt_that_hangs_there_is_time_for_another(
         self, model_named: Ask
     ) -> None:
-        model = model_named(fresh("hanging-once"), llm_deadline_seconds=4)
+        model = model_named(fresh("hanging-once"), llm_deadline_seconds=8)
 
         prediction = await model.engine.classify(WISH)
 
