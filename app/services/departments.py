@@ -391,6 +391,7 @@ class Agent:
                 worker=base.inbound_signal,
                 watched=partial(trail.watched, "inbound"),
                 mailbox=post.mail if post else None,
+                announce=base.event_log.replied,
                 assigned=AssignedMail(
                     repositories=repositories,
                     reactive=reactive,

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.models.event import EventKind
 from app.models.interaction import DeliveryStatus, Direction, Interaction
 from app.services.container import Services
 from tests.api.admin.desk import ADMIN, LEAD, V1
@@ -128,7 +129,11 @@ class TestSeveralWishes:
         assert "Tuesday, August 25, 2026" in letter
 
         # Half an answer would look like a whole one.
+        start = await desk.services.repositories.events.newest()
         [notice] = await desk.gets("Yes please, book me in! Do you have parking?")
+        told = await desk.services.repositories.events.after(start, 10)
+        assert [one.kind for one in told] == [EventKind.REPLY, EventKind.ATTENTION]
+        assert {str(one.campaign_id) for one in told} == {desk.last["campaign_id"]}
         assert LINK not in notice
         assert desk.last["status"] == "HANDOFF_REQUIRED"
         assert desk.last["attention"]["reason"] == "question_without_answer"
