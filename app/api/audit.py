@@ -80,7 +80,9 @@ class _Recorder:
         """
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            await self._leave(is_always_kept=self._counts_anyway())
+            counts = self._counts_anyway()
+            if counts or self._access.patients:
+                await self._leave(is_always_kept=counts)
             self.has_started = True
         elif len(self._access.patients) >= PATIENTS_AN_ENTRY:
             await self._leave()
@@ -93,8 +95,6 @@ class _Recorder:
             await self._leave()
 
     async def _leave(self, *, is_always_kept: bool = False) -> None:
-        if not self._access.patients and not is_always_kept:
-            return
         deed = Deed(
             operation=self._routes.operation(self._scope),
             is_write=self._scope["method"] not in _READING,

@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import ProblemRenderer
+from app.api.headers import first_header
 from app.api.routes import RouteTable
-from app.core.logging import ACCESS_LOGGER, request_id
+from app.core.logging import ACCESS_LOGGER, RequestRecord, request_id
 from app.db.database import UNAVAILABLE_ERRORS
 from app.services.metrics import Metrics
 
@@ -65,24 +66,13 @@ class RequestContextMiddleware:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = self._routes.template(scope)
         self._metrics.request(method, route, status, seconds)
-        facts = {
-            "method": method,
-            "route": route,
-            "status": status,
-            "duration_ms": round(seconds * 1000, 1),
-        }
-        access_logger.info("request", extra=facts)
+        if access_logger.isEnabledFor(logging.INFO):
+            access_logger.handle(RequestRecord(method, route, status, seconds))
 
 
 def _request_id(scope: Scope) -> str:
-    given = _header(scope, _REQUEST_ID_NAME)
+    given = first_header(scope, _REQUEST_ID_NAME)
     return given if _SANE_REQUEST_ID.fullmatch(given) else secrets.token_hex(_REQUEST_ID_BYTES)
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    """The first header of that (lower-case) name: every request pays for this."""
-    found: bytes = next((value for key, value in scope["headers"] if key == name), b"")
-    return found.decode("latin-1")
 
 
 class HeadMiddleware:
@@ -144,6 +134,7 @@ class SecurityHeadersMiddleware:
         self._pages = _raw(strict)
         self._api = _raw({**strict, **_NO_STORE})
         self._docs = _raw({**always, "Content-Security-Policy": _DOCS_POLICY})
+        self._ours = frozenset(name for name, _ in [*self._api, *self._docs])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -155,8 +146,8 @@ class SecurityHeadersMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
-                names = {name for name, _ in headers}
-                missing = (one for one in wanted if one[0] not in names)
+                given = {name for name, _ in headers} & self._ours
+                missing = [one for one in wanted if one[0] not in given] if given else wanted
                 message["headers"] = [*headers, *missing]
             await send(message)
 
@@ -221,9 +212,10 @@ class BodyLimits:
 
     def of(self, path: str) -> int:
         """The limit of `path`."""
-        return next(
-            (size for prefix, size in self.by_prefix if path.startswith(prefix)), self.default
-        )
+        for prefix, size in self.by_prefix:
+            if path.startswith(prefix):
+                return size
+        return self.default
 
 
 class BodyLimitMiddleware:
@@ -248,7 +240,7 @@ class BodyLimitMiddleware:
 
 
 def _declared_length(scope: Scope) -> int:
-    text = _header(scope, b"content-length")
+    text = first_header(scope, b"content-length")
     return int(text) if text.isascii() and text.isdigit() else 0
 
 

@@ -6,9 +6,10 @@ The bytes are looked at as they pass; nothing is parsed, kept or copied.
 import re
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.headers import first_header
 
 MAX_DEPTH = 20
 """Objects and lists inside each other; our own deepest body has five."""
@@ -32,7 +33,7 @@ class NestingLimitMiddleware:
 
 
 def _may_be_json(scope: Scope) -> bool:
-    kind = Headers(scope=scope).get("content-type", "").strip().lower()
+    kind = first_header(scope, b"content-type").strip().lower()
     return not kind.startswith(_NOT_JSON)
 
 
@@ -41,10 +42,12 @@ class _Watched:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._depth = Depth()
+        self._depth: Depth | None = None
+        """Made when something is read: most requests have no body."""
 
     async def __call__(self) -> Message:
         message = await self._receive()
+        self._depth = self._depth or Depth()
         if self._depth.after(message.get("body", b"")) > MAX_DEPTH:
             raise HTTPException(HTTPStatus.BAD_REQUEST)
         return message

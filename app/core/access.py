@@ -4,8 +4,7 @@ Repositories note every patient they read or write; whoever watches a piece of w
 round of a worker) learns of all of them. So nothing that touches a patient can forget to say so.
 """
 
-import contextlib
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,16 +31,19 @@ class Access:
 _current: ContextVar[Access | None] = ContextVar("access", default=None)
 
 
-@contextlib.contextmanager
-def watch_access(actor: str = NOBODY_KNOWN) -> Iterator[Access]:
+class watch_access:  # noqa: N801 - reads as a statement
     """Note in the block, and in tasks it starts while it lasts, whose data is touched."""
-    access = Access(actor)
-    token = _current.set(access)
-    try:
-        yield access
-    finally:
-        access.is_over = True  # a task that outlives the block notes nothing any more
-        _current.reset(token)
+
+    def __init__(self, actor: str = NOBODY_KNOWN) -> None:
+        self._access = Access(actor)
+
+    def __enter__(self) -> Access:
+        self._token = _current.set(self._access)
+        return self._access
+
+    def __exit__(self, *_: object) -> None:
+        self._access.is_over = True  # a task that outlives the block notes nothing any more
+        _current.reset(self._token)
 
 
 def note_patient(patient_id: Hashable) -> None:

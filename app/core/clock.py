@@ -5,6 +5,7 @@ sleeps. Instants are aware UTC and cut to milliseconds, which is what BSON store
 with its stored copy is then equal to it.
 """
 
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -18,6 +19,11 @@ def to_milliseconds(instant: datetime) -> datetime:
 def utc_now() -> datetime:
     """The current instant, aware, in UTC, at millisecond precision."""
     return to_milliseconds(datetime.now(UTC))
+
+
+def unix_now() -> float:
+    """The same as seconds since 1970, as log records have it."""
+    return time.time()
 
 
 class Clock(Protocol):

@@ -34,6 +34,15 @@ class TestStart:
             check_access(app)
 
 
+class TestReports:
+    def test_fastapi_makes_none_of_requests(self) -> None:
+        """They would hold addresses, and so ids and tokens."""
+        app = create_app(NOWHERE, background=False)
+
+        reported = {name: app._telemetry[name] for name in ("tracing", "metrics", "logs")}
+        assert not any(reported.values())
+
+
 class TestADeclaration:
     def test_is_read_from_wherever_it_stands(self) -> None:
         async def signed_in(_user: IdentityDep) -> None: ...

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from app.core.errors import ConflictError
 from app.core.logging import (
     ACCESS_LOGGER,
     JsonLines,
+    RequestRecord,
     configure_logging,
     describe_exception,
     request_id,
@@ -31,6 +33,14 @@ def line(message: str, *args: object, **extra: object) -> dict[str, object]:
 
 
 class TestJsonLines:
+    @pytest.mark.parametrize("seconds", [0.0, 1.000001, 1_790_000_000.25, 1_790_000_000.999999])
+    def test_has_the_time_to_the_microsecond(self, seconds: float) -> None:
+        record = logging.makeLogRecord({"created": seconds})
+        written = datetime.fromisoformat(json.loads(JsonLines().format(record))["time"])
+
+        assert written.tzinfo == UTC
+        assert abs(written.timestamp() - seconds) < 2e-6
+
     def test_names_time_level_logger_message_and_extras(self) -> None:
         written = line("sweep %s", "done", sweep_id="auto:2026-08-20", count=3)
 
@@ -52,19 +62,19 @@ class TestJsonLines:
         assert "request_id" not in line("hello")
 
     def test_of_a_request_says_the_same_and_scrubs_the_id_its_caller_chose(self) -> None:
-        facts = {"method": "GET", "route": "/a/{b}", "status": 200, "duration_ms": 1.5}
-        record = logging.getLogger(ACCESS_LOGGER).makeRecord(
-            ACCESS_LOGGER, logging.INFO, __file__, 1, "request", (), None, extra=facts
-        )
+        record = RequestRecord("GET", "/a/{b}", 200, 0.00149)
         token = request_id.set("212-555-0147")
         try:
             written = json.loads(JsonLines().format(record))
+            plain = logging.Formatter("%(asctime)s %(name)s %(process)s %(message)s").format(record)
         finally:
             request_id.reset(token)
 
         assert str(written.pop("time")).endswith("+00:00")
         said = {"level": "INFO", "logger": ACCESS_LOGGER, "message": "request"}
+        facts = {"method": "GET", "route": "/a/{b}", "status": 200, "duration_ms": 1.5}
         assert written == {**said, **facts, "request_id": "[number]"}
+        assert plain.endswith("request")
 
     def test_scrubs_extras_however_deep(self) -> None:
         written = line("x", who=["a@example.com"], nested={"to": {"phone": "+1 212-555-0100"}})
