@@ -27,6 +27,7 @@ from app.services.clinic import ClinicService
 from app.services.container import Services
 from app.services.conversations import Conversations, staff_actor
 from app.services.events import EventHub
+from app.services.factor_enrolment import FactorEnrolment
 from app.services.imports.conflicts import ScheduleConflicts
 from app.services.imports.desk import ImportDesk
 from app.services.imports.intake import ImportIntake
@@ -105,6 +106,13 @@ class PasswordChangeRequiredError(ForbiddenError):
     title = "Change your password first"
 
 
+class SecondFactorMissingError(ForbiddenError):
+    """Administrators need a second factor here, and this one has none yet."""
+
+    slug = "second-factor-missing"
+    title = "Turn on your second factor first"
+
+
 async def identity(parts: ServicesDep, token: Annotated[str | None, Depends(_bearer)]) -> Identity:
     """Whose token came along, and in which session. Raises `UnauthenticatedError`."""
     if not token:
@@ -119,10 +127,10 @@ IdentityDep = Annotated[Identity, Depends(identity)]
 """Anybody who is signed in, even with a password that must be changed first."""
 
 
-async def current_user(found: IdentityDep) -> StaffMember:
+async def current_user(parts: ServicesDep, found: IdentityDep) -> StaffMember:
     """The member of staff whose token came along.
 
-    Raises `UnauthenticatedError` and `PasswordChangeRequiredError`.
+    Raises `UnauthenticatedError`, `PasswordChangeRequiredError` and `SecondFactorMissingError`.
     """
     if found.member.must_change_password:
         message = (
@@ -130,6 +138,12 @@ async def current_user(found: IdentityDep) -> StaffMember:
             "(PATCH /api/v1/users/me/password), then go on."
         )
         raise PasswordChangeRequiredError(message)
+    if parts.staff.factors.is_missing_of(found.member):
+        message = (
+            "The practice asks administrators for a second factor. Turn it on "
+            "(POST /api/v1/users/me/second-factor), then go on."
+        )
+        raise SecondFactorMissingError(message)
     return found.member
 
 
@@ -435,6 +449,14 @@ async def password_changes(parts: ServicesDep) -> PasswordChanges:
 
 StaffAdministrationDep = Annotated[StaffAdministration, Depends(staff_administration)]
 PasswordChangesDep = Annotated[PasswordChanges, Depends(password_changes)]
+
+
+async def factor_enrolment(parts: ServicesDep) -> FactorEnrolment:
+    """Second factors."""
+    return parts.staff.factors
+
+
+FactorEnrolmentDep = Annotated[FactorEnrolment, Depends(factor_enrolment)]
 
 
 async def audit_log(parts: ServicesDep) -> AuditLog:

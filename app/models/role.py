@@ -29,6 +29,25 @@ class LiveSession(StoredModel):
     ends_at: UtcDatetime
 
 
+class PendingFactor(StoredModel):
+    """A second factor that was shown once and waits for its first code."""
+
+    sealed_secret: str
+    expires_at: UtcDatetime
+
+
+class SecondFactor(StoredModel):
+    """What makes the codes beside a password: an encrypted secret, and what of it is used up."""
+
+    id: PyObjectId
+    sealed_secret: str
+    enabled_at: UtcDatetime
+    last_step: int
+    """Thirty seconds since 1970 of the code that was used last: it and those before are void."""
+    recovery_hashes: list[str]
+    """Of the recovery codes that are left."""
+
+
 class StaffMember(Document):
     """A person who signs in.
 
@@ -46,6 +65,8 @@ class StaffMember(Document):
     link_hash: str | None = None
     """Of the one-time link with which a password is set, while there is one."""
     link_expires_at: UtcDatetime | None = None
+    second_factor: SecondFactor | None = None
+    pending_factor: PendingFactor | None = None
 
     def session(self, session_id: PyObjectId, now: datetime) -> LiveSession | None:
         """The session with this id while it lasts."""

@@ -18,6 +18,7 @@ _EXAMPLE: dict[str, JsonValue] = {
     "email": "robin@example.com",
     "role": "FRONT_DESK",
     "active": True,
+    "second_factor": False,
     "created_at": "2026-08-19T16:00:00Z",
 }
 
@@ -32,6 +33,7 @@ class StaffRead(OutputSchema):
     email: str
     role: StaffRole
     active: bool = Field(description="Whether the account is open.")
+    second_factor: bool = Field(description="Whether a code is wanted beside the password.")
     created_at: UtcDatetime
 
     @classmethod
@@ -43,6 +45,7 @@ class StaffRead(OutputSchema):
             email=member.email,
             role=member.role,
             active=not member.disabled,
+            second_factor=member.second_factor is not None,
             created_at=member.created_at,
         )
 

@@ -24,6 +24,7 @@ from app.services.outreach.outbox import Outbox
 from app.services.outreach.routes import Routes
 from app.services.passwords import PasswordHasher
 from app.services.rate_limits import RateLimiter
+from app.services.second_factor import SecondFactors
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
@@ -45,6 +46,7 @@ class Foundation:
     security: SecurityService
     sessions: Sessions
     limiter: RateLimiter
+    second_factors: SecondFactors
     sign_in: SignIn
     tokens: LinkTokens
     links: Links
@@ -79,6 +81,7 @@ class Foundation:
         hasher = PasswordHasher()
         security = SecurityService(repositories.staff, settings, keys, clock, hasher)
         sessions = Sessions(repositories, security, settings, keys, clock)
+        second_factors = SecondFactors(repositories, keys, clock)
         limiter = RateLimiter(repositories.rate_limits, settings, keys.newest, clock)
         return cls(
             settings=settings,
@@ -90,7 +93,8 @@ class Foundation:
             security=security,
             sessions=sessions,
             limiter=limiter,
-            sign_in=SignIn(security, sessions, limiter, clock),
+            second_factors=second_factors,
+            sign_in=SignIn(security, second_factors, sessions, limiter, clock),
             tokens=tokens,
             links=links,
             reply_tags=ReplyTags(keys, settings.mail_from, are_used=settings.reply_tags_are_used),

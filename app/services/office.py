@@ -1,8 +1,9 @@
-"""Staff accounts and their passwords, put together."""
+"""Staff accounts, their passwords and second factors, put together."""
 
 from dataclasses import dataclass
 from typing import Self
 
+from app.services.factor_enrolment import FactorEnrolment
 from app.services.foundation import Foundation
 from app.services.password_change import PasswordChanges
 from app.services.staff import StaffAdministration
@@ -14,17 +15,28 @@ class StaffOffice:
 
     administration: StaffAdministration
     passwords: PasswordChanges
+    factors: FactorEnrolment
 
     @classmethod
     def build(cls, base: Foundation) -> Self:
         """On top of the foundation."""
         repositories, clock = base.repositories, base.clock
+        passwords = PasswordChanges(
+            repositories=repositories,
+            hasher=base.hasher,
+            sign_in=base.sign_in,
+            limiter=base.limiter,
+            clinic=base.clinic,
+            settings=base.settings,
+            clock=clock,
+        )
         return cls(
             administration=StaffAdministration(repositories, base.hasher, base.leases, clock),
-            passwords=PasswordChanges(
+            passwords=passwords,
+            factors=FactorEnrolment(
                 repositories=repositories,
-                hasher=base.hasher,
-                sign_in=base.sign_in,
+                factors=base.second_factors,
+                passwords=passwords,
                 limiter=base.limiter,
                 clinic=base.clinic,
                 settings=base.settings,

@@ -77,20 +77,26 @@ class PasswordChanges:
         at the same moment, `TooManyRequestsError` and `BusyError`.
         """
         member = user.member
-        # Whoever found an open session must not find the password by trying here.
-        tries = (self._limiter.rules.login_by_account, f"own password of {member.id}")
-        await self._limiter.take(*tries)
-        matches, _ = await self._hasher.verify(current, member.hashed_password)
-        if not matches:
-            message = "The current password is wrong."
-            raise WrongPasswordError(message)
+        await self.confirm_own(member, current)
         hashed = await self._hasher.hash_new(new, await self._context(member))
         if not await self._staff.set_password(member, hashed, keep=[user.session]):
             message = "The password was set elsewhere just now. Please sign in again."
             raise ConflictError(message)
-        await self._limiter.forget([tries])
         await self._sign_in.forgive(member.email)
         await self._note("password.changed", member.id, by=member.id)
+
+    async def confirm_own(self, member: StaffMember, password: str) -> None:
+        """Compare the password once more. Raises `WrongPasswordError`, `TooManyRequestsError` and
+        `BusyError`.
+        """
+        # Whoever found an open session must not find the password by trying here.
+        tries = (self._limiter.rules.login_by_account, f"own password of {member.id}")
+        await self._limiter.take(*tries)
+        matches, _ = await self._hasher.verify(password, member.hashed_password)
+        if not matches:
+            message = "The current password is wrong."
+            raise WrongPasswordError(message)
+        await self._limiter.forget([tries])
 
     async def issue_link(self, member_id: PyObjectId, *, by: PyObjectId) -> PasswordLink:
         """A link with which this person sets their password, in place of any before it.

@@ -14,6 +14,7 @@ from app.core.clock import Clock
 from app.models.patient import normalise_email
 from app.services.passwords import BusyError
 from app.services.rate_limits import Counted, RateLimiter, TooManyRequestsError
+from app.services.second_factor import SecondFactorRequiredError, SecondFactors
 from app.services.security import MAX_EMAIL_LENGTH, SecurityService
 from app.services.sessions import Sessions, TokenPair
 
@@ -34,21 +35,36 @@ class SignIn:
     """From an address and a password to a session."""
 
     def __init__(
-        self, security: SecurityService, sessions: Sessions, limiter: RateLimiter, clock: Clock
+        self,
+        security: SecurityService,
+        second_factors: SecondFactors,
+        sessions: Sessions,
+        limiter: RateLimiter,
+        clock: Clock,
     ) -> None:
         self._security = security
+        self._second_factors = second_factors
         self._sessions = sessions
         self._limiter = limiter
         self._clock = clock
 
-    async def login(self, email: str, password: str, client: str) -> TokenPair:
+    async def login(
+        self, email: str, password: str, client: str, code: str | None = None
+    ) -> TokenPair:
         """Sign in from `client`, an address or another name of where the request came from.
 
-        Raises `UnauthenticatedError`, `TooManyRequestsError`, `BusyError`.
+        That a code is wanted or wrong is said after the right password alone, and counts as a
+        failure of the account. Raises `UnauthenticatedError` and its children,
+        `TooManyRequestsError`, `BusyError`.
         """
         attempt = await self._count(email, client)
         try:
             member = await self._security.login(email, password)
+            await self._second_factors.require(member, code)
+        except SecondFactorRequiredError:
+            # Programs that ask for the code in a second step: no guess from where they are.
+            await self._limiter.give_back([attempt.by_client])
+            raise
         except BusyError:
             await self._limiter.give_back((attempt.by_client, *attempt.by_account))
             raise

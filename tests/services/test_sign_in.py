@@ -10,8 +10,11 @@ from pymongo import monitoring
 from app.core.config import Settings
 from app.core.errors import UnauthenticatedError
 from app.db.repositories import Repositories
+from app.models.base import new_id
+from app.models.role import SecondFactor
 from app.services.passwords import BusyError, PasswordHasher, get_password_hash
 from app.services.rate_limits import RateLimiter, TooManyRequestsError
+from app.services.second_factor import SecondFactors, WrongSecondFactorError, code_at
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
@@ -91,7 +94,8 @@ async def sign_in(
     settings = make_settings()
     security = SecurityService(repositories.staff, settings, KEYS, clock, hasher)
     sessions = Sessions(repositories, security, settings, KEYS, clock)
-    return SignIn(security, sessions, limiter, clock)
+    factors = SecondFactors(repositories, KEYS, clock)
+    return SignIn(security, factors, sessions, limiter, clock)
 
 
 async def outcome(sign_in: SignIn, password: str, client: str, email: str = ROBIN) -> str:
@@ -193,6 +197,37 @@ class TestAThousandGuesses:
         await guess(sign_in, 200, [OFFICE])
 
         assert await outcome(sign_in, PASSWORD, OFFICE, email=sam.email) == "in"
+
+
+class TestCodes:
+    async def test_are_guessed_no_oftener_than_passwords(
+        self, sign_in: SignIn, repositories: Repositories, clock: FrozenClock
+    ) -> None:
+        """With the password known: ten codes in five minutes, and the real user gets in later."""
+        factors = SecondFactors(repositories, KEYS, clock)
+        robin = await repositories.staff.with_email(ROBIN)
+        assert robin is not None
+        secret = factors.new_secret()
+        factor = SecondFactor(
+            id=new_id(),
+            sealed_secret=factors.seal(secret),
+            enabled_at=clock.now(),
+            last_step=0,
+            recovery_hashes=[],
+        )
+        await repositories.staff.update_fields(robin.id, {"second_factor": factor.to_stored()})
+        outcomes: Counter[type] = Counter()
+        for number in range(30):
+            with pytest.raises((WrongSecondFactorError, TooManyRequestsError)) as refused:
+                await sign_in.login(ROBIN, PASSWORD, f"192.0.2.{number}", "recovery?")
+            outcomes[refused.type] += 1
+        assert outcomes == {WrongSecondFactorError: 10, TooManyRequestsError: 20}
+
+        clock.advance(minutes=5)
+
+        code = code_at(secret, clock.now())
+        pair = await sign_in.login(ROBIN, PASSWORD, HOME, code)
+        assert pair.access_token
 
 
 class TestManyAccounts:

@@ -3,7 +3,15 @@
 from fastapi import APIRouter
 
 from app.api.access import PUBLIC
-from app.api.v1.endpoints import auth, manage, public, unsubscribe, waitlist, webhooks
+from app.api.v1.endpoints import (
+    auth,
+    manage,
+    public,
+    second_factor,
+    unsubscribe,
+    waitlist,
+    webhooks,
+)
 from app.api.v1.endpoints.admin import (
     appointments,
     audit,
@@ -64,4 +72,5 @@ router.include_router(manage.router, dependencies=[PUBLIC])
 router.include_router(unsubscribe.router, dependencies=[PUBLIC])
 router.include_router(waitlist.router, dependencies=[PUBLIC])
 router.include_router(auth.router)
+router.include_router(second_factor.router)
 router.include_router(admin)

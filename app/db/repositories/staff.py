@@ -6,7 +6,7 @@ from typing import Any
 
 from app.db.repositories.base import DocumentRepository, Page
 from app.models.base import PyObjectId
-from app.models.role import LiveSession, StaffMember
+from app.models.role import LiveSession, PendingFactor, SecondFactor, StaffMember
 
 SESSIONS_KEPT = 50
 """Most sign-ins of one person at once; one more ends the oldest."""
@@ -36,11 +36,15 @@ class StaffRepository(DocumentRepository[StaffMember]):
         return await self._update(guard, {"$set": {"hashed_password": hashed}})
 
     async def open_session(self, member: StaffMember, session: LiveSession) -> bool:
-        """Sign in, unless the account was closed or its password changed since it was compared."""
+        """Sign in, unless the account was closed, or its password or second factor changed, since
+        they were compared.
+        """
+        factor = member.second_factor
         guard = {
             "_id": member.id,
             "hashed_password": member.hashed_password,
             "disabled": member.disabled,
+            "second_factor.id": factor.id if factor else None,
         }
         update = {
             "$push": {"sessions": {"$each": [session.to_stored()], "$slice": -SESSIONS_KEPT}},
@@ -85,6 +89,55 @@ class StaffRepository(DocumentRepository[StaffMember]):
     def _good_link(self, link_hash: str) -> dict[str, Any]:
         good = {"link_expires_at": {"$gt": self._clock.now()}, "disabled": False}
         return {"link_hash": link_hash, **good}
+
+    async def offer_factor(self, member_id: PyObjectId, pending: PendingFactor) -> bool:
+        """Keep a second factor until it is confirmed; `False` where one is on already."""
+        guard = {"_id": member_id, "disabled": False, "second_factor.id": None}
+        return await self._update(guard, {"$set": {"pending_factor": pending.to_stored()}})
+
+    async def enable_factor(
+        self, member_id: PyObjectId, factor: SecondFactor, keep: LiveSession
+    ) -> bool:
+        """Turn the pending factor on and end all sessions but one; of two who try one does."""
+        guard = {
+            "_id": member_id,
+            "disabled": False,
+            "second_factor.id": None,
+            "pending_factor.sealed_secret": factor.sealed_secret,
+        }
+        fields = {"second_factor": factor.to_stored(), "sessions": [keep.to_stored()]}
+        return await self._update(guard, {"$set": fields, "$unset": {"pending_factor": ""}})
+
+    async def use_step(self, member_id: PyObjectId, factor_id: PyObjectId, step: int) -> bool:
+        """Use the code of a step up, with all before it; of two who try one does."""
+        guard = {
+            "_id": member_id,
+            "second_factor.id": factor_id,
+            "second_factor.last_step": {"$lt": step},
+        }
+        return await self._update(guard, {"$set": {"second_factor.last_step": step}})
+
+    async def use_recovery_code(
+        self, member_id: PyObjectId, factor_id: PyObjectId, hashed: str
+    ) -> bool:
+        """Use a recovery code up; of two who try one does."""
+        named = "second_factor.recovery_hashes"
+        guard = {"_id": member_id, "second_factor.id": factor_id, named: hashed}
+        return await self._update(guard, {"$pull": {named: hashed}})
+
+    async def reseal_factor(self, member_id: PyObjectId, factor: SecondFactor, sealed: str) -> bool:
+        """Keep the same secret under another key."""
+        guard = {"_id": member_id, "second_factor.sealed_secret": factor.sealed_secret}
+        return await self._update(guard, {"$set": {"second_factor.sealed_secret": sealed}})
+
+    async def remove_factor(
+        self, member_id: PyObjectId, factor_id: PyObjectId, keep: Iterable[LiveSession]
+    ) -> bool:
+        """Turn the second factor off and end all sessions but `keep`."""
+        guard = {"_id": member_id, "second_factor.id": factor_id}
+        gone = dict.fromkeys(("second_factor", "pending_factor"), "")
+        sessions = [session.to_stored() for session in keep]
+        return await self._update(guard, {"$set": {"sessions": sessions}, "$unset": gone})
 
     async def close(self, member_id: PyObjectId) -> bool:
         """Close an account: no session and no link of it is good any more."""

@@ -53,6 +53,7 @@ class TestList:
             "email": "aa@example.com",
             "role": "FRONT_DESK",
             "active": False,
+            "second_factor": False,
             "created_at": "2026-08-19T16:00:00Z",
         }
         assert "f" * 64 not in answer.text

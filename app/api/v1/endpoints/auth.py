@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Depends, Form, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
 
 from app.api.access import PUBLIC
@@ -10,8 +10,14 @@ from app.api.deps import IdentityDep, PasswordChangesDep, SessionsDep, SignInDep
 from app.api.limits import REFRESH_LIMIT, ClientDep
 from app.api.openapi import problems
 from app.schemas.auth import Me, PasswordByLink, PasswordChange, RefreshToken, Tokens
+from app.schemas.second_factor import MAX_CODE_LENGTH
 
 router = APIRouter(tags=["auth"])
+
+SecondCode = Annotated[
+    str | None,
+    Form(max_length=MAX_CODE_LENGTH, description="Of the second factor, where one is on."),
+]
 
 
 @router.post(
@@ -22,13 +28,18 @@ router = APIRouter(tags=["auth"])
     dependencies=[PUBLIC],
 )
 async def login(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()], sign_in: SignInDep, client: ClientDep
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    sign_in: SignInDep,
+    client: ClientDep,
+    code: SecondCode = None,
 ) -> Tokens:
     """Exchange an e-mail address (`username`) and a password for an access token and a refresh
-    token. A wrong password and an unknown address are answered alike. After repeated failures
+    token. A wrong password and an unknown address are answered alike. Where a second factor is on,
+    the right password without `code` is a 401 `second-factor-required`: send the three together
+    (`code` holds the six digits of the app, or a recovery code), once each. After repeated failures
     nothing is compared any more for a while, but for places the account signed in from before.
     """
-    return Tokens.model_validate(await sign_in.login(form.username, form.password, client))
+    return Tokens.model_validate(await sign_in.login(form.username, form.password, client, code))
 
 
 @router.post(

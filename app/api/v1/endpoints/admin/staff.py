@@ -1,8 +1,14 @@
 """Staff accounts."""
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Response, status
 
-from app.api.deps import AdminAccess, PageDep, PasswordChangesDep, StaffAdministrationDep
+from app.api.deps import (
+    AdminAccess,
+    FactorEnrolmentDep,
+    PageDep,
+    PasswordChangesDep,
+    StaffAdministrationDep,
+)
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.schemas.paging import Pagination
@@ -84,3 +90,20 @@ async def reset_staff_password(
     """
     link = await passwords.issue_link(staff_id, by=user.id)
     return PasswordLinkRead(password_link=link.url, expires_at=link.expires_at)
+
+
+@router.post(
+    "/{staff_id}/reset-second-factor",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Turn a second factor off",
+    operation_id="reset_staff_second_factor",
+    responses=problems(404, 409),
+)
+async def reset_staff_second_factor(
+    staff_id: PyObjectId, user: AdminAccess, enrolment: FactorEnrolmentDep
+) -> Response:
+    """For somebody who lost phone and recovery codes: make sure who asks. All their sessions end,
+    and the password alone lets them in. Your own is another administrator's to turn off.
+    """
+    await enrolment.reset(staff_id, by=user)
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
