@@ -30,6 +30,7 @@ from app.services.agent.reading import ReplyReader
 from app.services.agent.replies import ReplyMail
 from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
 from app.services.agent.suggesting import FreeTimes
+from app.services.ai_agent import AiAgent
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.email_processor import RelayMessage
@@ -41,6 +42,7 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.consent import ConsentService
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
+from app.services.outreach.proactive import ProactivePath
 from app.services.scheduling.availability import AvailabilityService
 from app.services.scheduling.schedule_reader import ScheduleReader
 from app.services.staff_mail import StaffMail
@@ -184,7 +186,8 @@ class Stage:
         consent = ConsentService(
             repositories=repositories, lifecycle=self.lifecycle, tokens=tokens, clock=clock
         )
-        mail = ReplyMail(repositories, Outbox(repositories.interactions, clock, WakeSignal()))
+        outbox = Outbox(repositories.interactions, clock, WakeSignal())
+        mail = ReplyMail(repositories, outbox)
         self.actions = CampaignActions(
             repositories=repositories,
             lifecycle=self.lifecycle,
@@ -215,10 +218,24 @@ class Stage:
             metrics=self.metrics,
             clock=clock,
         )
+        self.agent = AiAgent(
+            engine=engine,
+            knowledge=self.knowledge,
+            proactive=ProactivePath(
+                repositories=repositories,
+                lifecycle=self.lifecycle,
+                outbox=outbox,
+                composer=composer,
+                clinic=clinic,
+                settings=settings,
+                clock=clock,
+            ),
+            reactive=self.reactive,
+        )
         self.inbound = InboundProcessor(
             repositories=repositories,
             matcher=MessageMatcher(repositories),
-            reactive=self.reactive,
+            agent=self.agent,
             lifecycle=self.lifecycle,
             alerts=self.alerts,
             clock=clock,
@@ -226,7 +243,7 @@ class Stage:
             mailbox=mailbox,
             assigned=AssignedMail(
                 repositories=repositories,
-                reactive=self.reactive,
+                agent=self.agent,
                 lifecycle=self.lifecycle,
                 alerts=self.alerts,
             ),

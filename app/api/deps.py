@@ -18,6 +18,7 @@ from app.schemas.paging import MAX_LIMIT, MAX_PAGE, PageQuery
 from app.services.agent.corrections import IntentCorrections
 from app.services.agent.knowledge import KnowledgeService
 from app.services.agent.unanswered import UnansweredQuestions
+from app.services.ai_agent import AiAgent
 from app.services.analytics.dashboard import Dashboard
 from app.services.analytics.report import Analytics
 from app.services.analytics.rows import FigureRows
@@ -382,6 +383,11 @@ async def knowledge(parts: ServicesDep) -> KnowledgeService:
     return parts.agent.knowledge
 
 
+async def ai_agent(parts: ServicesDep) -> AiAgent:
+    """The agent as one thing."""
+    return parts.agent.agent
+
+
 async def push_intake(parts: ServicesDep) -> PushIntake:
     """Where pushes are stored."""
     return parts.agent.intake
@@ -398,6 +404,7 @@ async def unanswered(parts: ServicesDep) -> UnansweredQuestions:
 
 
 UnansweredDep = Annotated[UnansweredQuestions, Depends(unanswered)]
+AiAgentDep = Annotated[AiAgent, Depends(ai_agent)]
 KnowledgeDep = Annotated[KnowledgeService, Depends(knowledge)]
 PushIntakeDep = Annotated[PushIntake, Depends(push_intake)]
 MessageIntakeDep = Annotated[MessageIntake, Depends(message_intake)]

@@ -3,15 +3,15 @@
 The work is done by the paths and the engine; this is the front that the plan names.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from app.models.campaign import Campaign
 from app.models.interaction import Interaction
-from app.models.records import KnowledgeArticle
+from app.models.patient import Patient
 from app.services.agent.answering import Answer
 from app.services.agent.engine import Engine
 from app.services.agent.intent import IntentPrediction
+from app.services.agent.knowledge import KnowledgeService
 from app.services.agent.reactive import ReactivePath
 from app.services.outreach.proactive import AttemptOutcome, ProactivePath
 
@@ -19,8 +19,16 @@ from app.services.outreach.proactive import AttemptOutcome, ProactivePath
 class AiAgent:
     """One agent, two paths, one decision record per message."""
 
-    def __init__(self, *, engine: Engine, proactive: ProactivePath, reactive: ReactivePath) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        knowledge: KnowledgeService,
+        proactive: ProactivePath,
+        reactive: ReactivePath,
+    ) -> None:
         self._engine = engine
+        self._knowledge = knowledge
         self._proactive = proactive
         self._reactive = reactive
 
@@ -28,16 +36,22 @@ class AiAgent:
         """What the engine alone makes of a reply; what is done about it, `run_reactive` decides."""
         return await self._engine.classify(text)
 
-    async def generate_response(
-        self, question: str, articles: Sequence[KnowledgeArticle]
-    ) -> Answer:
-        """An answer in the words of one of `articles`, or none."""
-        return await self._engine.answer(await self._engine.index(articles), question)
+    async def generate_response(self, question: str) -> Answer:
+        """An answer in the words of the practice's own articles, or none."""
+        return await self._knowledge.ask(question)
 
     async def run_proactive(self, campaign: Campaign, now: datetime) -> AttemptOutcome:
         """Queue the next attempt of a campaign, or end it where there is none left."""
         return await self._proactive.advance(campaign, now)
 
-    async def run_reactive(self, interaction: Interaction) -> None:
-        """Carry a recorded reply through to everything that follows from it."""
-        await self._reactive.run(interaction)
+    async def run_reactive(
+        self,
+        interaction: Interaction,
+        patient: Patient | None = None,
+        campaign: Campaign | None = None,
+    ) -> None:
+        """Carry a recorded reply through to everything that follows from it.
+
+        `patient` and `campaign` spare looking them up, where they were just read.
+        """
+        await self._reactive.run(interaction, patient, campaign)

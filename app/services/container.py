@@ -61,14 +61,15 @@ class Services:
             booking=scheduling.booking,
             clock=clock,
         )
-        desk = Desk.build(base, scheduling, outreach)
         audit = AuditOffice.build(base)
+        agent = Agent.build(base, outreach, post, scheduling.availability, audit.trail)
+        desk = Desk.build(base, scheduling, outreach, agent.agent)
         return cls(
             base=base,
             scheduling=scheduling,
             waiting=Waiting.build(base, scheduling),
             outreach=outreach,
-            agent=Agent.build(base, outreach, post, scheduling.availability, audit.trail),
+            agent=agent,
             post=post,
             desk=desk,
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),

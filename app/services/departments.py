@@ -361,6 +361,9 @@ class Agent:
             metrics=base.metrics,
             clock=clock,
         )
+        agent = AiAgent(
+            engine=engine, knowledge=knowledge, proactive=outreach.proactive, reactive=reactive
+        )
         return cls(
             engine=engine,
             model=model,
@@ -383,7 +386,7 @@ class Agent:
             inbound=InboundProcessor(
                 repositories=repositories,
                 matcher=MessageMatcher(repositories),
-                reactive=reactive,
+                agent=agent,
                 lifecycle=base.lifecycle,
                 alerts=outreach.alerts,
                 clock=clock,
@@ -394,7 +397,7 @@ class Agent:
                 announce=base.event_log.replied,
                 assigned=AssignedMail(
                     repositories=repositories,
-                    reactive=reactive,
+                    agent=agent,
                     lifecycle=base.lifecycle,
                     alerts=outreach.alerts,
                 ),
@@ -402,7 +405,7 @@ class Agent:
                     repositories, MessageMatcher(repositories), base.lifecycle, clock
                 ),
             ),
-            agent=AiAgent(engine=engine, proactive=outreach.proactive, reactive=reactive),
+            agent=agent,
         )
 
 
@@ -425,7 +428,9 @@ class Desk:
     preview: LetterPreview
 
     @classmethod
-    def build(cls, base: Foundation, scheduling: Scheduling, outreach: Outreach) -> Self:
+    def build(
+        cls, base: Foundation, scheduling: Scheduling, outreach: Outreach, agent: AiAgent
+    ) -> Self:
         """On top of the others."""
         repositories, clock = base.repositories, base.clock
         conversations = Conversations(
@@ -445,7 +450,7 @@ class Desk:
             recovery=RecoveryStarter(
                 repositories=repositories,
                 patients=scheduling.directory,
-                proactive=outreach.proactive,
+                agent=agent,
                 max_attempts=base.settings.max_attempts,
                 clock=clock,
             ),

@@ -17,8 +17,8 @@ from app.models.patient import normalise_email
 from app.models.records import InboundEvent, InboundState
 from app.services.agent.handoff import handoff_summary
 from app.services.agent.policy import Reason
-from app.services.agent.reactive import ReactivePath
 from app.services.agent.replies import Alerts, sender_address
+from app.services.ai_agent import AiAgent
 from app.services.campaigns import CampaignLifecycle
 from app.services.email_processor import (
     AssignedMessage,
@@ -91,7 +91,7 @@ class InboundProcessor:
         *,
         repositories: Repositories,
         matcher: MessageMatcher,
-        reactive: ReactivePath,
+        agent: AiAgent,
         lifecycle: CampaignLifecycle,
         alerts: Alerts,
         clock: Clock,
@@ -111,7 +111,7 @@ class InboundProcessor:
         """
         self._repositories = repositories
         self._matcher = matcher
-        self._reactive = reactive
+        self._agent = agent
         self._lifecycle = lifecycle
         self._alerts = alerts
         self._clock = clock
@@ -220,7 +220,7 @@ class InboundProcessor:
         recorded = await self._record(received, match)
         if self._announce is not None:
             await self._announce(recorded)
-        await self._reactive.run(recorded, match.patient, match.campaign)
+        await self._agent.run_reactive(recorded, match.patient, match.campaign)
         return None
 
     async def _follow(

@@ -17,8 +17,8 @@ from app.models.campaign import (
 )
 from app.models.patient import Patient, PatientType
 from app.models.role import StaffMember
+from app.services.ai_agent import AiAgent
 from app.services.conversations import PatientUnreachableError, staff_actor
-from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.reach import obstacle_to_outreach
 from app.services.outreach.routes import by_email
 from app.services.patients import PatientDirectory
@@ -50,13 +50,13 @@ class RecoveryStarter:
         *,
         repositories: Repositories,
         patients: PatientDirectory,
-        proactive: ProactivePath,
+        agent: AiAgent,
         max_attempts: int,
         clock: Clock,
     ) -> None:
         self._repositories = repositories
         self._patients = patients
-        self._proactive = proactive
+        self._agent = agent
         self._max_attempts = max_attempts
         self._clock = clock
 
@@ -82,7 +82,7 @@ class RecoveryStarter:
         else:
             patient = await self._brought_up_to_date(found, request)
         campaign = await self._create(patient, request, by)
-        await self._proactive.advance(campaign, self._clock.now())
+        await self._agent.run_proactive(campaign, self._clock.now())
         return campaign
 
     async def _brought_up_to_date(self, patient: Patient, request: RecoveryRequest) -> Patient:

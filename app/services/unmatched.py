@@ -21,8 +21,8 @@ from app.models.records import AuditEntry, InboundEvent
 from app.models.role import StaffMember
 from app.services.agent.handoff import handoff_summary
 from app.services.agent.policy import Reason
-from app.services.agent.reactive import ReactivePath
 from app.services.agent.replies import Alerts
+from app.services.ai_agent import AiAgent
 from app.services.campaigns import CampaignLifecycle
 from app.services.conversations import staff_actor
 from app.services.email_processor import AssignedMessage
@@ -142,12 +142,12 @@ class AssignedMail:
         self,
         *,
         repositories: Repositories,
-        reactive: ReactivePath,
+        agent: AiAgent,
         lifecycle: CampaignLifecycle,
         alerts: Alerts,
     ) -> None:
         self._repositories = repositories
-        self._reactive = reactive
+        self._agent = agent
         self._lifecycle = lifecycle
         self._alerts = alerts
 
@@ -162,7 +162,7 @@ class AssignedMail:
         """Everything that follows from an assignment."""
         await record(self._repositories, message)
         if message.settlement and message.settlement.read_by_agent:
-            await self._reactive.run(message)
+            await self._agent.run_reactive(message)
             return
         await self._give_to_person(message)
 

@@ -10,9 +10,8 @@ from fastapi import FastAPI
 from app.models.base import new_id
 from app.models.role import StaffRole
 from app.services.agent.answering import NOT_FOUND
-from app.services.agent.knowledge import KnowledgeService
 from app.services.container import Services
-from tests.agent_fakes import ANSWER, ScriptedEngine
+from tests.agent_fakes import ANSWER, ScriptedEngine, Stage
 from tests.conftest import HeadersFor
 from tests.fakes import NOON, FrozenClock
 from tests.serving import replace_in_agent
@@ -30,12 +29,11 @@ ARTICLE: dict[str, Any] = {
 
 
 @pytest.fixture
-def engine(app: FastAPI, services: Services) -> ScriptedEngine:
+def engine(app: FastAPI, services: Services, clock: FrozenClock) -> ScriptedEngine:
     """A scripted engine behind the knowledge base."""
-    scripted = ScriptedEngine()
-    service = KnowledgeService(services.repositories, scripted)
-    replace_in_agent(app, knowledge=service)
-    return scripted
+    stage = Stage(services.repositories, services.settings, clock)
+    replace_in_agent(app, knowledge=stage.knowledge, agent=stage.agent)
+    return stage.engine
 
 
 async def add(client: httpx.AsyncClient, headers: dict[str, str], **given: Any) -> str:

@@ -196,8 +196,8 @@ class World:
         self.scheduling = Scheduling.build(self.base)
         self.outreach = Outreach.build(self.base)
         self.waiting = Waiting.build(self.base, self.scheduling)
-        self.desk = Desk.build(self.base, self.scheduling, self.outreach)
         self.stage = Stage(self.base.repositories, settings, self.clock)
+        self.desk = Desk.build(self.base, self.scheduling, self.outreach, self.stage.agent)
         self.stage.engine.intent_of = {WORDS["odd"]: Intent.IRRELEVANT_CONFUSED}
         self.transport = LedgerTransport(self.clock)
         self.wishes = Wishes()

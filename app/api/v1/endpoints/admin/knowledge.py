@@ -2,7 +2,14 @@
 
 from fastapi import APIRouter, Response, status
 
-from app.api.deps import KnowledgeDep, PageDep, ReadAccess, UnansweredDep, WriteAccess
+from app.api.deps import (
+    AiAgentDep,
+    KnowledgeDep,
+    PageDep,
+    ReadAccess,
+    UnansweredDep,
+    WriteAccess,
+)
 from app.api.openapi import problems
 from app.models.base import PyObjectId
 from app.schemas.knowledge import (
@@ -106,10 +113,10 @@ async def dismiss_unanswered(
     responses=problems(401, 403, 422),
 )
 async def ask_knowledge(
-    body: KnowledgeQuestion, _user: ReadAccess, knowledge: KnowledgeDep
+    body: KnowledgeQuestion, _user: ReadAccess, agent: AiAgentDep
 ) -> KnowledgeAnswer:
     """In the words of an article, and from which. Nothing is sent and nothing is kept."""
-    answer = await knowledge.ask(body.question)
+    answer = await agent.generate_response(body.question)
     return KnowledgeAnswer(
         found=answer.found,
         answer=answer.text if answer.found else None,
