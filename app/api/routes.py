@@ -1,14 +1,35 @@
-"""What the route table knows about a request: its template and the methods of its path."""
+"""Finding the route of a request, and what the route table knows about it: template and methods."""
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+from fastapi import APIRouter
 from fastapi.routing import RouteContext, iter_route_contexts
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 UNMATCHED = "unmatched"
 """The template of a request that no route takes, in metrics and logs."""
+
+
+class PrefixRouter(APIRouter):
+    """A router that is only searched for paths with its prefix in them.
+
+    FastAPI tries every route of every included router in turn, and does so again in each router
+    that leads to the right one: with some 120 routes that is half of what a request costs.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """See `APIRouter`."""
+        if self._fixed_prefix not in scope["path"]:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+    @cached_property
+    def _fixed_prefix(self) -> str:
+        """The prefix as far as it is the same in every path."""
+        return self.prefix.partition("{")[0]
 
 
 class RouteTable:

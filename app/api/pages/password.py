@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.responses import Response
 
 from app.api.deps import ServicesDep
 from app.api.pages.rendering import FormDep, Page, PageDep, PageRoute
+from app.api.routes import PrefixRouter
 from app.services.password_change import PasswordChanges
 from app.services.passwords import WeakPasswordError
 
-router = APIRouter(prefix="/password/{token}", route_class=PageRoute, include_in_schema=False)
+router = PrefixRouter(prefix="/password/{token}", route_class=PageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.responses import Response
 
 from app.api.deps import ServicesDep, VisitSelfServiceDep
@@ -21,6 +21,7 @@ from app.api.pages.choosing import (
     read_instant,
 )
 from app.api.pages.rendering import FormDep, Page, PageDep, PageRoute, Way
+from app.api.routes import PrefixRouter
 from app.core.clock import Clock
 from app.core.errors import AppError
 from app.models.appointment import AppointmentStatus
@@ -28,7 +29,7 @@ from app.services.scheduling.availability import ALTERNATIVES, FreeTime
 from app.services.scheduling.localtime import local_day
 from app.services.scheduling.self_service import PatientVisitView, VisitSelfService
 
-router = APIRouter(prefix="/visit/{token}", route_class=PageRoute, include_in_schema=False)
+router = PrefixRouter(prefix="/visit/{token}", route_class=PageRoute, include_in_schema=False)
 
 _DONE = {
     "confirmed": AppointmentStatus.CONFIRMED,

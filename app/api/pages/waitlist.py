@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -18,6 +18,7 @@ from app.api.deps import ServicesDep
 from app.api.limits import BOOKING_LIMIT
 from app.api.pages.choosing import TIME_REFUSALS, alternatives_of, as_text, read_instant
 from app.api.pages.rendering import FormDep, Page, PageDep, PageRoute
+from app.api.routes import PrefixRouter
 from app.core.errors import AppError
 from app.models.base import as_object_id
 from app.schemas.waitlist import WaitlistJoin
@@ -25,7 +26,7 @@ from app.services.container import Services
 from app.services.scheduling.availability import FreeTime
 from app.services.scheduling.waitlist import WaitlistWish
 
-router = APIRouter(prefix="/waitlist", route_class=PageRoute, include_in_schema=False)
+router = PrefixRouter(prefix="/waitlist", route_class=PageRoute, include_in_schema=False)
 
 TYPED = ("name", "email", "phone")
 _WISHED = ("service_id", "from", "to")

@@ -5,16 +5,17 @@ GET changes nothing: mail scanners follow links.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from starlette.responses import Response
 
 from app.api.deps import VisitSelfServiceDep
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.schemas.public import ManagedVisit, VisitReschedule
 from app.services.mail.mime import CALENDAR_FILE_NAME
 from app.services.scheduling.self_service import PatientVisitView
 
-router = APIRouter(prefix="/appointments/manage/{token}", tags=["manage"])
+router = PrefixRouter(prefix="/appointments/manage/{token}", tags=["manage"])
 
 CALENDAR: dict[str, Any] = {
     "description": "The visit as an iCalendar file (RFC 5545).",

@@ -1,9 +1,10 @@
 """One's own second factor."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from app.api.deps import FactorEnrolmentDep, IdentityDep
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.schemas.second_factor import (
     RecoveryCodes,
     SecondFactorBegin,
@@ -13,7 +14,7 @@ from app.schemas.second_factor import (
     SecondFactorRead,
 )
 
-router = APIRouter(prefix="/users/me/second-factor", tags=["auth"])
+router = PrefixRouter(prefix="/users/me/second-factor", tags=["auth"])
 
 
 @router.get("", operation_id="get_second_factor", summary="Show your second factor")

@@ -3,16 +3,17 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from fastapi.responses import HTMLResponse
 
 from app.api.deps import ConsentDep
 from app.api.openapi import problems
 from app.api.pages.rendering import Page, PageDep
+from app.api.routes import PrefixRouter
 from app.models.patient import Patient
 from app.services.tokens import InvalidLinkError
 
-router = APIRouter(prefix="/unsubscribe", tags=["public"])
+router = PrefixRouter(prefix="/unsubscribe", tags=["public"])
 
 PAGE: dict[str, Any] = {
     "description": "A page for people.",

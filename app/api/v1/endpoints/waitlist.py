@@ -5,12 +5,13 @@ GET changes nothing: mail scanners follow links.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, status
+from fastapi import Header, Path, status
 
 from app.api.deps import WaitlistAnswersDep, WaitlistDep
 from app.api.limits import BOOKING_LIMIT
 from app.api.openapi import problems
 from app.api.pages.rendering import preferred_language
+from app.api.routes import PrefixRouter
 from app.schemas.public import BookingCreated
 from app.schemas.waitlist import (
     JOINED_MESSAGE,
@@ -22,7 +23,7 @@ from app.schemas.waitlist import (
 from app.services.scheduling.waitlist import WaitlistWish
 from app.services.scheduling.waitlist_answers import OfferView
 
-router = APIRouter(prefix="/waitlist", tags=["waitlist"])
+router = PrefixRouter(prefix="/waitlist", tags=["waitlist"])
 
 Token = Annotated[str, Path(max_length=2000, description="From the letter with the offer.")]
 AcceptLanguage = Annotated[str, Header(max_length=1000, examples=["es"])]

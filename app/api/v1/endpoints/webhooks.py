@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Header, Request, Response, status
+from fastapi import BackgroundTasks, Header, Request, Response, status
 
 from app.api.deps import MessageIntakeDep, PushIntakeDep
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.schemas.webhooks import (
     MESSAGE_EXAMPLE,
     PUSH_EXAMPLE,
@@ -13,7 +14,7 @@ from app.schemas.webhooks import (
     PushBody,
 )
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+router = PrefixRouter(prefix="/webhooks", tags=["webhooks"])
 
 
 def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON

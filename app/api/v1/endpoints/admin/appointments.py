@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import Query, Response, status
 
 from app.api.deps import (
     AppointmentsDep,
@@ -14,6 +14,7 @@ from app.api.deps import (
     WriteAccess,
 )
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId
 from app.schemas.appointments import (
@@ -30,7 +31,7 @@ from app.services.patient_records import start_of_day
 from app.services.scheduling.appointments import AppointmentService, VisitChange
 from app.services.scheduling.booking import StaffBooking
 
-router = APIRouter(prefix="/appointments", tags=["appointments"])
+router = PrefixRouter(prefix="/appointments", tags=["appointments"])
 
 DayQuery = Annotated[QueryDay | None, Query(description="A clinic-local day, inclusive.")]
 

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.api.deps import AdminAccess, AuditLogDep, PageDep
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.db.repositories.audit import AuditFilter
 from app.models.base import PyObjectId
 from app.schemas.audit import AuditList, AuditRead
 from app.schemas.paging import Pagination
 from app.schemas.times import ClientTime
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = PrefixRouter(prefix="/audit", tags=["audit"])
 
 
 async def audit_filter(

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, status
+from fastapi import Header, Query, status
 
 from app.api.deps import (
     CampaignViewsDep,
@@ -14,6 +14,7 @@ from app.api.deps import (
     WriteAccess,
 )
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.models.campaign import CampaignStatus, CampaignType
 from app.schemas.campaigns import (
@@ -29,7 +30,7 @@ from app.schemas.paging import Pagination
 from app.schemas.text import SearchText
 from app.services.recovery import RecoveryRequest
 
-router = APIRouter(prefix="/campaigns", tags=["campaigns"])
+router = PrefixRouter(prefix="/campaigns", tags=["campaigns"])
 
 
 class CampaignSort(StrEnum):

@@ -1,14 +1,15 @@
 """Chairs: where services are done."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from app.api.deps import DryRun, PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.schemas.paging import Pagination
 from app.schemas.schedule import ChairChanged, ChairCreate, ChairList, ChairRead, ChairUpdate
 
-router = APIRouter(prefix="/chairs", tags=["schedule settings"])
+router = PrefixRouter(prefix="/chairs", tags=["schedule settings"])
 
 
 @router.get("", summary="List chairs", operation_id="list_chairs")

@@ -1,11 +1,10 @@
 """The practice itself and its booking rules."""
 
-from fastapi import APIRouter
-
 from app.api.deps import ClinicDep, DryRun, ReadAccess, ScheduleSettingsDep, SettingsAccess
+from app.api.routes import PrefixRouter
 from app.schemas.clinic import ClinicChanged, ClinicSettings, ClinicUpdate
 
-router = APIRouter(prefix="/clinic", tags=["schedule settings"])
+router = PrefixRouter(prefix="/clinic", tags=["schedule settings"])
 
 
 @router.get("", summary="The clinic's settings", operation_id="get_clinic_settings")

@@ -3,15 +3,16 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import Header
 from fastapi.responses import StreamingResponse
 
 from app.api.deps import EventHubDep, ReadAccess, SessionCheck
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.event import Event
 from app.schemas.events import EventRead
 
-router = APIRouter(prefix="/events", tags=["events"])
+router = PrefixRouter(prefix="/events", tags=["events"])
 
 RECONNECT_MILLISECONDS = 3000
 READY, RESET = "ready", "reset"

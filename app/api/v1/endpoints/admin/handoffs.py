@@ -1,14 +1,13 @@
 """What waits for a person."""
 
-from fastapi import APIRouter
-
 from app.api.deps import CampaignViewsDep, ConversationsDep, PageDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.schemas.campaigns import CampaignDetail, HandoffList
 from app.schemas.paging import Pagination
 
-router = APIRouter(prefix="/handoffs", tags=["hand-offs"])
+router = PrefixRouter(prefix="/handoffs", tags=["hand-offs"])
 
 
 @router.get(

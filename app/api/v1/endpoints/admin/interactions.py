@@ -1,9 +1,10 @@
 """Conversations, and what is written down by hand."""
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from app.api.deps import ConversationsDep, CorrectionsDep, ReadAccess, WriteAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.schemas.interactions import (
     ConversationRead,
@@ -14,7 +15,7 @@ from app.schemas.interactions import (
 from app.schemas.paging import Pagination
 from app.services.conversations import StaffNote
 
-router = APIRouter(prefix="/interactions", tags=["campaigns"])
+router = PrefixRouter(prefix="/interactions", tags=["campaigns"])
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """The knowledge base: what the agent may answer from."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from app.api.deps import (
     AiAgentDep,
@@ -11,6 +11,7 @@ from app.api.deps import (
     WriteAccess,
 )
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.schemas.knowledge import (
     KnowledgeAnswer,
@@ -28,7 +29,7 @@ from app.schemas.knowledge import (
 from app.schemas.paging import Pagination
 from app.services.agent.unanswered import QuestionGroup
 
-router = APIRouter(prefix="/knowledge", tags=["knowledge"])
+router = PrefixRouter(prefix="/knowledge", tags=["knowledge"])
 
 MAX_EXAMPLES = 5
 

@@ -1,13 +1,12 @@
 """Letters to look at."""
 
-from fastapi import APIRouter
-
 from app.api.deps import LetterPreviewDep, ReadAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.schemas.messages import LetterRead, MessagePreview
 from app.services.outreach.preview import PreviewRequest
 
-router = APIRouter(prefix="/messages", tags=["campaigns"])
+router = PrefixRouter(prefix="/messages", tags=["campaigns"])
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, status
+from fastapi import Query, status
 from fastapi.responses import StreamingResponse
 
 from app.api.deps import (
@@ -17,6 +17,7 @@ from app.api.deps import (
     WriteAccess,
 )
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.db.repositories.patients import PatientFilter
 from app.models.base import PyObjectId
 from app.models.patient import PatientStatus, PatientType
@@ -37,7 +38,7 @@ from app.schemas.patients import (
 from app.schemas.text import SearchText
 from app.services.conversations import staff_actor
 
-router = APIRouter(prefix="/patients", tags=["patients"])
+router = PrefixRouter(prefix="/patients", tags=["patients"])
 
 CSV_FILE: dict[str, Any] = {
     "description": "The file, in parts as it is made.",

@@ -1,9 +1,10 @@
 """Providers: who performs what, and when."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from app.api.deps import DryRun, PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.schemas.paging import Pagination
 from app.schemas.schedule import (
@@ -14,7 +15,7 @@ from app.schemas.schedule import (
     ProviderUpdate,
 )
 
-router = APIRouter(prefix="/providers", tags=["schedule settings"])
+router = PrefixRouter(prefix="/providers", tags=["schedule settings"])
 
 
 @router.get("", summary="List providers", operation_id="list_providers")

@@ -1,15 +1,14 @@
 """What a patient may ask for: everything that is kept about them, and that it goes."""
 
-from fastapi import APIRouter
-
 from app.api.deps import AdminAccess, PatientDisclosureDep, PatientErasureDep
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.core.errors import UnprocessableError
 from app.models.base import PyObjectId
 from app.schemas.retention import ErasureRead, ErasureRequest, PatientDisclosureRead
 from app.services.conversations import staff_actor
 
-router = APIRouter(prefix="/patients", tags=["patients"])
+router = PrefixRouter(prefix="/patients", tags=["patients"])
 
 
 class NotConfirmedError(UnprocessableError):

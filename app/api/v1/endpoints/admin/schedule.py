@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.api.deps import DayViewsDep, PageDep, ReadAccess, ScheduleSettingsDep
+from app.api.routes import PrefixRouter
 from app.schemas.day import DaySchedule
 from app.schemas.paging import Pagination
 from app.schemas.stranded import StrandedList
 from app.schemas.times import QueryDay
 
-router = APIRouter(prefix="/schedule", tags=["appointments"])
+router = PrefixRouter(prefix="/schedule", tags=["appointments"])
 
 
 @router.get("", summary="A day by provider and chair", operation_id="get_day_schedule")

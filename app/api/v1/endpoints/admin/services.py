@@ -1,9 +1,10 @@
 """Services: what can be booked, and how long it takes."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from app.api.deps import DryRun, PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.schedule import ServiceSlug
 from app.schemas.paging import Pagination
 from app.schemas.schedule import (
@@ -14,7 +15,7 @@ from app.schemas.schedule import (
     ServiceUpdate,
 )
 
-router = APIRouter(prefix="/services", tags=["schedule settings"])
+router = PrefixRouter(prefix="/services", tags=["schedule settings"])
 
 
 @router.get("", summary="List services", operation_id="list_services")

@@ -1,6 +1,6 @@
 """Staff accounts."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from app.api.deps import (
     AdminAccess,
@@ -10,6 +10,7 @@ from app.api.deps import (
     StaffAdministrationDep,
 )
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.schemas.paging import Pagination
 from app.schemas.staff import (
@@ -21,7 +22,7 @@ from app.schemas.staff import (
     StaffUpdate,
 )
 
-router = APIRouter(prefix="/staff", tags=["staff"])
+router = PrefixRouter(prefix="/staff", tags=["staff"])
 
 
 @router.get("", summary="List staff", operation_id="list_staff")

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response, status
+from fastapi import Path, Response, status
 
 from app.api.deps import PageDep, ReadAccess, SweepForecastDep, SweepsDep, WriteAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.records import SweepStatus
 from app.schemas.paging import Pagination
 from app.schemas.sweeps import ForecastRead, SweepList, SweepRead, SweepRequest
 
-router = APIRouter(prefix="/sweeps", tags=["sweeps"])
+router = PrefixRouter(prefix="/sweeps", tags=["sweeps"])
 
 ANSWER_WITHIN_SECONDS = 30.0
 

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import Query, Response, status
 
 from app.api.deps import DryRun, PageDep, ReadAccess, ScheduleSettingsDep, SettingsAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.schemas.paging import Pagination
 from app.schemas.schedule import (
@@ -18,7 +19,7 @@ from app.schemas.schedule import (
 )
 from app.schemas.times import QueryDay
 
-router = APIRouter(prefix="/time-off", tags=["schedule settings"])
+router = PrefixRouter(prefix="/time-off", tags=["schedule settings"])
 
 DayQuery = Annotated[QueryDay | None, Query(description="A clinic-local day, inclusive.")]
 

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import Query, Response, status
 
 from app.api.deps import PageDep, ReadAccess, WaitlistDep, WriteAccess
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.models.base import PyObjectId
 from app.models.waitlist import WaitlistStatus
 from app.schemas.paging import Pagination
@@ -13,7 +14,7 @@ from app.schemas.waitlist import WaitlistAdd, WaitlistEntryRead, WaitlistPage
 from app.services.conversations import staff_actor
 from app.services.scheduling.waitlist import WaitlistWish
 
-router = APIRouter(prefix="/waitlist", tags=["waitlist"])
+router = PrefixRouter(prefix="/waitlist", tags=["waitlist"])
 
 
 @router.get("", summary="List who waits", operation_id="list_waitlist")
