@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-gmail test check format lint types layers secrets audit fuzz unit evaluate train footprint bench pictures \
+.PHONY: help run demo demo-gmail test check format lint types layers secrets audit sbom lock fuzz unit evaluate train footprint bench pictures \
 	chaos chaos-bookings chaos-pushes chaos-database chaos-gmail chaos-gmail-failing chaos-service clean
 
 help: ## What can be made
@@ -16,12 +16,15 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("This project runs on Python 3.11 to 3.13, and %s is %d.%d. Say which to use: make PYTHON=python3.11" % (sys.executable, *v))'
 	$(PYTHON) -m venv $(VENV)
 
-$(STAMPS)/run: requirements.txt | $(VENV)/bin/python
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+# What is installed is what was locked: every package, at its version, with its hash.
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
+
+$(STAMPS)/run: requirements.lock | $(VENV)/bin/python
+	$(INSTALL) -r requirements.lock
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(STAMPS)/dev: requirements-dev.lock requirements.lock | $(VENV)/bin/python
+	$(INSTALL) -r requirements-dev.lock
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
 
 run: $(STAMPS)/run ## Serve on http://127.0.0.1:8000 with an embedded database and a demo clinic
@@ -107,6 +110,16 @@ fuzz: $(STAMPS)/dev ## Send every operation hundreds of requests, right and wron
 
 audit: $(STAMPS)/dev ## Ask an advisory service about every pinned package, where one can be reached
 	@$(PY) -m tests.audit
+
+# Of another environment: make sbom SBOM_OF=/somewhere/.venv/bin/python
+SBOM_OF ?= $(PY)
+sbom: $(STAMPS)/dev ## Write what is installed, with versions and licences, into sbom.json (CycloneDX)
+	@$(VENV)/bin/cyclonedx-py environment --output-reproducible --output-file sbom.json $(SBOM_OF)
+
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+lock: $(STAMPS)/dev ## Lock every package that the pins need, with its hashes, for all platforms (needs the package index)
+	$(LOCK) requirements.txt --output-file requirements.lock
+	$(LOCK) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
 
 check: lint secrets types layers unit ## Format, lint, secrets, types, layers and the tests that need no database
 

@@ -1,4 +1,4 @@
-"""`make audit`: asks an advisory service about each pin, and says what it could not ask.
+"""`make audit`: asks an advisory service about each locked package, and says what it could not ask.
 
 Exit status: 0 nothing known against any, 1 something is, 2 some could not be asked about.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PINS = ("requirements.txt", "requirements-dev.txt")
+PINS = ("requirements-dev.lock",)
 SECONDS = 600
 
 

@@ -10,8 +10,12 @@ from app.schemas.auth import Password
 from app.schemas.base import InputSchema, OutputSchema
 
 MAX_CODE_LENGTH = 64
+CODE_PATTERN = "^[A-Za-z0-9 -]*$"
 Code = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CODE_LENGTH)
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=MAX_CODE_LENGTH, pattern=CODE_PATTERN
+    ),
 ]
 """Six digits of an authenticator app; where it says so, also a recovery code."""
 

@@ -10,13 +10,17 @@ from app.api.deps import IdentityDep, PasswordChangesDep, SessionsDep, SignInDep
 from app.api.limits import REFRESH_LIMIT, ClientDep
 from app.api.openapi import problems
 from app.schemas.auth import Me, PasswordByLink, PasswordChange, RefreshToken, Tokens
-from app.schemas.second_factor import MAX_CODE_LENGTH
+from app.schemas.second_factor import CODE_PATTERN, MAX_CODE_LENGTH
 
 router = APIRouter(tags=["auth"])
 
 SecondCode = Annotated[
     str | None,
-    Form(max_length=MAX_CODE_LENGTH, description="Of the second factor, where one is on."),
+    Form(
+        max_length=MAX_CODE_LENGTH,
+        pattern=CODE_PATTERN,
+        description="Of the second factor, where one is on.",
+    ),
 ]
 
 
