@@ -23,12 +23,10 @@ from app.db.repositories.merges import PatientMergeRepository
 from app.db.repositories.patients import PatientRepository
 from app.db.repositories.rate_limits import RateLimitRepository
 from app.db.repositories.records import (
-    BounceRepository,
     IdempotencyRepository,
     InboundEventRepository,
     KnowledgeRepository,
     LeaseRepository,
-    SuppressionRepository,
     SweepRepository,
     UnansweredQuestionRepository,
 )
@@ -42,6 +40,7 @@ from app.db.repositories.schedule import (
 )
 from app.db.repositories.sessions import SessionRepository
 from app.db.repositories.staff import StaffRepository
+from app.db.repositories.suppressions import BounceRepository, SuppressionRepository
 from app.db.repositories.waitlist import WaitlistRepository
 
 
