@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from app.services.scheduling.engine import find_slots, local_times
+from app.services.scheduling.engine import find_times
 from bench.figures import Figure, Goal, ratios
 from bench.naive import free_times
 from bench.practice import Practice, practice
@@ -50,7 +50,7 @@ def measure(rounds: int, days: int) -> Iterator[Figure]:
 def _answer(practice: Practice, days: int) -> dict[str, list[str]]:
     """From stored visits to the month as it is answered."""
     last = FIRST_DAY + timedelta(days=days - 1)
-    return local_times(find_slots(practice.timetable(), FIRST_DAY, last, _NOW))
+    return find_times(practice.timetable(), FIRST_DAY, last, _NOW)
 
 
 def _interleaved(cases: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:

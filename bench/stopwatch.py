@@ -14,13 +14,12 @@ from typing import Any
 from fastapi.routing import serialize_response
 
 from app.services.scheduling.claims import busy_from_visits
-from app.services.scheduling.engine import find_slots, local_times
+from app.services.scheduling.engine import find_times
 
 Function = Callable[..., Any]
 
 OURS: Mapping[Function, str] = {
-    find_slots: "engine",
-    local_times: "engine",
+    find_times: "engine",
     busy_from_visits: "engine",
     serialize_response: "serialising",
 }

@@ -8,10 +8,11 @@ from app.core.clock import Clock
 from app.core.errors import UnprocessableError
 from app.models.base import PyObjectId
 from app.models.schedule import Clinic, Provider, Service
-from app.services.scheduling.engine import Slot, find_slots, local_times, nearest_free
+from app.services.scheduling.engine import Slot, find_slots, find_times, nearest_free
 from app.services.scheduling.localtime import day_bounds, local_day, month_days, to_instant
 from app.services.scheduling.schedule_reader import Question, ScheduleReader
 from app.services.scheduling.setup import Setup
+from app.services.scheduling.timetable import Timetable
 
 MAX_SPAN_DAYS = 62
 ALTERNATIVES = 3
@@ -53,8 +54,8 @@ class AvailabilityService:
         setup = await self._reader.setup()
         question = _question(setup, service_id, provider_id)
         days = month_days(year, month)
-        slots, _ = await self._slots(setup, question, days[0], days[-1])
-        return local_times(slots)
+        asked = await self._asked(setup, question, days[0], days[-1])
+        return find_times(*asked) if asked else {}
 
     async def between(
         self, since: str, until: str, service_id: str, provider_id: PyObjectId | None = None
@@ -119,16 +120,26 @@ class AvailabilityService:
     async def _slots(
         self, setup: Setup, question: Question, first: date, last: date
     ) -> tuple[list[Slot], dict[PyObjectId, Provider]]:
-        """Days nobody can book are cut off before their visits are read."""
+        """The slots, and the providers by their ids."""
+        asked = await self._asked(setup, question, first, last)
+        if asked is None:
+            return [], {}
+        return find_slots(*asked), {one.id: one for one in asked[0].providers}
+
+    async def _asked(
+        self, setup: Setup, question: Question, first: date, last: date
+    ) -> tuple[Timetable, date, date, datetime] | None:
+        """What the engine is asked; `None` where nobody can book on any of the days. Those that
+        cannot be booked are cut off before their visits are read.
+        """
         now = self._clock.now()
         today = local_day(now, setup.clinic.zone)
         first = max(first, today)
         last = min(last, today + timedelta(days=setup.clinic.booking_horizon_days))
         if first > last:
-            return [], {}
+            return None
         timetable = await self._reader.timetable(setup, question, first, last)
-        by_id = {one.id: one for one in timetable.providers}
-        return find_slots(timetable, first, last, now), by_id
+        return timetable, first, last, now
 
 
 def _question(setup: Setup, service_id: str, provider_id: PyObjectId | None) -> Question:

@@ -116,17 +116,18 @@ def busy_from_visits(
     `unplaced` are the few claims of visits that the book has no place for yet. Raises ValueError
     for a text that is no claim.
     """
-    providers: defaultdict[PyObjectId, list[BucketSpan]] = defaultdict(list)
-    chairs: defaultdict[PyObjectId, list[BucketSpan]] = defaultdict(list)
+    # By their bytes: an id's own comparison is Python, and there are thousands of visits.
+    providers: defaultdict[bytes, list[BucketSpan]] = defaultdict(list)
+    chairs: defaultdict[bytes, list[BucketSpan]] = defaultdict(list)
     own: list[BucketSpan] = []
     for provider_id, chair_id, whose, starts_at, duration, before, after in visits:
         visit, with_buffers = _spans(starts_at, duration, before, after)
-        providers[provider_id].append(with_buffers)
-        chairs[chair_id].append(with_buffers)
-        if whose == patient_id:
+        providers[provider_id.binary].append(with_buffers)
+        chairs[chair_id.binary].append(with_buffers)
+        if patient_id is not None and whose == patient_id:
             own.append(visit)
-    busy = {provider_key(one): spans for one, spans in providers.items()}
-    busy |= {chair_key(one): spans for one, spans in chairs.items()}
+    busy = {provider_key(one.hex()): spans for one, spans in providers.items()}
+    busy |= {chair_key(one.hex()): spans for one, spans in chairs.items()}
     if patient_id is not None:
         busy[patient_key(patient_id)] = own
     for claim in unplaced:

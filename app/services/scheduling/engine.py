@@ -91,17 +91,40 @@ class Candidates:
 
 def find_slots(timetable: Timetable, first_day: date, last_day: date, now: datetime) -> list[Slot]:
     """Every start time that patients can book on the local days asked for (inclusive), in order."""
+    found = _fitting(timetable, first_day, last_day, now)
+    return _slots(*found) if found else []
+
+
+def find_times(
+    timetable: Timetable, first_day: date, last_day: date, now: datetime
+) -> dict[str, list[str]]:
+    """The same start times as local days with their "HH:MM" times; only days that have some.
+
+    Who fits at each of them, and where, is not written down: it is most of the work.
+    """
+    days: dict[str, list[str]] = {}
+    if found := _fitting(timetable, first_day, last_day, now):
+        window, providers, _ = found
+        for _, day, time in window.read_off(_union(providers.values())):
+            days.setdefault(day, []).append(time)
+    return days
+
+
+def _fitting(
+    timetable: Timetable, first_day: date, last_day: date, now: datetime
+) -> tuple[Window, dict[PyObjectId, int], dict[PyObjectId, int]] | None:
+    """From which starts each provider and each chair fits; `None` where no day can be booked."""
     opens, closes = timetable.bookable_days(now)
     first_day, last_day = max(first_day, opens), min(last_day, closes)
     if first_day > last_day:
-        return []
+        return None
     window = Window(timetable, first_day, last_day)
     starts = window.starts(first_day, last_day, bucket_ceil(timetable.earliest(now)))
     providers = dict.fromkeys([one.id for one in timetable.performers()], 0)
     chairs = dict.fromkeys([one.id for one in timetable.rooms()], 0)
     for minutes in timetable.by_length():
         _add_fitting(window, minutes, starts, providers, chairs)
-    return _slots(window, providers, chairs)
+    return window, providers, chairs
 
 
 def _add_fitting(
@@ -144,14 +167,6 @@ def _slots(
 
 def _union(masks: Iterable[int]) -> int:
     return reduce(or_, masks, 0)
-
-
-def local_times(slots: Iterable[Slot]) -> dict[str, list[str]]:
-    """The slots as local days with their "HH:MM" times; only days that have some."""
-    days: dict[str, list[str]] = {}
-    for slot in slots:
-        days.setdefault(slot.day, []).append(slot.time)
-    return days
 
 
 def nearest_free(slots: Iterable[Slot], wanted: datetime, n: int = 3) -> list[Slot]:

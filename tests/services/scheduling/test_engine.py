@@ -16,8 +16,8 @@ from app.services.scheduling.engine import (
     Slot,
     candidates_at,
     find_slots,
+    find_times,
     is_bookable,
-    local_times,
     nearest_free,
 )
 from app.services.scheduling.timetable import Timetable
@@ -38,7 +38,7 @@ FROM_10_40 = [f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(640, 6
 
 
 def times(table: Timetable, day: date = DAY, now: datetime = NOW) -> list[str]:
-    return local_times(find_slots(table, day, day, now)).get(day.isoformat(), [])
+    return find_times(table, day, day, now).get(day.isoformat(), [])
 
 
 class TestHours:
@@ -84,16 +84,16 @@ class TestHours:
             name="Dr Grey", service_ids=["check_up"], working_hours={Weekday.MON: NINE_TO_NOON}
         )
 
-        slots = find_slots(timetable(mondays), DAY, date(2026, 12, 7), NOW)
+        days = find_times(timetable(mondays), DAY, date(2026, 12, 7), NOW)
 
-        assert list(local_times(slots)) == ["2026-11-30", "2026-12-07"]
+        assert list(days) == ["2026-11-30", "2026-12-07"]
 
     def test_hours_hold_on_effective_days_only(self) -> None:
         table = timetable(provider(first="2026-11-25", last="2026-11-26"))
 
-        slots = find_slots(table, DAY, date(2026, 11, 30), NOW)
+        days = find_times(table, DAY, date(2026, 11, 30), NOW)
 
-        assert list(local_times(slots)) == ["2026-11-25", "2026-11-26"]
+        assert list(days) == ["2026-11-25", "2026-11-26"]
 
 
 class TestBusy:
@@ -255,18 +255,19 @@ class TestReach:
         table = timetable(at=clinic(horizon=2))
         late_in_new_york = datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
 
-        slots = find_slots(table, date(2026, 11, 1), date(2027, 1, 1), late_in_new_york)
+        days = find_times(table, date(2026, 11, 1), date(2027, 1, 1), late_in_new_york)
 
-        assert list(local_times(slots)) == ["2026-11-25", "2026-11-26"]
+        assert list(days) == ["2026-11-25", "2026-11-26"]
 
     def test_a_range_at_the_end_of_the_calendar_is_empty(self) -> None:
         assert find_slots(timetable(), date(9999, 12, 1), date.max, NOW) == []
+        assert find_times(timetable(), date(9999, 12, 1), date.max, NOW) == {}
         assert find_slots(timetable(), date.min, date(1, 2, 1), NOW) == []
 
     def test_a_range_that_holds_everything_is_cut_to_the_horizon(self) -> None:
-        slots = find_slots(timetable(at=clinic(horizon=1)), date.min, date.max, NOW)
+        days = find_times(timetable(at=clinic(horizon=1)), date.min, date.max, NOW)
 
-        assert list(local_times(slots)) == ["2026-11-20", "2026-11-21"]
+        assert list(days) == ["2026-11-20", "2026-11-21"]
 
 
 class TestCandidatesAt:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.services.scheduling.engine import Slot, find_slots, is_bookable, local_times
+from app.services.scheduling.engine import Slot, find_slots, find_times, is_bookable
 from app.services.scheduling.localtime import day_bounds, resolve_local
 from app.services.scheduling.timetable import Timetable
 from tests.services.scheduling.builders import (
@@ -29,7 +29,7 @@ FIVE = timedelta(minutes=5)
 
 
 def _times(table: Timetable, day: date, now: datetime) -> list[str]:
-    return local_times(find_slots(table, day, day, now)).get(day.isoformat(), [])
+    return find_times(table, day, day, now).get(day.isoformat(), [])
 
 
 class TestDaylightSaving:
@@ -42,7 +42,7 @@ class TestDaylightSaving:
 
         slots = find_slots(table, date(2026, 1, 2), date(2028, 12, 31), now)
 
-        days = local_times(slots)
+        days = find_times(table, date(2026, 1, 2), date(2028, 12, 31), now)
         assert len(days) == 1095
         assert {(labels[0], labels[-1], len(labels)) for labels in days.values()} == {
             ("08:30", "16:30", 14)

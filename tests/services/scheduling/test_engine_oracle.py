@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.models.base import PyObjectId, new_id
 from app.models.schedule import Chair, Holiday, HoursPeriod, Provider, TimeOff, Weekday
 from app.services.scheduling.claims import claims_for
-from app.services.scheduling.engine import Pair, candidates_at, find_slots
+from app.services.scheduling.engine import Pair, candidates_at, find_slots, find_times
 from app.services.scheduling.timetable import Length, Timetable
 from tests.services.scheduling.builders import (
     CHANGE_DAYS,
@@ -281,6 +281,8 @@ class TestAgainstTheOracle:
             start: ({one.provider_id for one in pairs}, {one.chair_id for one in pairs})
             for start, pairs in expected.items()
         }
+        times = {case.day.isoformat(): [slot.time for slot in slots]} if slots else {}
+        assert find_times(case.table, case.day, case.day, case.now) == times
 
     @RANDOM_SCHEDULES
     @given(cases(), st.booleans())
