@@ -15,10 +15,10 @@ A visit goes along twice, because mail programs look in different places (RFC 60
 """
 
 import re
-from email import policy
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 
 from app.services.mail.transport import OutgoingMail, PermanentMailError
@@ -26,10 +26,40 @@ from app.services.mail.transport import OutgoingMail, PermanentMailError
 MAX_REFERENCES = 20
 CALENDAR_FILE_NAME = "appointment.ics"
 _INTERNATIONAL = re.compile(r"[^\s\x00-\x20()<>\[\]:;@\\,\"]+@[^\s\x00-\x20()<>\[\]:;@\\,\"]+")
-_SMTP = policy.SMTP.clone(cte_type="7bit")
-"""A server need not take eight bits (RFC 6152), and none takes lines of over 998 octets."""
-_SMTPUTF8 = policy.SMTPUTF8.clone(cte_type="7bit")
+_VERBATIM = frozenset({"message-id", "in-reply-to", "references", "list-unsubscribe"})
+_LONGEST_WORD = 900
+"""Octets: with its header's name a word is still within a line of 998 (RFC 5322, section 2.1.1)."""
 _CONTROL = dict.fromkeys([*range(32), 127, 0x85, 0x2028, 0x2029], " ")
+
+
+class _WirePolicy(EmailPolicy):
+    """Folds identifiers and links between words alone.
+
+    The library takes their headers for text and writes a word that is longer than a line as
+    encoded words, which have no place there (RFC 2047, section 5): nobody finds the thread, or the
+    link to unsubscribe, in them.
+    """
+
+    def fold(self, name: str, value: str) -> str:
+        """See `EmailPolicy`."""
+        return self._as_it_is(name, value) or super().fold(name, value)
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """See `EmailPolicy`."""
+        folded = self._as_it_is(name, value)
+        return folded.encode() if folded else super().fold_binary(name, value)
+
+    def _as_it_is(self, name: str, value: str) -> str | None:
+        words = value.split()
+        in_brackets = all(one.startswith("<") and len(one) <= _LONGEST_WORD for one in words)
+        if name.lower() not in _VERBATIM or not in_brackets or not value.isascii():
+            return None
+        return f"{name}: {f'{self.linesep} '.join(words)}{self.linesep}"
+
+
+_SMTP = _WirePolicy(linesep="\r\n", cte_type="7bit")
+"""A server need not take eight bits (RFC 6152), and none takes lines of over 998 octets."""
+_SMTPUTF8 = _SMTP.clone(utf8=True)
 
 
 def message_id(key: str, sender: str) -> str:

@@ -44,6 +44,30 @@ class TestHeaders:
         assert headers["List-Unsubscribe"] == f"<{url}>"
         assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
+    def test_identifiers_and_links_stand_in_the_wire_as_they_are(self) -> None:
+        """Encoded words are decoded by nobody there: no thread, and no way to unsubscribe."""
+        url = "https://clinic.example/api/v1/unsubscribe/" + "x" * 400
+        ids = tuple(f"<{'Q' * 110}{number}@eurprd06.prod.outlook.com>" for number in range(20))
+        answer = replace(
+            MAIL,
+            key="k" * 90,
+            in_reply_to=ids[-1],
+            references=ids,
+            unsubscribe_url=url,
+            reply_to=f"frontdesk+{'t' * 60}@clinic-with-a-long-name.example.com",
+        )
+
+        for recipient in ("dana@example.org", "josé@example.org"):
+            raw = bytes(build_message(replace(answer, to=recipient), SENDER)).split(b"\r\n\r\n")[0]
+
+            unfolded = raw.replace(b"\r\n ", b" ").decode().split("\r\n")
+            assert f"List-Unsubscribe: <{url}>" in unfolded
+            assert f"In-Reply-To: {ids[-1]}" in unfolded
+            assert f"References: {' '.join(ids)}" in unfolded
+            assert f"Message-ID: <{answer.key}@example.com>" in unfolded
+            assert f"Reply-To: {answer.reply_to}" in unfolded
+            assert max(map(len, raw.split(b"\r\n"))) <= 998
+
     def test_a_person_is_not_a_machine(self) -> None:
         assert "Auto-Submitted" not in headers_of(replace(MAIL, is_automatic=False))
 
