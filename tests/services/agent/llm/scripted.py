@@ -82,6 +82,7 @@ def engine_of(
     *,
     budget: Budget | None = None,
     metrics: Metrics | None = None,
+    clock: FrozenClock | None = None,
     **given: object,
 ) -> LanguageModel:
     """The engine as the service builds it, with `model` at the other end."""
@@ -92,7 +93,7 @@ def engine_of(
         local=local,
         budget=budget or Unmetered(),
         metrics=metrics or Metrics(),
-        clock=FrozenClock(),
+        clock=clock or FrozenClock(),
         http=httpx.AsyncClient(transport=httpx.MockTransport(model)),
     )
     assert built is not None

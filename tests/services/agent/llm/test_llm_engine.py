@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -82,7 +83,7 @@ class Desk:
         self.model = ScriptedModel()
         self.local = Drowsy()
         self.metrics = Metrics()
-        self.given: dict[str, object] = {}
+        self.given: dict[str, Any] = {}
 
     def stage(self) -> Stage:
         """The reactive path with the scripted model's engine."""
