@@ -177,6 +177,8 @@ class Attention(StoredModel):
     claimed_by: PyObjectId | None = None
     claimed_at: UtcDatetime | None = None
     resolved_at: UtcDatetime | None = None
+    was_released: bool | None = None
+    """Resolved by giving the conversation back to the agent."""
     alerted_at: UtcDatetime | None = None
 
 

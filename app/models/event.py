@@ -11,6 +11,12 @@ class EventKind(StrEnum):
 
     REPLY = "reply"
     ATTENTION = "attention"
+    ATTENTION_CLAIMED = "attention_claimed"
+    ATTENTION_RELEASED = "attention_released"
+    """Resolved, and the conversation is the agent's again."""
+    ATTENTION_RESOLVED = "attention_resolved"
+    LETTER_FAILED = "letter_failed"
+    """Given up: it could not be sent, or nobody knows whether it was."""
     BOOKING = "booking"
 
 

@@ -73,7 +73,7 @@ class CampaignLifecycle:
         clock: Clock,
         announce: Callable[[PyObjectId], Awaitable[None]] | None = None,
     ) -> None:
-        """`announce` is told of every campaign somebody is asked for in."""
+        """`announce` is told of every campaign somebody is asked for in, or no longer."""
         self._campaigns = campaigns
         self._clock = clock
         self._announce = announce
@@ -185,6 +185,28 @@ class CampaignLifecycle:
             since=self._clock.now(),
         )
         await self._campaigns.set_attention(campaign_id, attention)
+        await self._announce_attention(campaign_id)
+
+    async def claim_attention(self, campaign_id: PyObjectId, by: PyObjectId) -> bool:
+        """Take an open attention that nobody holds; of two who try, one wins."""
+        is_won = await self._campaigns.claim_attention(campaign_id, by)
+        if is_won:
+            await self._announce_attention(campaign_id)
+        return is_won
+
+    async def resolve_attention(self, before: Campaign, *, released: bool = False) -> bool:
+        """Close what waited in the campaign as it was read; what has come since waits on.
+
+        `released`: the conversation goes back to the agent.
+        """
+        is_closed = before.attention is not None and await self._campaigns.resolve_attention(
+            before.id, before.attention, released=released
+        )
+        if is_closed:
+            await self._announce_attention(before.id)
+        return is_closed
+
+    async def _announce_attention(self, campaign_id: PyObjectId) -> None:
         if self._announce is not None:
             await self._announce(campaign_id)
 

@@ -186,7 +186,7 @@ class Conversations:
             result = await self._lifecycle.require(campaign, status, by=actor, fields=fields)
             return await self._give_back(campaign, result.outcome, follow_up)
         await self._lifecycle.require(campaign, status, by=actor)
-        await self._resolve(campaign)
+        await self._lifecycle.resolve_attention(campaign)
         return await self.campaign(campaign_id)
 
     async def claim(self, campaign_id: PyObjectId, *, by: StaffMember) -> Campaign:
@@ -194,7 +194,7 @@ class Conversations:
 
         Raises `CampaignNotFoundError`, `NotWaitingError`.
         """
-        if not await self._repositories.campaigns.claim_attention(campaign_id, by.id):
+        if not await self._lifecycle.claim_attention(campaign_id, by.id):
             campaign = await self.campaign(campaign_id)
             attention = campaign.attention
             if attention is None or attention.resolved_at or attention.claimed_by != by.id:
@@ -308,18 +308,13 @@ class Conversations:
         campaigns = self._repositories.campaigns
         if outcome is not Moved.MOVED and before.agent_silent_since:
             await campaigns.plan_next_attempt(before.id, FOLLOWED_UP_STATUSES, follow_up)
-        await self._resolve(before)
+        await self._lifecycle.resolve_attention(before, released=True)
         await campaigns.end_agent_silence(before.id)
         return await self.campaign(before.id)
 
-    async def _resolve(self, before: Campaign) -> None:
-        """What waited in the campaign as it was read; what has come since waits on."""
-        if before.attention is not None:
-            await self._repositories.campaigns.resolve_attention(before.id, before.attention)
-
     async def _keep_thread(self, campaign: Campaign, by: StaffMember) -> None:
         await self._repositories.campaigns.begin_agent_silence(campaign.id)
-        await self._repositories.campaigns.claim_attention(campaign.id, by.id)
+        await self._lifecycle.claim_attention(campaign.id, by.id)
 
     async def _follow_up(self) -> datetime:
         clinic = await self._clinic.current()

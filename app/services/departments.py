@@ -287,6 +287,7 @@ class Outreach:
                 clinic=clinic,
                 clock=clock,
                 observe=base.metrics.sent,
+                announce=base.event_log.letter_given_up,
             ),
             alerts=StaffAlerts(
                 repositories=repositories,

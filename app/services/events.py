@@ -4,17 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from app.core.clock import Clock
 from app.core.errors import UnauthenticatedError, UnavailableError
 from app.db.database import UNAVAILABLE_ERRORS
-from app.db.repositories.campaigns import CampaignRepository
+from app.db.repositories import Repositories
 from app.db.repositories.events import EventRepository
 from app.models.appointment import Appointment
 from app.models.base import PyObjectId
-from app.models.campaign import Campaign
+from app.models.campaign import Attention, Campaign
 from app.models.event import Event, EventKind
-from app.models.interaction import Interaction
+from app.models.interaction import DeliveryStatus, Interaction
 from app.services.work import WakeSignal
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,10 @@ POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 MOST_LISTENERS = 100
 PAGE = 500
+LOOKS_BACK = timedelta(days=7)
+"""As long as events are kept."""
+CLOSED_LATELY = timedelta(hours=1)
+GIVEN_UP = frozenset({DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN})
 MOST_WAITING = 1000
 """A listener who reads slower than that is let go; they resume where they were."""
 
@@ -38,11 +43,10 @@ class TooManyListenersError(UnavailableError):
 class EventLog:
     """Stores events. What many do at once is stored together."""
 
-    def __init__(
-        self, events: EventRepository, campaigns: CampaignRepository, clock: Clock
-    ) -> None:
-        self._events = events
-        self._campaigns = campaigns
+    def __init__(self, repositories: Repositories, clock: Clock) -> None:
+        self._events = repositories.events
+        self._campaigns = repositories.campaigns
+        self._interactions = repositories.interactions
         self._clock = clock
         self._pending: list[Event] = []
         self._storing = asyncio.Lock()
@@ -78,19 +82,36 @@ class EventLog:
             )
         )
 
-    async def attention_raised(self, campaign_id: PyObjectId) -> None:
-        """Somebody is asked for; once for each time, however often it is brought up to date."""
+    async def attention_changed(self, campaign_id: PyObjectId) -> None:
+        """Somebody is asked for, takes it on, or is done with it; once for each, however often it
+        is brought up to date.
+        """
         try:
             campaign = await self._campaigns.get(campaign_id)
-            if campaign is not None and campaign.needs_person:
+            if campaign is not None:
                 await self._append(*_attention(campaign))
         except UNAVAILABLE_ERRORS:  # the attention stands, and `reconcile` tells of it
             logger.warning("attention told later", extra={"campaign_id": str(campaign_id)})
 
+    async def letter_given_up(self, letter_id: PyObjectId) -> None:
+        """A letter failed, or its fate is unknown; once for each time it was given up."""
+        try:
+            letter = await self._interactions.get(letter_id)
+            if letter is not None:
+                await self._append(*_given_up(letter))
+        except UNAVAILABLE_ERRORS:  # it is marked, and `reconcile` tells of it
+            logger.warning("failed letter told later", extra={"interaction_id": str(letter_id)})
+
     async def reconcile(self) -> int:
-        """Tell of every open attention that a crash kept from being told of; how many."""
+        """Tell of what a crash kept from being told of; how many. Open attentions of any age;
+        what was closed in the last hour, and letters of the last days that were given up.
+        """
+        now = self._clock.now()
         waiting = await self._campaigns.open_attentions()
-        told = [event for campaign in waiting for event in _attention(campaign)]
+        closed = await self._campaigns.attentions_closed(now - LOOKS_BACK, now - CLOSED_LATELY)
+        failed = await self._interactions.given_up_since(now - LOOKS_BACK)
+        told = [event for campaign in (*waiting, *closed) for event in _attention(campaign)]
+        told += [event for letter in failed for event in _given_up(letter)]
         return await self._events.append_missing(told)
 
     async def _append(self, *events: Event) -> None:
@@ -114,8 +135,37 @@ def _attention(campaign: Campaign) -> list[Event]:
     attention = campaign.attention
     if attention is None:
         return []
-    key = f"attention:{campaign.id}:{attention.since.timestamp():.3f}"
-    return [Event(key=key, kind=EventKind.ATTENTION, at=attention.since, campaign_id=campaign.id)]
+    if attention.resolved_at is not None:
+        kind = EventKind.ATTENTION_RESOLVED
+        if attention.was_released:
+            kind = EventKind.ATTENTION_RELEASED
+        return [_about(campaign, attention, kind, attention.resolved_at)]
+    told = [_about(campaign, attention, EventKind.ATTENTION, attention.since)]
+    if attention.claimed_at is not None:
+        kind = EventKind.ATTENTION_CLAIMED
+        told.append(_about(campaign, attention, kind, attention.claimed_at))
+    return told
+
+
+def _about(campaign: Campaign, attention: Attention, kind: EventKind, at: datetime) -> Event:
+    key = f"{kind}:{campaign.id}:{attention.since.timestamp():.3f}"
+    return Event(key=key, kind=kind, at=at, campaign_id=campaign.id)
+
+
+def _given_up(letter: Interaction) -> list[Event]:
+    """Named by its claim, which a letter that is sent again does not have in common."""
+    delivery = letter.delivery
+    if delivery is None or delivery.status not in GIVEN_UP:
+        return []
+    return [
+        Event(
+            key=f"letter_failed:{letter.id}:{delivery.term}",
+            kind=EventKind.LETTER_FAILED,
+            at=letter.updated_at,
+            campaign_id=letter.campaign_id,
+            interaction_id=letter.id,
+        )
+    ]
 
 
 @dataclass(eq=False)

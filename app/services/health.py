@@ -8,6 +8,7 @@ from app.core.errors import UnavailableError
 from app.db.database import UNAVAILABLE_ERRORS, Database
 from app.db.repositories import Repositories
 from app.models.mailbox import Mailbox
+from app.services.audit.trail import AuditTrail
 from app.services.mail.gmail.watch import WARN_BEFORE, is_ending
 from app.services.metrics import Metrics
 
@@ -52,6 +53,12 @@ async def measure_queues(repositories: Repositories, now: datetime, metrics: Met
             await _measure(repositories, now, metrics)
     except (TimeoutError, *UNAVAILABLE_ERRORS) as error:
         logger.warning("queues not measured", extra={"error_type": type(error).__name__})
+
+
+def measure_audit(trail: AuditTrail, now: datetime, metrics: Metrics) -> None:
+    """How far this process's audit log is behind; asks no database."""
+    entries, oldest_at = trail.backlog
+    metrics.queue("audit", {"waiting": entries}, _age(oldest_at, now))
 
 
 async def _measure(repositories: Repositories, now: datetime, metrics: Metrics) -> None:

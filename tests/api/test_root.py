@@ -92,6 +92,7 @@ class TestMetrics:
         assert 'queue_depth{queue="inbound",state="pending"} 1.0' in answer.text
         assert 'queue_oldest_due_age_seconds{queue="inbound"} 90.0' in answer.text
         assert 'queue_oldest_due_age_seconds{queue="outbox"} 0.0' in answer.text
+        assert 'queue_depth{queue="audit",state="waiting"} ' in answer.text
 
     async def test_a_queue_that_was_worked_off_shows_nothing(
         self, app_client: httpx.AsyncClient, services: Services

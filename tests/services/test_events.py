@@ -14,7 +14,15 @@ from app.db.repositories.events import EventRepository
 from app.models.appointment import AppointmentEvent, AppointmentEventKind
 from app.models.base import new_id
 from app.models.event import Event, EventKind
+from app.models.interaction import (
+    Delivery,
+    DeliveryStatus,
+    Direction,
+    Interaction,
+    MessageClass,
+)
 from app.models.role import StaffRole
+from app.services.campaigns import CampaignLifecycle
 from app.services.container import Services
 from app.services.events import EventHub, EventLog, TooManyListenersError
 from app.services.work import WakeSignal
@@ -91,7 +99,7 @@ class TestLog:
     async def test_each_occasion_is_told_once_and_what_a_crash_kept_back_is_made_up_for(
         self, repositories: Repositories, clock: FrozenClock
     ) -> None:
-        log = EventLog(repositories.events, repositories.campaigns, clock)
+        log = EventLog(repositories, clock)
         start = await repositories.events.newest()
         reply = make_reply(NOON, campaign_id=new_id())
         visit = make_visit(NOON)
@@ -102,7 +110,7 @@ class TestLog:
         await log.booking_changed(visit)
         assert await log.reconcile() == 1
         assert await log.reconcile() == 0
-        await log.attention_raised(waiting.id)
+        await log.attention_changed(waiting.id)
 
         told = await repositories.events.after(start, 10)
         assert sorted((one.kind, one.change, one.campaign_id) for one in told) == [
@@ -111,11 +119,60 @@ class TestLog:
             ("reply", None, reply.campaign_id),
         ]
 
+    async def test_tells_who_took_a_task_on_that_it_is_done_and_which_letters_failed(
+        self, repositories: Repositories, clock: FrozenClock
+    ) -> None:
+        log = EventLog(repositories, clock)
+        lifecycle = CampaignLifecycle(repositories.campaigns, clock, log.attention_changed)
+        start = await repositories.events.newest()
+        taken, closed, crashed = [
+            await repositories.campaigns.insert(make_campaign(attention=make_attention(NOON)))
+            for _ in range(3)
+        ]
+        somebody = new_id()
+        failed = await repositories.interactions.insert(make_letter(DeliveryStatus.FAILED))
+        await repositories.interactions.insert(make_letter(DeliveryStatus.SENT))
+
+        assert await lifecycle.claim_attention(taken.id, somebody)
+        assert not await lifecycle.claim_attention(taken.id, new_id())
+        assert await lifecycle.resolve_attention(taken, released=True)
+        assert await lifecycle.resolve_attention(closed)
+        assert not await lifecycle.resolve_attention(closed)
+        assert crashed.attention is not None
+        await repositories.campaigns.resolve_attention(crashed.id, crashed.attention)  # untold
+        await log.letter_given_up(failed.id)
+        await log.letter_given_up(failed.id)
+        assert await log.reconcile() == 1
+        assert await repositories.interactions.requeue(failed.id, [DeliveryStatus.FAILED])
+        await log.letter_given_up(failed.id)  # it waits again
+
+        told = await repositories.events.after(start, 20)
+        assert [(one.kind, one.campaign_id, one.interaction_id) for one in told] == [
+            (EventKind.ATTENTION, taken.id, None),
+            (EventKind.ATTENTION_CLAIMED, taken.id, None),
+            (EventKind.ATTENTION_RELEASED, taken.id, None),
+            (EventKind.ATTENTION_RESOLVED, closed.id, None),
+            (EventKind.LETTER_FAILED, None, failed.id),
+            (EventKind.ATTENTION_RESOLVED, crashed.id, None),
+        ]
+
+
+def make_letter(status: DeliveryStatus) -> Interaction:
+    """An outgoing message, as far as it came."""
+    delivery = Delivery(status=status, message_class=MessageClass.STAFF, not_before=NOON, term=3)
+    return Interaction(
+        patient_id=new_id(),
+        direction=Direction.OUTGOING,
+        content="Hello",
+        timestamp=NOON,
+        delivery=delivery,
+    )
+
 
 class TestHub:
     @pytest.fixture
     def log(self, repositories: Repositories, clock: FrozenClock) -> EventLog:
-        return EventLog(repositories.events, repositories.campaigns, clock)
+        return EventLog(repositories, clock)
 
     async def test_everybody_gets_each_event_once_from_where_they_were(
         self, repositories: Repositories, log: EventLog

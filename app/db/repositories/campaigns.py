@@ -263,9 +263,11 @@ class CampaignRepository(DocumentRepository[Campaign]):
         fields = {"attention.claimed_by": staff_id, "attention.claimed_at": now}
         return await self._update(guard, {"$set": fields})
 
-    async def resolve_attention(self, campaign_id: PyObjectId, seen: Attention) -> bool:
+    async def resolve_attention(
+        self, campaign_id: PyObjectId, seen: Attention, *, released: bool = False
+    ) -> bool:
         """Close the attention that was read as `seen`; `False` where it is closed, or asks for
-        something else meanwhile: nobody has dealt with that.
+        something else meanwhile: nobody has dealt with that. `released`: to the agent.
         """
         guard = {
             "_id": campaign_id,
@@ -273,7 +275,15 @@ class CampaignRepository(DocumentRepository[Campaign]):
             "attention.summary": seen.summary,
             "attention.resolved_at": {"$exists": False},
         }
-        return await self._update(guard, {"$set": {"attention.resolved_at": self._clock.now()}})
+        fields: dict[str, Any] = {"attention.resolved_at": self._clock.now()}
+        if released:
+            fields["attention.was_released"] = True
+        return await self._update(guard, {"$set": fields})
+
+    async def attentions_closed(self, since: datetime, after: datetime) -> list[Campaign]:
+        """Attentions raised from `since` on that were resolved after an instant."""
+        query = {"attention.since": {"$gte": since}, "attention.resolved_at": {"$gt": after}}
+        return await self._find(query)
 
     async def begin_agent_silence(self, campaign_id: PyObjectId) -> bool:
         """A person keeps the thread from now on; an earlier beginning stands."""

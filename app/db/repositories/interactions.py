@@ -12,7 +12,7 @@ from typing import Any
 from app.db.errors import DuplicateValueError
 from app.db.indexes import INTERACTION_DAY_SLOT, INTERACTION_DEDUPE_KEY, INTERACTION_PROVIDER_ID
 from app.db.repositories.base import DocumentRepository, Page, portions
-from app.db.repositories.delivery_filter import DeliveryFilter
+from app.db.repositories.delivery_filter import DeliveryFilter, further_back
 from app.models.base import PyObjectId
 from app.models.decision import AiAnalysis
 from app.models.interaction import (
@@ -132,12 +132,15 @@ class InteractionRepository(DocumentRepository[Interaction]):
         self, wanted: DeliveryFilter | None, *, page: int, limit: int
     ) -> Page[Interaction]:
         """Outgoing messages, newest first."""
-        return await self._page(
-            (wanted or DeliveryFilter()).to_query(),
-            sort=[("timestamp", -1), ("_id", -1)],
-            page=page,
-            limit=limit,
-        )
+        chosen, items = wanted or DeliveryFilter(), list[Interaction]()
+        span = [{"$sort": {"timestamp": -1, "_id": -1}}, {"$skip": (page - 1) * limit}]
+        for since in further_back(self._clock.now()):
+            rows = self._collection.aggregate([*chosen.to_stages(since), *span, {"$limit": limit}])
+            items = [self.model.from_stored(row) for row in await rows.to_list(None)]
+            if len(items) == limit:
+                break
+        counts = self._collection.aggregate([*chosen.to_stages(), {"$count": "all"}])
+        return Page(items, sum(row["all"] for row in await counts.to_list(None)))
 
     async def store_decision(
         self, interaction_id: PyObjectId, analysis: AiAnalysis, decision: Decision
@@ -435,6 +438,13 @@ class InteractionRepository(DocumentRepository[Interaction]):
         return await self._collection.count_documents(
             {"delivery.day_slot": {"$gte": low, "$lte": high}}
         )
+
+    async def given_up_since(self, since: datetime) -> list[Interaction]:
+        """Letters written from then on that failed, or whose fate is unknown."""
+        found: list[Interaction] = []
+        for status in (DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN):
+            found += await self._find({"delivery.status": status, "timestamp": {"$gte": since}})
+        return found
 
     async def count_by_delivery_status(self) -> dict[DeliveryStatus, int]:
         """How many outgoing messages stand in each state that something is still to be done about.

@@ -12,6 +12,8 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from app.core.access import NOBODY_KNOWN, Access, watch_access
 from app.core.clock import Clock
@@ -48,6 +50,13 @@ class Deed:
     is_write: bool
     status: int | None = None
     is_always_kept: bool = False
+
+
+class Backlog(NamedTuple):
+    """Entries that wait to be stored, and when the oldest of them was left."""
+
+    entries: int
+    oldest_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,12 @@ class AuditTrail:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._queue:
             logger.error("audit entries not stored", extra={"entries": len(self._queue)})
+
+    @property
+    def backlog(self) -> Backlog:
+        """What this process has yet to store."""
+        oldest = self._queue[0].entry.at if self._queue else None
+        return Backlog(len(self._queue), oldest)
 
     async def settle(self) -> None:
         """Return once everything that was left up to now is stored."""

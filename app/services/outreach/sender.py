@@ -17,6 +17,7 @@ from app.db.errors import DuplicateValueError
 from app.db.indexes import INTERACTION_DAY_SLOT
 from app.db.repositories import Repositories
 from app.db.repositories.records import CLOCK_SKEW_MARGIN
+from app.models.base import PyObjectId
 from app.models.campaign import Campaign
 from app.models.decision import Urgency
 from app.models.interaction import Delivery, DeliveryStatus, Interaction
@@ -81,8 +82,11 @@ class OutboxSender:
         clinic: ClinicService,
         clock: Clock,
         observe: Callable[[str, str], None],
+        announce: Callable[[PyObjectId], Awaitable[None]] | None = None,
     ) -> None:
-        """`observe` is told the message class and the outcome of every message worked on."""
+        """`observe` is told the message class and the outcome of every message worked on,
+        `announce` the message that was given up.
+        """
         self._repositories = repositories
         self._gate = gate
         self._postmark = postmark
@@ -92,6 +96,7 @@ class OutboxSender:
         self._clinic = clinic
         self._clock = clock
         self._observe = observe
+        self._announce = announce
         self._unreachable = UnreachablePatients(repositories, clinic, clock)
         by_deadline = timedelta(seconds=transports.deadline_seconds + LEASE_MARGIN_SECONDS)
         self._lease = max(SENDING_LEASE, by_deadline)
@@ -311,6 +316,8 @@ class OutboxSender:
         keeps_slot = status is DeliveryStatus.UNKNOWN
         fields = {"status": status, "error": error}
         await self._finish(claim, fields, status, keeps_slot=keeps_slot)
+        if self._announce is not None:
+            await self._announce(claim.message.id)
 
     async def _finish(
         self, claim: _Claim, fields: Mapping[str, object], outcome: str, *, keeps_slot: bool = False

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextvars
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pymongo.errors import AutoReconnect
 
 from app.core.access import Access, note_patient, watch_access
-from app.db.database import Database
+from app.db.database import Collection, Database
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
 from app.db.repositories.audit import AuditRepository
@@ -76,14 +76,15 @@ class TestAdding:
         assert (chain.entries, chain.fault) == (2, None)
 
     async def test_goes_on_where_the_chain_ends_when_an_answer_was_lost(
-        self, repositories: Repositories, monkeypatch: pytest.MonkeyPatch
+        self, repositories: Repositories, database: Database, clock: FrozenClock
     ) -> None:
-        audit = repositories.audit
-        landed = entry()
+        connection = LossyDatabase(database)
+        audit = AuditRepository(connection, clock)
         await audit.insert(entry())
-        monkeypatch.setattr(audit, "_collection", LosesAnswers(audit._collection))
+        connection.loses_answers = 1
 
-        await audit.append([landed, entry()])
+        await audit.append([entry(), entry()])
+        assert connection.loses_answers == 0
         await audit.insert(entry())
 
         (chain,) = await verified(repositories)
@@ -110,21 +111,33 @@ class TestAdding:
         assert by_subject.patient_ids == by_details.patient_ids == [patient]
 
 
-class LosesAnswers:
-    """A collection whose first write lands while its answer is lost."""
+class LossyDatabase(Database):
+    """The real database over a connection on which the answers to writes get lost."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: Database) -> None:
         self._real = real
-        self._is_due = True
+        self.loses_answers = 0
+
+    def collection(self, name: str) -> Collection:
+        """See `Database`."""
+        return cast("Collection", LossyCollection(self._real.collection(name), self))
+
+
+class LossyCollection:
+    """A collection of it."""
+
+    def __init__(self, real: Collection, connection: LossyDatabase) -> None:
+        self._real = real
+        self._connection = connection
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
     async def insert_many(self, documents: list[dict[str, Any]], **options: Any) -> None:
-        """As the real one does, and then as if the connection broke."""
+        """The write lands; its answer may not come back."""
         await self._real.insert_many(documents, **options)
-        if self._is_due:
-            self._is_due = False
+        if self._connection.loses_answers:
+            self._connection.loses_answers -= 1
             message = "connection reset"
             raise AutoReconnect(message)
 
@@ -229,14 +242,18 @@ class TestTrail:
         self, repositories: Repositories, clock: FrozenClock
     ) -> None:
         trail = AuditTrail(repositories.audit, clock, capacity=2, patience_seconds=0.01)
+        assert trail.backlog == (0, None)
         await trail.leave(touched(new_id()), READ)
+        clock.advance(seconds=7)
         await trail.leave(touched(new_id()), READ)
 
         with pytest.raises(TrailFullError):
             await trail.leave(touched(new_id()), READ)
 
+        assert trail.backlog == (2, NOON)
         trail.start()
         await trail.close()
+        assert trail.backlog == (0, None)
         assert len(await repositories.audit._find({})) == 2
 
     async def test_own_work_counts_where_it_did_any(

@@ -56,5 +56,6 @@ async def ready(services: ServicesDep) -> Readiness:
 )
 async def metrics(services: ServicesDep) -> Response:
     """Requests, queues, sends, intents, hand-offs, fall-backs, sweeps. No patient data."""
+    health.measure_audit(services.audit.trail, services.clock.now(), services.metrics)
     await health.measure_queues(services.repositories, services.clock.now(), services.metrics)
     return Response(services.metrics.render(), media_type=CONTENT_TYPE)

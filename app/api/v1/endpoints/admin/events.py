@@ -43,11 +43,12 @@ async def stream_events(
         str | None, Header(pattern=r"^\d{1,16}$", examples=["739578000041"])
     ] = None,
 ) -> StreamingResponse:
-    """New replies (`reply`), tasks for a person (`attention`) and changes of visits (`booking`), by
-    their ids. Begins with `ready`; with `Last-Event-ID` after that event, or with `reset` where it
-    is too old to go on from: then load what is shown anew. A comment every 15 seconds keeps the
-    connection open; the stream ends with the sign-in, and whoever reconnects misses nothing for
-    seven days.
+    """New replies (`reply`), tasks for a person (`attention`), that somebody took one on or is done
+    with it (`attention_claimed`, `attention_resolved`, `attention_released`: to the agent), letters
+    that were given up (`letter_failed`) and changes of visits (`booking`), by their ids. Begins
+    with `ready`; with `Last-Event-ID` after that event, or with `reset` where it is too old to go
+    on from: then load what is shown anew. A comment every 15 seconds keeps the connection open; the
+    stream ends with the sign-in, and whoever reconnects misses nothing for seven days.
     """
     last_seen = int(last_event_id) if last_event_id else None
     start, has_missed = await hub.position(last_seen)
