@@ -133,9 +133,13 @@ class InteractionRepository(DocumentRepository[Interaction]):
     ) -> Page[Interaction]:
         """Outgoing messages, newest first."""
         chosen, items = wanted or DeliveryFilter(), list[Interaction]()
-        span = [{"$sort": {"timestamp": -1, "_id": -1}}, {"$skip": (page - 1) * limit}]
+        span: list[dict[str, Any]] = [
+            {"$sort": {"timestamp": -1, "_id": -1}},
+            {"$skip": (page - 1) * limit},
+            {"$limit": limit},
+        ]
         for since in further_back(self._clock.now()):
-            rows = self._collection.aggregate([*chosen.to_stages(since), *span, {"$limit": limit}])
+            rows = self._collection.aggregate([*chosen.to_stages(since), *span])
             items = [self.model.from_stored(row) for row in await rows.to_list(None)]
             if len(items) == limit:
                 break
