@@ -115,6 +115,7 @@ async def background_work(
             services.base.inbound_signal,
             poll_seconds=POLL_SECONDS,
             finish=services.agent.inbound.finish,
+            has_more=lambda: services.agent.inbound.is_behind,
         ),
         WorkerLoop(
             "outbox",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -19,6 +20,7 @@ from app.services.agent.handoff import handoff_summary
 from app.services.agent.policy import Reason
 from app.services.agent.replies import Alerts, sender_address
 from app.services.ai_agent import AiAgent
+from app.services.arrivals import Arrivals
 from app.services.campaigns import CampaignLifecycle
 from app.services.email_processor import (
     AssignedMessage,
@@ -31,7 +33,7 @@ from app.services.email_processor import (
 from app.services.inbound_order import Piece, in_lines, is_told
 from app.services.lines import Lines
 from app.services.mail.reading.machine import MachineKind
-from app.services.mailbox_mail import MailboxMail, NotNowError
+from app.services.mailbox_mail import BUSY, MailboxMail, NotNowError
 from app.services.matching import Match, MessageMatcher
 from app.services.received import Received, from_relay, unread_from_mailbox
 from app.services.staff_mail import StaffMail
@@ -44,6 +46,9 @@ ASSIGNMENT_WAIT = timedelta(seconds=10)
 LEASE = timedelta(seconds=45)
 """After a crash its events wait this long: what was acknowledged is done within a minute."""
 LOOK_FOR_ABANDONED_EVERY = timedelta(seconds=5)
+LOOKED_FOR_WITHIN = timedelta(minutes=1)
+LOOK_EVERY_SECONDS = 0.1
+"""At the most, while there is work in hand: what comes in bursts is read, and settled, together."""
 MAX_ATTEMPTS = 5
 BACKOFF = timedelta(seconds=10)
 """Doubled with every attempt, and up to as much again at random, so that retries spread out."""
@@ -123,7 +128,10 @@ class InboundProcessor:
         self._jitter = jitter
         self._look_for_abandoned_at = clock.now()
         self._watched = watched
-        self._lines = Lines(self._work_watched, places=THREADS_AT_ONCE, freed=worker.wake)
+        self._worker = worker
+        self._arrivals = Arrivals(repositories.inbound_events, clock)
+        self._looked_at = -math.inf
+        self._lines = Lines(self._work_watched, places=THREADS_AT_ONCE)
 
     async def work_off(self) -> int:
         """Take up what is due, as soon as there is room for it; how many events that were.
@@ -133,15 +141,28 @@ class InboundProcessor:
         one of them raised since: one of `UNAVAILABLE_ERRORS` where the database went away. What was
         claimed then is taken up again when its lease has run out.
         """
-        await self._lines.room()
-        due = [*await self._abandoned(), *await self._due()]
+        try:
+            await self._lines.room()
+        except BaseException:  # what waited in its lines was let go
+            self._arrivals.forget()
+            raise
+        await self._pause()
+        due = [*await self._abandoned(), *await self._arrivals.take()]
         for line, pieces in in_lines(due).items():
             self._lines.add(line, pieces)
         return len(due)
 
-    async def _due(self) -> list[InboundEvent]:
-        now, in_hand = self._clock.now(), self._lines.in_hand
-        return await self._repositories.inbound_events.due(now, BATCH, besides=in_hand)
+    @property
+    def is_behind(self) -> bool:
+        """Whether more is due than was taken up by the last `work_off`."""
+        return self._arrivals.is_behind
+
+    async def _pause(self) -> None:
+        """While there is work in hand, what comes meanwhile is taken up together."""
+        time = asyncio.get_running_loop().time
+        if self._lines.in_hand:
+            await asyncio.sleep(max(0.0, self._looked_at + LOOK_EVERY_SECONDS - time()))
+        self._looked_at = time()
 
     async def _abandoned(self) -> list[InboundEvent]:
         """What crashed workers left. It waited for its lease to end: it can wait for this look."""
@@ -156,14 +177,21 @@ class InboundProcessor:
 
         Raises what one of them raised.
         """
-        return await self._lines.done()
+        try:
+            return await self._lines.done()
+        except BaseException:  # what waited in its lines was let go
+            self._arrivals.forget()
+            raise
 
     async def finish(self, timeout_seconds: float) -> None:
         """Begin with nothing any more, and wait so long for what is under way."""
         await self._lines.close(timeout_seconds)
 
     async def _work_watched(self, piece: Piece) -> int:
-        return await self._watched(partial(self._work_piece, piece))
+        try:
+            return await self._watched(partial(self._work_piece, piece))
+        finally:
+            self._arrivals.done(piece)
 
     async def _work_piece(self, piece: Piece) -> int:
         """The first tells of everything that the others tell of: they are settled with it."""
@@ -171,7 +199,8 @@ class InboundProcessor:
             return sum([await self._work(event) for event in piece])
         if news := await self._mailbox.settle_told(piece):
             await self._work(news[0])
-            await self._mailbox.put_off(await self._mailbox.settle_told(news[1:]))
+            if await self._mailbox.put_off(await self._mailbox.settle_told(news[1:])):
+                self._look_again_in(BUSY)
         return len(piece)
 
     async def _work(self, event: InboundEvent) -> int:
@@ -284,13 +313,20 @@ class InboundProcessor:
 
     async def _put_back(self, event: InboundEvent, term: int, reason: NotNowError) -> None:
         """Not its fault: waiting is no attempt."""
+        wait = reason.wait * (1 + self._jitter())
         fields = {
             "state": InboundState.PENDING,
-            "not_before": self._clock.now() + reason.wait * (1 + self._jitter()),
+            "not_before": self._clock.now() + wait,
             "attempts": event.attempts,
             "error": str(reason),
         }
         await self._repositories.inbound_events.finish(event.id, term, fields)
+        self._look_again_in(wait)
+
+    def _look_again_in(self, wait: timedelta) -> None:
+        """What comes back soon is taken up then, and not when the queue is polled next."""
+        if wait <= LOOKED_FOR_WITHIN:
+            asyncio.get_running_loop().call_later(wait.total_seconds(), self._worker.wake)
 
     async def _failed(self, event: InboundEvent, term: int, attempt: int, error: str) -> None:
         if attempt >= MAX_ATTEMPTS:

@@ -21,12 +21,10 @@ class Lines(Generic[T]):
         work: Callable[[T], Awaitable[int]],
         *,
         places: int,
-        freed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`work` does one item and says how much that was; `freed` is told that a line ended."""
+        """`work` does one item and says how much that was."""
         self._work = work
         self._places = places
-        self._freed = freed
         self._items: dict[str, deque[T]] = {}
         self._ready: deque[str] = deque()
         self._tasks: set[asyncio.Task[int]] = set()
@@ -99,7 +97,6 @@ class Lines(Generic[T]):
             self._ready.append(line)
         else:
             del self._items[line]
-            self._freed()
         self._fill_places()
         self._changed.set()
 

@@ -83,14 +83,7 @@ class MailboxMail:
         if not is_done:
             message = "Another replica reads the mailbox."
             raise NotNowError(message, BUSY)
-        await self._settle_others(notification.email_address)
         return None
-
-    async def _settle_others(self, address: str) -> None:
-        """What else waits to tell of what is read now: a burst of notifications is one look."""
-        reached = await self._sync.reached()
-        if reached is not None:
-            await self._events.settle_notifications(address, reached, ALREADY_READ)
 
     async def settle_told(self, told: Sequence[InboundEvent]) -> Sequence[InboundEvent]:
         """Finish those of one mailbox's notifications, the newest first, that ask for nothing any
@@ -101,18 +94,18 @@ class MailboxMail:
         if not _is_same(told[0].payload["emailAddress"], self._sync.address):
             await self._events.settle_waiting([event.id for event in told], ANOTHER_MAILBOX)
             return ()
-        if await self._sync.covers(told_of(told[0]), told[0].created_at):
-            news: Sequence[InboundEvent] = ()
-        else:
-            reached = await self._sync.reached() or 0
-            news = [event for event in told if told_of(event) > reached]
+        reached = await self._sync.reached(told[0].created_at)
+        news = [event for event in told if told_of(event) > reached]
         old = [event.id for event in told[len(news) :]]
         await self._events.settle_waiting(old, ALREADY_READ)
         return news
 
-    async def put_off(self, told: Sequence[InboundEvent]) -> None:
-        """What the newest of them could not find out, the others cannot either, just now."""
+    async def put_off(self, told: Sequence[InboundEvent]) -> bool:
+        """What the newest of them could not find out, the others cannot either, just now; whether
+        there are any.
+        """
         await self._events.put_off_waiting([event.id for event in told], BUSY)
+        return bool(told)
 
     async def fetch(
         self, event: InboundEvent, message: MailboxMessage, term: int

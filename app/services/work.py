@@ -57,13 +57,17 @@ class WorkerLoop:
         *,
         poll_seconds: float,
         finish: Callable[[float], Awaitable[None]] | None = None,
+        has_more: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`finish` waits so many seconds for what `work_off` leaves under way."""
+        """`finish` waits so many seconds for what `work_off` leaves under way. `has_more` says
+        whether it is worth calling again at once, after it did something.
+        """
         self._name = name
         self._work_off = work_off
         self._signal = signal
         self._poll_seconds = poll_seconds
         self._finish = finish
+        self._has_more = has_more
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -93,7 +97,7 @@ class WorkerLoop:
     async def _run(self) -> None:
         while not self._stopping:
             done = await self._round()
-            if not done and not self._stopping:
+            if not (done and self._has_more()) and not self._stopping:
                 await self._signal.wait(self._poll_seconds)
 
     async def _round(self) -> int:

@@ -17,13 +17,9 @@ class Bench:
         self.begun: list[str] = []
         self.at_once = 0
         self.most_at_once = 0
-        self.freed = 0
         self.may_end: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.errors: dict[str, BaseException] = {}
-        self.lines = Lines(self.work, places=places, freed=self._free)
-
-    def _free(self) -> None:
-        self.freed += 1
+        self.lines = Lines(self.work, places=places)
 
     async def work(self, item: str) -> int:
         """One item, for as long as the test wants."""
@@ -74,7 +70,7 @@ class TestLines:
         assert set(bench.lines.in_hand) == {"a"}
         await bench.end("a1", "a2")
         assert await bench.lines.done() == 6
-        assert (bench.most_at_once, bench.freed, set(bench.lines.in_hand)) == (2, 3, set())
+        assert (bench.most_at_once, set(bench.lines.in_hand)) == (2, set())
 
     async def test_what_comes_for_a_line_under_way_waits_its_turn(self, bench: Bench) -> None:
         bench.lines.add("a", ["a1"])

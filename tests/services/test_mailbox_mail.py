@@ -117,12 +117,15 @@ class TestReply:
         told = [await desk.notify() for _ in range(120)]
         ahead = await desk.notify(history_id=desk.mailbox.history_id + 10_000)
         another = await desk.notify(address="another@example.com", history_id=1)
+        looks = desk.at_gmail.times("history.list")
+
         await desk.stage.work_off()
 
-        states = {one.id: (await desk.event(one.id)).state for one in (*told, ahead, another)}
-
-        assert {states[one.id] for one in told} == {InboundState.DONE}
-        assert (states[ahead.id], states[another.id]) == (InboundState.PENDING,) * 2
+        notes = {(await desk.event(one.id)).note for one in told}
+        assert notes == {ALREADY_READ}
+        assert (await desk.event(ahead.id)).note is None, "it stood for all"
+        assert (await desk.event(another.id)).note == ANOTHER_MAILBOX
+        assert desk.at_gmail.times("history.list") == looks + 1
 
     async def test_two_replicas_record_it_once(
         self, desk: Desk, at_gmail: Wired, repositories: Repositories, settings: Settings

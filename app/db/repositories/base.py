@@ -29,6 +29,7 @@ VALUES_AT_ONCE = 50
 """The most that one `$in` of a large batch holds. The embedded server compares each document with
 all of them, one by one: 500 at once take eight times as long as ten times 50.
 """
+READ_AT_ONCE = 500
 _DUPLICATE_KEY = 11000
 _TRY_AGAIN_SECONDS = OPERATION_SECONDS / 2  # later there is too little left for another attempt
 
@@ -88,14 +89,14 @@ class Repository(Generic[ModelT]):
         return found
 
     async def _stream(
-        self, query: Filter, *, sort: Sort | None = None, batch_size: int = 500
+        self, query: Filter, *, sort: Sort | None = None, batch_size: int = READ_AT_ONCE
     ) -> AsyncIterator[ModelT]:
         cursor = self._collection.find(query, sort=sort, batch_size=batch_size)
         async for document in cursor:
             yield self.model.from_stored(document)
 
     async def _stream_each(
-        self, query: Filter, *, sort: Sort | None = None, batch_size: int = 500
+        self, query: Filter, *, sort: Sort | None = None, batch_size: int = READ_AT_ONCE
     ) -> AsyncIterator[ModelT | Unreadable]:
         """`_stream` for jobs that one bad document must not stop: it is yielded as `Unreadable`."""
         cursor = self._collection.find(query, sort=sort, batch_size=batch_size)
@@ -107,10 +108,14 @@ class Repository(Generic[ModelT]):
             else:
                 yield model
 
-    async def _find_readable(self, query: Filter, *, sort: Sort, limit: int) -> list[ModelT]:
-        """The first `limit` that fit their model: one bad document must not stop a queue."""
+    async def _find_readable(
+        self, query: Filter, *, sort: Sort, limit: int | None = None
+    ) -> list[ModelT]:
+        """Those that fit their model, the first `limit` where one is given: one bad document must
+        not stop a queue.
+        """
         found: list[ModelT] = []
-        async for model in self._stream_each(query, sort=sort, batch_size=limit):
+        async for model in self._stream_each(query, sort=sort, batch_size=limit or READ_AT_ONCE):
             if isinstance(model, Unreadable):
                 logger.error(
                     "unreadable document passed over",

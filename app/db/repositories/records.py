@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.db.errors import DuplicateValueError
-from app.db.repositories.base import INSERT_ATTEMPTS, DocumentRepository, Page, Repository
+from app.db.repositories.base import (
+    INSERT_ATTEMPTS,
+    DocumentRepository,
+    Page,
+    Repository,
+    portions,
+)
 from app.db.repositories.schedule import ListedRepository
 from app.models.base import PyObjectId
 from app.models.records import (
@@ -56,17 +62,19 @@ class InboundEventRepository(Repository[InboundEvent]):
         """`store` for many in one trip; how many of them were not here."""
         return len(events) - len(await self._insert_each(events)) if events else 0
 
-    async def due(
-        self, now: datetime, limit: int, *, besides: Iterable[str] = ()
-    ) -> list[InboundEvent]:
-        """Events whose time has come, but for the threads, mailboxes and events in `besides`."""
-        query = {"state": InboundState.PENDING, "not_before": {"$lte": now}, **_aside(besides)}
-        return await self._find_readable(query, sort=[("not_before", 1)], limit=limit)
+    async def due_between(self, begin: datetime, end: datetime) -> list[InboundEvent]:
+        """Pending events whose time lies in [begin, end], in that order: all of them, so that the
+        price is what lies there.
+        """
+        query = {"state": InboundState.PENDING, "not_before": {"$gte": begin, "$lte": end}}
+        return await self._find_readable(query, sort=[("not_before", 1)])
 
     async def abandoned(
         self, now: datetime, limit: int, *, besides: Iterable[str] = ()
     ) -> list[InboundEvent]:
-        """Events whose worker lost its lease, with the exceptions of `due`."""
+        """Events whose worker lost its lease, but for the threads, mailboxes and events in
+        `besides`.
+        """
         overdue = {"$lt": now - CLOCK_SKEW_MARGIN}
         query = {"state": InboundState.PROCESSING, "lease_until": overdue, **_aside(besides)}
         return await self._find_readable(query, sort=[("not_before", 1)], limit=limit)
@@ -91,18 +99,6 @@ class InboundEventRepository(Repository[InboundEvent]):
         removed = dict.fromkeys(("lease_until", *unset), "")
         return await self._update(guard, {"$set": dict(fields), "$unset": removed})
 
-    async def settle_notifications(self, address: str, history_id: int, note: str) -> int:
-        """Finish what waits to tell of a mailbox's history up to `history_id`; how many."""
-        now = self._clock.now()
-        query = {
-            "state": InboundState.PENDING,
-            "payload.emailAddress": address,
-            "payload.historyId": {"$lte": history_id},
-        }
-        fields = {"state": InboundState.DONE, "done_at": now, "note": note, "updated_at": now}
-        result = await self._collection.update_many(query, {"$set": fields})
-        return result.modified_count
-
     async def settle_waiting(self, event_ids: Sequence[str], note: str) -> None:
         """Finish those of them that still wait."""
         fields = {"state": InboundState.DONE, "done_at": self._clock.now(), "note": note}
@@ -113,11 +109,10 @@ class InboundEventRepository(Repository[InboundEvent]):
         await self._change_waiting(event_ids, {"not_before": self._clock.now() + wait})
 
     async def _change_waiting(self, event_ids: Sequence[str], fields: Mapping[str, Any]) -> None:
-        if not event_ids:
-            return
-        query = {"_id": {"$in": list(event_ids)}, "state": InboundState.PENDING}
         stamped = {**fields, "updated_at": self._clock.now()}
-        await self._collection.update_many(query, {"$set": stamped})
+        for some in portions(event_ids):
+            query = {"_id": {"$in": some}, "state": InboundState.PENDING}
+            await self._collection.update_many(query, {"$set": stamped})
 
     async def next_due_at(self) -> datetime | None:
         """When the pending event that is due first is, or was, due."""

@@ -6,6 +6,7 @@ it busy comes round again. A cursor that Gmail forgot leads to a look through ev
 since a day before the last look; the same ids make a second sight of a message do nothing.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -55,26 +56,31 @@ class MailboxSync:
         self._clock = clock
         self._worker = worker
         self._poll_after = poll_after
+        self._one_at_a_time = asyncio.Lock()
 
     async def covers(self, history_id: int, told_at: datetime) -> bool:
         """Whether what a notification of `told_at` tells of is stored already (old, or out of
         order)."""
-        mailbox = await self._mailboxes.with_address(self.address)
-        if mailbox is not None and _is_news(mailbox.notified_at, told_at):
-            await self._mailboxes.note_notified(self.address, told_at)
-        return mailbox is not None and mailbox.history_id >= history_id
+        return await self.reached(told_at) >= history_id
 
-    async def reached(self) -> int | None:
-        """Up to where everything is stored; `None` for a mailbox that was never read."""
+    async def reached(self, told_at: datetime) -> int:
+        """Up to where everything is stored, as asked because of a notification of `told_at`; below
+        everything for a mailbox that was never read.
+        """
         mailbox = await self._mailboxes.with_address(self.address)
-        return mailbox.history_id if mailbox else None
+        if mailbox is None:
+            return -1
+        if _is_news(mailbox.notified_at, told_at):
+            await self._mailboxes.note_notified(self.address, told_at)
+        return mailbox.history_id
 
     async def run(self) -> bool:
-        """Store what came; `False` where another replica is at it.
+        """Store what came; `False` where another replica is at it. In this process one waits for
+        the other.
 
         Raises `GmailError`, `LeaseLostError`.
         """
-        async with self._leases.hold(LEASE) as held:
+        async with self._one_at_a_time, self._leases.hold(LEASE) as held:
             if held is None:
                 return False
             await self._run(held)
