@@ -27,6 +27,7 @@ from app.services.campaign_views import CampaignViews
 from app.services.clinic import ClinicService
 from app.services.container import Services
 from app.services.conversations import Conversations, staff_actor
+from app.services.emergency import EmergencyAccess
 from app.services.events import EventHub
 from app.services.factor_enrolment import FactorEnrolment
 from app.services.imports.conflicts import ScheduleConflicts
@@ -158,9 +159,9 @@ class AtLeast:
     def __init__(self, role: StaffRole) -> None:
         self.role = role
 
-    async def __call__(self, user: CurrentUser) -> StaffMember:
+    async def __call__(self, user: CurrentUser, parts: ServicesDep) -> StaffMember:
         """The member of staff who asks."""
-        if not user.role.includes(self.role):
+        if not user.acts_as(parts.clock.now()).includes(self.role):
             message = f"This needs the role {self.role} or a higher one."
             raise ForbiddenError(message)
         return user
@@ -464,6 +465,14 @@ async def factor_enrolment(parts: ServicesDep) -> FactorEnrolment:
 
 
 FactorEnrolmentDep = Annotated[FactorEnrolment, Depends(factor_enrolment)]
+
+
+async def emergency_access(parts: ServicesDep) -> EmergencyAccess:
+    """Rights for a while."""
+    return parts.staff.emergency
+
+
+EmergencyAccessDep = Annotated[EmergencyAccess, Depends(emergency_access)]
 
 
 async def audit_log(parts: ServicesDep) -> AuditLog:

@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(default=30, ge=1, le=1440)
     session_hours: int = Field(default=12, ge=1, le=720)
     second_factor_for_admins: bool = False
+    emergency_access_minutes: int = Field(default=0, ge=0, le=480)
     password_link_hours: int = Field(default=24, ge=1, le=168)
     first_admin_email: OptionalEmail = None
     first_admin_password: OptionalSecret = None

@@ -22,6 +22,10 @@ class StaffRole(StrEnum):
         return ranks.index(self) >= ranks.index(other)
 
 
+EMERGENCY_ROLE = StaffRole.OFFICE_MANAGER
+"""Everything about patients and the schedule; not the accounts, the audit log and erasure."""
+
+
 class LiveSession(StoredModel):
     """A sign-in that has not been ended, and when it ends by itself."""
 
@@ -67,6 +71,15 @@ class StaffMember(Document):
     link_expires_at: UtcDatetime | None = None
     second_factor: SecondFactor | None = None
     pending_factor: PendingFactor | None = None
+    emergency_until: UtcDatetime | None = None
+    """Until when they may do what `EMERGENCY_ROLE` may."""
+
+    def acts_as(self, now: datetime) -> StaffRole:
+        """The role whose rights they have `now`."""
+        is_emergency = self.emergency_until is not None and now < self.emergency_until
+        if is_emergency and not self.role.includes(EMERGENCY_ROLE):
+            return EMERGENCY_ROLE
+        return self.role
 
     def session(self, session_id: PyObjectId, now: datetime) -> LiveSession | None:
         """The session with this id while it lasts."""

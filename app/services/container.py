@@ -73,7 +73,7 @@ class Services:
             post=post,
             desk=desk,
             imports=Imports.build(base, scheduling.directory, scheduling.effects, outreach.alerts),
-            staff=StaffOffice.build(base),
+            staff=StaffOffice.build(base, outreach.alerts),
             audit=audit,
             retention=retention,
             jobs=Jobs(

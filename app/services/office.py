@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Self
 
+from app.services.emergency import EmergencyAccess
 from app.services.factor_enrolment import FactorEnrolment
 from app.services.foundation import Foundation
+from app.services.outreach.alerts import StaffAlerts
 from app.services.password_change import PasswordChanges
 from app.services.staff import StaffAdministration
 
@@ -16,10 +18,11 @@ class StaffOffice:
     administration: StaffAdministration
     passwords: PasswordChanges
     factors: FactorEnrolment
+    emergency: EmergencyAccess
 
     @classmethod
-    def build(cls, base: Foundation) -> Self:
-        """On top of the foundation."""
+    def build(cls, base: Foundation, alerts: StaffAlerts) -> Self:
+        """On top of the foundation, with a way to tell the others."""
         repositories, clock = base.repositories, base.clock
         passwords = PasswordChanges(
             repositories=repositories,
@@ -33,6 +36,13 @@ class StaffOffice:
         return cls(
             administration=StaffAdministration(repositories, base.hasher, base.leases, clock),
             passwords=passwords,
+            emergency=EmergencyAccess(
+                repositories=repositories,
+                passwords=passwords,
+                alerts=alerts,
+                settings=base.settings,
+                clock=clock,
+            ),
             factors=FactorEnrolment(
                 repositories=repositories,
                 factors=base.second_factors,

@@ -4,6 +4,7 @@ from app.api.access import PUBLIC
 from app.api.routes import PrefixRouter
 from app.api.v1.endpoints import (
     auth,
+    emergency,
     manage,
     public,
     second_factor,
@@ -72,4 +73,5 @@ router.include_router(unsubscribe.router, dependencies=[PUBLIC])
 router.include_router(waitlist.router, dependencies=[PUBLIC])
 router.include_router(auth.router)
 router.include_router(second_factor.router)
+router.include_router(emergency.router)
 router.include_router(admin)

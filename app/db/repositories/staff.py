@@ -139,9 +139,19 @@ class StaffRepository(DocumentRepository[StaffMember]):
         sessions = [session.to_stored() for session in keep]
         return await self._update(guard, {"$set": {"sessions": sessions}, "$unset": gone})
 
+    async def begin_emergency(self, member_id: PyObjectId, until: datetime) -> bool:
+        """Lend more rights until then; `False` for a closed account."""
+        guard = {"_id": member_id, "disabled": False}
+        return await self._update(guard, {"$set": {"emergency_until": until}})
+
+    async def end_emergency(self, member_id: PyObjectId) -> bool:
+        """Take them back; whether any were lent."""
+        guard = {"_id": member_id, "emergency_until": {"$gt": self._clock.now()}}
+        return await self._update(guard, {"$unset": {"emergency_until": ""}})
+
     async def close(self, member_id: PyObjectId) -> bool:
         """Close an account: no session and no link of it is good any more."""
-        gone = dict.fromkeys(("link_hash", "link_expires_at"), "")
+        gone = dict.fromkeys(("link_hash", "link_expires_at", "emergency_until"), "")
         update = {"$set": {"disabled": True, "sessions": []}, "$unset": gone}
         return await self._update({"_id": member_id}, update)
 

@@ -119,6 +119,30 @@ class StaffAlerts:
             return False
         return True
 
+    async def emergency_access_begun(self, staff_id: PyObjectId, now: datetime) -> None:
+        """Somebody took more rights than their role has. The audit log must do where the mail
+        server does not answer.
+        """
+        logger.warning("emergency access begun", extra={"staff_id": str(staff_id)})
+        if self._settings.staff_alert_email is None:
+            return
+        subject = "A member of staff took emergency access"
+        link = f"{self._settings.base_url}{API_PREFIX}/admin/audit?staff_id={staff_id}"
+        mail = OutgoingMail(
+            key=f"emergency-{staff_id}-{int(now.timestamp())}",
+            to=str(self._settings.staff_alert_email),
+            sender_name=(await self._clinic.current()).name,
+            subject=subject,
+            text=f"{subject}. Who, why and what was done:\n\n- {link}\n",
+            date=now,
+            thread_id=THREAD,
+            audience=Audience.STAFF,
+        )
+        try:
+            await self._transport.send(mail)
+        except (TransientMailError, PermanentMailError, UnknownOutcomeError) as error:
+            logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
+
     async def send_due(self) -> int:
         """Tell staff what they were not told yet; how many mails left.
 
