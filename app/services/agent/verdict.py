@@ -16,6 +16,9 @@ fitted to the evaluation set."""
 
 _RULED_BY_GUARDS = frozenset({Intent.BOUNCE, Intent.AUTO_REPLY, Intent.OPT_OUT})
 
+_DOUBTED_ASSENT = frozenset({Intent.BOOKING_REQUEST, Intent.IRRELEVANT_CONFUSED})
+"""What an engine takes a bare yes for, mostly without being sure."""
+
 
 class Prediction(Protocol):
     """What an engine says about a reply."""
@@ -63,6 +66,8 @@ def combine(findings: GuardFindings, prediction: Prediction | None, threshold: f
         raise ValueError(message)
     if prediction.probabilities.get(Intent.OPT_OUT, 0.0) >= OPT_OUT_BAR:
         return _suspected(findings, prediction, Intent.OPT_OUT, threshold)
+    if findings.assent and prediction.intent in _DOUBTED_ASSENT:
+        return _assented(prediction)
     return _predicted(prediction, threshold)
 
 
@@ -103,6 +108,15 @@ def _suspected(
         needs_person=intent is Intent.EMERGENCY or confidence < threshold,
         reasons=tuple(reasons),
         opt_out=findings.opt_out or intent is Intent.OPT_OUT,
+    )
+
+
+def _assented(prediction: Prediction) -> Verdict:
+    return Verdict(
+        intent=Intent.BOOKING_REQUEST,
+        confidence=prediction.probabilities.get(Intent.BOOKING_REQUEST, 0.0),
+        needs_person=False,
+        reasons=("engine", "guard:bare_assent"),
     )
 
 

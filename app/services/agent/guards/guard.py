@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from app.models.decision import Intent
+from app.services.agent.guards.assent import is_bare_assent
 from app.services.agent.guards.automatic import automatic
 from app.services.agent.guards.emergency import red_flags
 from app.services.agent.guards.optout import is_opt_out
@@ -48,6 +49,8 @@ class GuardFindings:
     emergency: tuple[str, ...] = field(default=())
     """Names of the red flags."""
     third_person: ThirdPerson | None = None
+    assent: bool = False
+    """It says yes and nothing else: settles what an engine doubts, and leads nobody."""
 
 
 def run_guards(message: GuardInput) -> GuardFindings:
@@ -67,6 +70,7 @@ def run_guards(message: GuardInput) -> GuardFindings:
         opt_out=is_opt_out(said),
         emergency=red_flags(said),
         third_person=third_person(said),
+        assent=is_bare_assent(message.text),
     )
 
 
