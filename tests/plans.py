@@ -38,12 +38,15 @@ class QueryShapes(monitoring.CommandListener):
 
     def __init__(self) -> None:
         self.seen: dict[str, tuple[str, Json]] = {}
+        self.pages: dict[str, tuple[str, Json]] = {}
         self.is_watching = True
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """See `CommandListener`."""
         name, command = event.command_name, event.command
-        if name in {"find", "count"}:
+        if name == "find" and not command.get("filter") and command.get("limit", 0) > 1:
+            self._keep_page(command[name], command.get("sort") or {})
+        elif name in {"find", "count"}:
             self._keep(command[name], command.get("filter") or command.get("query") or {})
         elif name == "aggregate":
             self._keep_pipeline(command[name], command["pipeline"])
@@ -69,6 +72,12 @@ class QueryShapes(monitoring.CommandListener):
             shape = json.dumps([collection, _shape(query)], sort_keys=True)
             self.seen.setdefault(shape, (str(collection), dict(query)))
 
+    def _keep_page(self, collection: object, order: Mapping[str, int]) -> None:
+        """A page of everything: nothing narrows it down, so it has to come in an index's order."""
+        if self.is_watching and collection in INDEXES:
+            shape = json.dumps([collection, "pages", dict(order)])
+            self.pages.setdefault(shape, (str(collection), dict(order)))
+
     def without_index(self, uri: str) -> list[str]:
         """The shapes that the server answers by reading a whole collection."""
         client: MongoClient[Json]
@@ -82,6 +91,11 @@ class QueryShapes(monitoring.CommandListener):
                 if collection not in READ_WHOLE
                 and shape not in ASKED_BY_TESTS
                 and not _is_indexed(database[collection], query)
+            ]
+            found += [
+                shape
+                for shape, (collection, order) in list(self.pages.items())
+                if collection not in READ_WHOLE and _is_sorted(database[collection], order)
             ]
             client.drop_database("query_plans")
         return sorted(found)
@@ -111,6 +125,14 @@ def _reads_all(collection: Collection[Json], query: Json) -> bool:
     command = {"find": collection.name, "filter": query}
     answer = collection.database.command({"explain": command, "verbosity": "queryPlanner"})
     return "COLLSCAN" in json.dumps(answer["queryPlanner"]["winningPlan"], default=str)
+
+
+def _is_sorted(collection: Collection[Json], order: Json) -> bool:
+    """Whether the server would read all of it to bring a page of it into order."""
+    command = {"find": collection.name, "filter": {}, "sort": order, "limit": 50}
+    answer = collection.database.command({"explain": command, "verbosity": "queryPlanner"})
+    plan = json.dumps(answer["queryPlanner"]["winningPlan"], default=str)
+    return "COLLSCAN" in plan or '"SORT"' in plan
 
 
 def _shape(value: object) -> object:

@@ -86,8 +86,8 @@ class CampaignRepository(DocumentRepository[Campaign]):
     async def page(
         self, wanted: CampaignFilter, *, sort: Sequence[tuple[str, int]], page: int, limit: int
     ) -> Page[Campaign]:
-        """One page in the order asked for; ties by id."""
-        order = [*sort, ("_id", -1)]
+        """One page in the order asked for; ties by id, the same way round as the index has them."""
+        order = [*sort, ("_id", sort[-1][1])]
         return await self._page(wanted.to_query(), sort=order, page=page, limit=limit)
 
     async def change_status(
