@@ -7,10 +7,13 @@ import httpx
 import pytest
 
 from app.core.config import Settings
+from app.core.errors import UnauthenticatedError
 from app.models.role import StaffMember, StaffRole
 from app.services.container import Services
+from app.services.factor_enrolment import SecondFactorStateError
 from app.services.passwords import get_password_hash
 from app.services.second_factor import code_at
+from app.services.security import Identity
 from tests.api.test_public import problem
 from tests.conftest import HeadersFor
 from tests.factories import make_settings, make_staff
@@ -139,6 +142,29 @@ class TestTurningOn:
 
         assert problem(answer) == (409, "second-factor-state")
         assert (await login(app_client, email=robin.email)).status_code == 200
+
+    async def test_what_was_read_before_it_changed_counts_no_more(
+        self,
+        app_client: httpx.AsyncClient,
+        services: Services,
+        robin: StaffMember,
+        clock: FrozenClock,
+    ) -> None:
+        """Two windows that offer at once, and a sign-in whose password was compared before."""
+        headers = await signed_in(app_client)
+        first = (await app_client.post(FACTOR, json=PROVE, headers=headers)).json()["secret"]
+        stale = await services.repositories.staff.get(robin.id)
+        assert stale is not None
+        await app_client.post(FACTOR, json=PROVE, headers=headers)
+        user = Identity(stale, stale.sessions[0])
+
+        with pytest.raises(SecondFactorStateError):
+            await services.staff.factors.confirm(user, code_at(first, clock.now()))
+
+        assert (await app_client.get(FACTOR, headers=headers)).json()["enabled"] is False
+        await turn_on(app_client, headers, clock)
+        with pytest.raises(UnauthenticatedError):
+            await services.sessions.open(stale)
 
 
 @pytest.mark.usefixtures("robin")
