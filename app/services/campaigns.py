@@ -154,7 +154,7 @@ class CampaignLifecycle:
         a status without the attention would not be.
         """
         await self.raise_attention(
-            campaign.id, reason=reason, summary=summary, urgency=urgency, briefing=briefing
+            campaign, reason=reason, summary=summary, urgency=urgency, briefing=briefing
         )
         now = self._clock.now()
         details = HandoffDetails(reason=reason, summary=summary, handed_off_at=now, requested_by=by)
@@ -169,14 +169,18 @@ class CampaignLifecycle:
 
     async def raise_attention(
         self,
-        campaign_id: PyObjectId,
+        campaign: Campaign | PyObjectId,
         *,
         reason: str,
         summary: str,
         urgency: Urgency,
         briefing: Briefing | None = None,
     ) -> None:
-        """Ask for a person, in any status, ended ones included."""
+        """Ask for a person, in any status, ended ones included.
+
+        A task that is only brought up to date was announced before; what a crash kept from being
+        announced then is made up for (`EventLog.reconcile`).
+        """
         attention = Attention(
             reason=reason,
             urgency=urgency,
@@ -184,8 +188,10 @@ class CampaignLifecycle:
             briefing=briefing,
             since=self._clock.now(),
         )
-        await self._campaigns.set_attention(campaign_id, attention)
-        await self._announce_attention(campaign_id)
+        if await self._campaigns.set_attention(campaign, attention):
+            await self._announce_attention(
+                campaign.id if isinstance(campaign, Campaign) else campaign
+            )
 
     async def claim_attention(self, campaign_id: PyObjectId, by: PyObjectId) -> bool:
         """Take an open attention that nobody holds; of two who try, one wins."""

@@ -31,7 +31,8 @@ class ClinicService:
     """Reads and changes the one `clinic` document.
 
     It is read afresh every time (one indexed query): a change by one process holds for the next
-    request of every other.
+    request of every other. Background work, which may as well have begun a moment before, takes
+    what was read within the last second (`recent`).
     """
 
     def __init__(self, repositories: Repositories, settings: Settings) -> None:
@@ -41,6 +42,10 @@ class ClinicService:
     async def current(self) -> Clinic:
         """The stored clinic; an empty database gets the environment's defaults, once."""
         return await self._clinics.current() or await self._clinics.create_first(self._defaults())
+
+    async def recent(self) -> Clinic:
+        """The clinic as it stood at most a second ago."""
+        return await self._clinics.recent() or await self.current()
 
     async def update(self, fields: Mapping[str, Any]) -> Clinic:
         """Change some of it; the clinic as it is now. Raises what `preview` raises."""

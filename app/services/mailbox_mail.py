@@ -138,7 +138,7 @@ class MailboxMail:
 
     async def _read_kept(self, event: InboundEvent, message: MailboxMessage) -> Received | str:
         at = _instant(event)
-        zone = (await self._clinic.current()).zone
+        zone = (await self._clinic.recent()).zone
         mail = await asyncio.to_thread(self._read, event.raw or b"", local_day(at, zone))
         is_sent = event.payload.get("is_sent") is True
         if is_sent and mail.own_key:

@@ -158,14 +158,16 @@ def sent_keys(database: Stored) -> list[str]:
 
 
 def queues_are_empty(database: Stored) -> bool:
-    """Whether nothing stored waits for a worker now. What is put off to another day may."""
+    """Whether nothing stored waits for a worker now. What is put off to another day may.
+
+    What comes in is looked at first: it is finished after the answer to it was queued.
+    """
+    events = {"state": {"$in": ["pending", "processing"]}}
+    if database["inbound_events"].count_documents(events, limit=1):
+        return False
     due = {"delivery.status": "pending", "delivery.not_before": {"$lte": utc_now()}}
     outgoing = {"$or": [due, {"delivery.status": "sending"}]}
-    events = {"state": {"$in": ["pending", "processing"]}}
-    return (
-        database["interactions"].count_documents(outgoing, limit=1) == 0
-        and database["inbound_events"].count_documents(events, limit=1) == 0
-    )
+    return database["interactions"].count_documents(outgoing, limit=1) == 0
 
 
 def log_of(data_dir: Path) -> str:

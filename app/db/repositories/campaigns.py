@@ -214,20 +214,27 @@ class CampaignRepository(DocumentRepository[Campaign]):
         }
         return await self._find(query, limit=limit)
 
-    async def set_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:
-        """Ask for a person, replacing an attention that was resolved or is less urgent.
+    async def set_attention(self, known: Campaign | PyObjectId, attention: Attention) -> bool:
+        """Ask for a person, replacing an attention that was resolved or is less urgent; whether
+        this is a new task.
 
         An open attention that is as urgent keeps its age and its claim: only its summary is
         brought up to date, so that nobody loses a task they claimed. A more urgent one stays
-        whole: an emergency is not talked over by what the patient writes next.
+        whole: an emergency is not talked over by what the patient writes next. A campaign that was
+        read a moment ago spares a query where nothing has changed since.
         """
+        campaign = known if isinstance(known, Campaign) else None
+        campaign_id = known.id if isinstance(known, Campaign) else known
+        if campaign is not None and _outranks(campaign, attention):
+            campaign = None  # it may have been resolved since
         for _ in range(RACE_ATTEMPTS):
-            campaign = await self.get(campaign_id)
+            campaign = campaign or await self.get(campaign_id)
             if campaign is None or _outranks(campaign, attention):
                 return False
             guard, fields = _asking(campaign, attention)
             if await self._update({"_id": campaign_id, **guard}, {"$set": fields}):
-                return True
+                return "attention" in fields
+            campaign = None
         return False
 
     async def open_attention(self, campaign_id: PyObjectId, attention: Attention) -> bool:

@@ -162,6 +162,9 @@ class TimeOffRepository(SetupRepository[TimeOff]):
         return await self._find({"ends_at": {"$gt": since}, "starts_at": {"$lt": before}})
 
 
+CLINIC_KNOWN_FOR = timedelta(seconds=1)
+
+
 class ClinicRepository(DocumentRepository[Clinic]):
     """The one document of `clinic`."""
 
@@ -171,10 +174,32 @@ class ClinicRepository(DocumentRepository[Clinic]):
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database, clock)
         self._log = SetupLog(database, clock)
+        self._recent: tuple[datetime, Clinic] | None = None
+        self._changes = 0
 
     async def current(self) -> Clinic | None:
         """What was stored, if anything was."""
         return await self._find_one({"key": CLINIC_KEY})
+
+    async def recent(self) -> Clinic | None:
+        """What was stored at most a second ago; what this process changes shows at once."""
+        now = self._clock.now()
+        if self._recent and timedelta(0) <= now - self._recent[0] < CLINIC_KNOWN_FOR:
+            return self._recent[1]
+        changes = self._changes
+        found = await self.current()
+        if found is not None and changes == self._changes:
+            self._recent = (now, found)
+        return found
+
+    async def update_fields(
+        self, document_id: PyObjectId, fields: Mapping[str, Any], *, unset: Iterable[str] = ()
+    ) -> bool:
+        """See `DocumentRepository`."""
+        try:
+            return await super().update_fields(document_id, fields, unset=unset)
+        finally:
+            self._recent, self._changes = None, self._changes + 1
 
     async def with_setup(self) -> tuple[Clinic | None, SetupVersion]:
         """The clinic and the version of what the schedule is made of, in one query."""

@@ -163,8 +163,20 @@ class CampaignActions:
             await self._attend(reply, Urgency.NORMAL)
         return False
 
+    async def _note_reply(self, reply: CampaignReply) -> None:
+        """The patient, a person, wrote. Nothing leads back to where nobody has replied."""
+        await self._stop_waiting_outreach(reply)
+        if reply.campaign.status == CampaignStatus.ATTEMPTING_RECOVERY:
+            await self._lifecycle.move(
+                reply.campaign,
+                CampaignStatus.RE_ENGAGED,
+                by=AGENT,
+                only_from={CampaignStatus.ATTEMPTING_RECOVERY},
+                reads_back=False,
+            )
+
     async def _engage(self, reply: CampaignReply) -> Campaign:
-        """The patient, a person, wrote."""
+        """The same, and the campaign as it stands then."""
         await self._stop_waiting_outreach(reply)
         current = await self._repositories.campaigns.get(reply.campaign.id)
         result = await self._lifecycle.move(
@@ -182,7 +194,7 @@ class CampaignActions:
     # Where a person does
 
     async def _hand_off(self, reply: CampaignReply) -> None:
-        await self._engage(reply)
+        await self._note_reply(reply)
         if reply.decision.reason == Reason.QUESTION_WITHOUT_ANSWER:
             await self._keep_question(reply)
         result = await self._give_to_person(reply, reply.analysis.urgency)
@@ -219,12 +231,12 @@ class CampaignActions:
 
     async def _keep_for_person(self, reply: CampaignReply) -> None:
         """Booked, handed off, ended, or a thread that a person keeps."""
-        await self._engage(reply)
+        await self._note_reply(reply)
         await self._attend(reply, Urgency.NORMAL)
 
     async def _attend(self, reply: CampaignReply, urgency: Urgency) -> None:
         await self._lifecycle.raise_attention(
-            reply.campaign.id,
+            reply.campaign,
             reason=reply.decision.reason or Reason.IRRELEVANT_OR_CONFUSED,
             summary=self._summary(reply),
             urgency=urgency,
@@ -239,7 +251,7 @@ class CampaignActions:
     # What holds in every status
 
     async def _emergency(self, reply: CampaignReply) -> None:
-        await self._engage(reply)
+        await self._note_reply(reply)
         await self._give_to_person(reply, Urgency.URGENT)
         letter = self._composer.emergency(reply.clinic, reply.patient)
         await self._queue(reply, letter, MessageClass.EMERGENCY_TEXT, "emergency")

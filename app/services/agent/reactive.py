@@ -102,7 +102,7 @@ class ReactivePath:
         if campaign_id is None or campaign is None or campaign.id != campaign_id:
             campaigns = self._repositories.campaigns
             campaign = await campaigns.get(campaign_id) if campaign_id else None
-        return _About(await self._clinic.current(), patient, campaign)
+        return _About(await self._clinic.recent(), patient, campaign)
 
     # Deciding
 

@@ -174,7 +174,7 @@ class SendGate:
         limit = rules_of(message).day_limit
         if limit is DayLimit.NONE or route is None:
             return None
-        clinic = await self._clinic.current()
+        clinic = await self._clinic.recent()
         today = local_day(now, clinic.zone).isoformat()
         if limit is DayLimit.ADDRESS:
             return day_slot(route.address, today)
@@ -184,7 +184,7 @@ class SendGate:
         """What becomes of a message whose slot of the day is taken."""
         if rules_of(message).day_limit is DayLimit.PATIENT_AND_CLASS:
             return GateVerdict(Verdict.DROP, "already_sent_today")
-        zone = (await self._clinic.current()).zone
+        zone = (await self._clinic.recent()).zone
         return GateVerdict(Verdict.DEFER, "one_a_day", self._tomorrow(now, zone))
 
     async def decide(
@@ -207,7 +207,7 @@ class SendGate:
             campaign=campaign,
             visit=await self._visit(message),
             now=now,
-            zone=(await self._clinic.current()).zone,
+            zone=(await self._clinic.recent()).zone,
         )
         checks: tuple[Callable[[_Case], Awaitable[GateVerdict | None]], ...] = (
             self._reachable,

@@ -52,7 +52,7 @@ class Postmark:
         self, message: Interaction, patient: Patient, campaign: Campaign | None, route: Route
     ) -> OutgoingMail:
         """`message` on its way by `route`, or as mail to `MAIL_REDIRECT_TO` while that is set."""
-        clinic = await self._clinic.current()
+        clinic = await self._clinic.recent()
         earlier = await self._earlier(message, route.channel)
         redirected_to = self._settings.mail_redirect_to
         return OutgoingMail(
