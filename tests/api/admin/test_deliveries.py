@@ -38,6 +38,24 @@ async def headers(headers_for: HeadersFor) -> dict[str, str]:
 
 
 class TestList:
+    async def test_pages_are_the_same_however_long_ago_they_were_written(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
+    ) -> None:
+        ages = (200, 0, 8, 1, 100)
+        letters = {days: make_message(NOON - days * DAY) for days in ages}
+        for one in letters.values():
+            await repositories.interactions.insert(one)
+
+        found = []
+        for page in range(1, 5):
+            query = {"page": page, "limit": 2}
+            answer = (await app_client.get(DELIVERIES, headers=headers, params=query)).json()
+            assert answer["pagination"]["total_items"] == len(ages)
+            found.append([one["interaction_id"] for one in answer["deliveries"]])
+
+        newest_first = [str(letters[days].id) for days in sorted(ages)]
+        assert found == [newest_first[:2], newest_first[2:4], newest_first[4:], []]
+
     async def test_answers_how_each_stands(
         self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
     ) -> None:
