@@ -3,6 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
+from app.schemas.base import InputSchema
 from tests.api.document import api_document, operations_of, schemas_under
 
 DOCUMENT = api_document()
@@ -95,3 +99,27 @@ class TestWhatLeaves:
         }
 
         assert named == AVAILABILITY
+
+
+def numbers_of(model: type[InputSchema]) -> set[str]:
+    """The fields whose schema names a number and no boolean."""
+    fields = model.model_json_schema(by_alias=False).get("properties", {}).items()
+    types = {name: {one.get("type") for one in (f, *f.get("anyOf", ()))} for name, f in fields}
+    return {name for name, kinds in types.items() if kinds & {"integer", "number"}}
+
+
+def families(model: type[InputSchema]) -> Iterator[type[InputSchema]]:
+    """All bodies there are."""
+    for child in model.__subclasses__():
+        yield child
+        yield from families(child)
+
+
+class TestTrue:
+    def test_is_no_number(self) -> None:
+        for model in families(InputSchema):
+            for name in numbers_of(model):
+                with pytest.raises(ValidationError) as refused:
+                    model.model_validate({name: True}, by_name=True)
+                found = {(error["loc"], error["type"]) for error in refused.value.errors()}
+                assert ((name,), "number_type") in found, (model, name)
