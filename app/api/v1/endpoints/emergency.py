@@ -1,12 +1,13 @@
 """Emergency access."""
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from app.api.deps import EmergencyAccessDep, IdentityDep
 from app.api.openapi import problems
+from app.api.routes import PrefixRouter
 from app.schemas.emergency import EmergencyBegin, EmergencyRead
 
-router = APIRouter(prefix="/users/me/emergency-access", tags=["auth"])
+router = PrefixRouter(prefix="/users/me/emergency-access", tags=["auth"])
 
 
 @router.post(
