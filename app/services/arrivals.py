@@ -78,7 +78,9 @@ class Arrivals:
             return min(first or now, now) - OVERLAP
         if now - self._looked_back_at >= LOOK_BACK_EVERY:
             self._looked_back_at = now
-            return min(self._from, now - LOOK_BACK)
+            if self._from > now - LOOK_BACK:  # all but what is in hand was taken: one look for it
+                self._width = LOOK_BACK
+                return now - LOOK_BACK
         return self._from
 
     def _move_on(self, end: datetime, now: datetime, found: int) -> None:
