@@ -89,6 +89,8 @@ class SharedDatabase:
         await self._empty(database)
 
     async def _make(self, database: Database) -> None:
+        # A test that borrows nothing may have left the service's indexes, which expire things.
+        await drop(database)
         await create_indexes(database)
         WRITTEN_TO.altered.discard(self.name)
         self._is_made = True
