@@ -24,26 +24,26 @@ _WANTS = {
     Intent.THIRD_PERSON: "is written about by somebody else, or the message is not theirs",
 }
 _OPEN = {
-    Reason.BOOKING_REQUEST: "Open: agree on a time, or on a change of the visit.",
-    Reason.DECLINED: "Open: decide whether this is a no, and close the campaign.",
-    Reason.QUESTION: "Open: answer the question.",
-    Reason.QUESTION_WITHOUT_ANSWER: "Open: answer it; the knowledge base has nothing on this.",
-    Reason.IRRELEVANT_OR_CONFUSED: "Open: read it and answer.",
-    Reason.LOW_CONFIDENCE: "Open: the assistant is not sure what is meant; read it and answer.",
-    Reason.SEVERAL_REQUESTS: "Open: it says several things at once; answer all of them.",
-    Reason.TOO_MANY_TURNS: "Open: the assistant has answered often enough today; take over.",
-    Reason.EMERGENCY: "Open: call them now. The emergency text with the phone number was queued.",
-    Reason.OPTED_OUT: "Open: no more messages to them; see what their visit or question needs.",
-    Reason.OPTED_OUT_AND_ASKED: "Open: no more messages to them, and they want a visit; call them.",
-    Reason.OPT_OUT_SUSPECTED: "Open: it may ask for no more messages, and was taken so; read it.",
-    Reason.UNVERIFIED_SENDER: "Open: find out who wrote. Nothing was answered.",
-    Reason.THIRD_PERSON: "Open: find out what happened, nothing is sent until then.",
-    Reason.BOUNCED: "Open: mail to their address came back; reach them another way.",
-    Reason.ASSIGNED_BY_STAFF: "Open: it matched nobody and was given to them by staff; answer it.",
-    Reason.SOFT_BOUNCE: "Open: this letter did not arrive; tell them another way if it matters.",
-    Reason.BOUNCE_UNPROVEN: "Open: it says that mail to them came back, and names none of ours.",
-    Reason.COMPLAINED: "Open: they called our mail spam, and get no more; see what is open.",
-    Reason.PROCESSING_FAILED: "Open: the assistant failed on this message; read it and answer.",
+    Reason.BOOKING_REQUEST: "agree on a time, or on a change of the visit.",
+    Reason.DECLINED: "decide whether this is a no, and close the campaign.",
+    Reason.QUESTION: "answer the question.",
+    Reason.QUESTION_WITHOUT_ANSWER: "answer it; the knowledge base has nothing on this.",
+    Reason.IRRELEVANT_OR_CONFUSED: "read it and answer.",
+    Reason.LOW_CONFIDENCE: "the assistant is not sure what is meant; read it and answer.",
+    Reason.SEVERAL_REQUESTS: "it says several things at once; answer all of them.",
+    Reason.TOO_MANY_TURNS: "the assistant has answered often enough today; take over.",
+    Reason.EMERGENCY: "call them now. The emergency text with the phone number was queued.",
+    Reason.OPTED_OUT: "no more messages to them; see what their visit or question needs.",
+    Reason.OPTED_OUT_AND_ASKED: "no more messages to them, and they want a visit; call them.",
+    Reason.OPT_OUT_SUSPECTED: "it may ask for no more messages, and was taken so; read it.",
+    Reason.UNVERIFIED_SENDER: "find out who wrote. Nothing was answered.",
+    Reason.THIRD_PERSON: "find out what happened, nothing is sent until then.",
+    Reason.BOUNCED: "mail to their address came back; reach them another way.",
+    Reason.ASSIGNED_BY_STAFF: "it matched nobody and was given to them by staff; answer it.",
+    Reason.SOFT_BOUNCE: "this letter did not arrive; tell them another way if it matters.",
+    Reason.BOUNCE_UNPROVEN: "it says that mail to them came back, and names none of ours.",
+    Reason.COMPLAINED: "they called our mail spam, and get no more; see what is open.",
+    Reason.PROCESSING_FAILED: "the assistant failed on this message; read it and answer.",
 }
 
 
@@ -54,7 +54,7 @@ def handoff_summary(patient: Patient, campaign: Campaign, reply: Interaction, re
     return (
         f"{patient.name} ({kind_of(patient, campaign)}) {wish_of(reply.ai_analysis)}. "
         f"Said: \u201c{excerpt(reply.content)}\u201d {times}"
-        f"{open_point(reason)}"
+        f"Open: {open_point(reason)}"
     )
 
 
@@ -65,7 +65,7 @@ def wish_of(analysis: AiAnalysis | None, intent: Intent | None = None) -> str:
 
 def open_point(reason: str) -> str:
     """What is left to do."""
-    return _OPEN.get(Reason(reason), "Open: read it and answer.")
+    return _OPEN.get(Reason(reason), "read it and answer.")
 
 
 def engagement_summary(replies: int, answers: int, analysis: AiAnalysis, day: date) -> str:

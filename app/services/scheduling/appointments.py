@@ -28,7 +28,7 @@ from app.services.scheduling.availability import FreeTime
 from app.services.scheduling.booked import length_of, service_as_booked
 from app.services.scheduling.effects import AppointmentEffects
 from app.services.scheduling.engine import Pair
-from app.services.scheduling.localtime import day_bounds, to_instant
+from app.services.scheduling.localtime import bounds_of_days, to_instant
 from app.services.scheduling.placement import Placement, Placing
 
 RACE_ATTEMPTS = 5
@@ -140,11 +140,14 @@ class AppointmentService:
         page: int,
         limit: int,
     ) -> ListedVisits:
-        """Visits of the clinic's local days (both inclusive), by start."""
-        zone = (await self._clinic.current()).zone
+        """Visits of the clinic's local days (both inclusive), by start.
+
+        Raises `InvalidSpanError`.
+        """
+        bounds = bounds_of_days(start_date, end_date, (await self._clinic.current()).zone)
         wanted = AppointmentFilter(
-            starts_from=day_bounds(start_date, zone)[0] if start_date else None,
-            starts_before=day_bounds(end_date, zone)[1] if end_date else None,
+            starts_from=bounds[0],
+            starts_before=bounds[1],
             provider_id=provider_id,
             status=status,
         )

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.core.clock import Clock
-from app.core.errors import UnprocessableError
 from app.models.base import PyObjectId
 from app.models.schedule import Clinic, Provider, Service
 from app.services.scheduling.engine import Slot, find_slots, find_times, nearest_free
-from app.services.scheduling.localtime import day_bounds, local_day, month_days, to_instant
+from app.services.scheduling.localtime import (
+    InvalidSpanError,
+    day_bounds,
+    local_day,
+    month_days,
+    to_instant,
+)
 from app.services.scheduling.schedule_reader import Question, ScheduleReader
 from app.services.scheduling.setup import Setup
 from app.services.scheduling.timetable import Timetable
@@ -18,13 +23,6 @@ MAX_SPAN_DAYS = 62
 ALTERNATIVES = 3
 _NEARNESS = (timedelta(days=7), timedelta(days=31))
 _ISO_DAY_LENGTH = len("2026-08-20")
-
-
-class InvalidSpanError(UnprocessableError):
-    """A span that ends before it starts, is longer than 62 days, or is not one."""
-
-    slug = "invalid-span"
-    title = "Not a span of time that can be asked for"
 
 
 @dataclass(frozen=True, slots=True)

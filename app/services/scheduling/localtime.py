@@ -54,6 +54,13 @@ class TimeOutOfRangeError(UnprocessableError):
     title = "Time out of range"
 
 
+class InvalidSpanError(UnprocessableError):
+    """A span that ends before it starts, is longer than may be asked for, or is not one."""
+
+    slug = "invalid-span"
+    title = "Not a span of time that can be asked for"
+
+
 def resolve_local(naive: datetime, zone: ZoneInfo) -> datetime:
     """The one instant (aware UTC, milliseconds) at which the wall clock of `zone` shows `naive`.
 
@@ -107,6 +114,19 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     if day.year in (MINYEAR, MAXYEAR):
         raise TimeOutOfRangeError(_TOO_FAR)
     return _day_start(day, zone), _day_start(day + timedelta(days=1), zone)
+
+
+def bounds_of_days(
+    first: date | None, last: date | None, zone: ZoneInfo
+) -> tuple[datetime | None, datetime | None]:
+    """[start, end) of local days, both inclusive, either of them open. Raises `InvalidSpanError`
+    where the last is before the first, and what `day_bounds` raises.
+    """
+    if first and last and last < first:
+        message = "The last day is before the first."
+        raise InvalidSpanError(message)
+    starts_at = day_bounds(first, zone)[0] if first else None
+    return starts_at, day_bounds(last, zone)[1] if last else None
 
 
 def _day_start(day: date, zone: ZoneInfo) -> datetime:

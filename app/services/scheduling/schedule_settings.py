@@ -18,7 +18,7 @@ from app.models.base import Document, PyObjectId
 from app.models.schedule import Chair, Clinic, Provider, Service, TimeOff
 from app.schemas.stranded import Stranding
 from app.services.clinic import ClinicService, InvalidSettingError
-from app.services.scheduling.localtime import day_bounds, to_instant
+from app.services.scheduling.localtime import bounds_of_days, to_instant
 from app.services.scheduling.refusals import UnknownProviderError
 from app.services.scheduling.removal import StillNeededError, remove
 from app.services.scheduling.stranded import StrandedVisits, Supposing
@@ -219,12 +219,16 @@ class ScheduleSettings:
         page: int,
         limit: int,
     ) -> Page[TimeOff]:
-        """What touches the clinic's local days (both inclusive), by start."""
+        """What touches the clinic's local days (both inclusive), by start.
+
+        Raises `InvalidSpanError`.
+        """
         zone = (await self._clinic.current()).zone
+        since, before = bounds_of_days(start_date, end_date, zone)
         return await self._absences.page_touching(
             provider_id=provider_id,
-            since=day_bounds(start_date, zone)[0] if start_date else None,
-            before=day_bounds(end_date, zone)[1] if end_date else None,
+            since=since,
+            before=before,
             page=page,
             limit=limit,
         )

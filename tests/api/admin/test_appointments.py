@@ -286,6 +286,8 @@ class TestList:
         assert await ids(limit=1, page=2) == [other["appointment_id"]]
         assert problem(await desk.send("GET", params={"status": "lost"})) == (422, "validation")
         assert problem(await desk.send("GET", params={"start_date": "x"})) == (422, "validation")
+        backwards = {"start_date": "2026-08-21", "end_date": "2026-08-20"}
+        assert problem(await desk.send("GET", params=backwards)) == (422, "invalid-span")
 
 
 class TestChange:

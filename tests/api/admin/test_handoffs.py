@@ -126,7 +126,7 @@ class TestList:
             who="Maria Lopez (lead, recovery)",
             wants="asks a question",
             said="Do you take Delta?",
-            open="Open: answer it.",
+            open="answer it.",
             suggested_reply="Hello Maria,",
             interaction_id=reply,
         )
@@ -149,7 +149,7 @@ class TestList:
             "contact": None,
             "wants": "asks a question",
             "said": "Do you take Delta?",
-            "open": "Open: answer it.",
+            "open": "answer it.",
             "suggested_reply": "Hello Maria,",
             "sources": [],
             "interaction_id": str(reply),

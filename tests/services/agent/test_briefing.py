@@ -43,7 +43,7 @@ class TestBriefing:
         assert briefing.contact == "+12125550142"
         assert briefing.wants == "asks a question; also wants a visit; proposes Thu 2026-12-03"
         assert briefing.said == "Do you take Delta?"
-        assert briefing.open.startswith("Open: answer it")
+        assert briefing.open.startswith("answer it")
         assert briefing.suggested_reply
         assert briefing.suggested_reply.startswith("Hello Maria,\n\nThank you for your question.")
         assert briefing.sources == [PASSAGE]

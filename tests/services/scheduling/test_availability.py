@@ -7,7 +7,7 @@ import pytest
 from app.core.errors import UnprocessableError
 from app.models.base import new_id
 from app.models.schedule import Chair, Provider, Service, TimeOff
-from app.services.scheduling.availability import InvalidSpanError
+from app.services.scheduling.localtime import InvalidSpanError
 from app.services.scheduling.refusals import (
     NotBookableError,
     SlotTakenError,
