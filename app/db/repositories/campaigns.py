@@ -87,7 +87,7 @@ class CampaignRepository(DocumentRepository[Campaign]):
         self, wanted: CampaignFilter, *, sort: Sequence[tuple[str, int]], page: int, limit: int
     ) -> Page[Campaign]:
         """One page in the order asked for; ties by id, the same way round as the index has them."""
-        order = [*sort, ("_id", sort[-1][1])]
+        order = [*sort, ("_id", sort[-1][1] if sort else 1)]
         return await self._page(wanted.to_query(), sort=order, page=page, limit=limit)
 
     async def change_status(
