@@ -66,8 +66,9 @@ class CampaignViews:
             campaign_type=campaign_type,
             patient_ids=[patient.id for patient in like.items] if like else None,
         )
-        order = [("updated_at", -1 if newest_first else 1)]
-        found = await self._repositories.campaigns.page(wanted, sort=order, page=page, limit=limit)
+        found = await self._repositories.campaigns.page(
+            wanted, newest_first=newest_first, page=page, limit=limit
+        )
         more = like is not None and like.total_is_lower_bound
         return CampaignRows(await self.rows(found.items), found.total_items, more)
 

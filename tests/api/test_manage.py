@@ -31,7 +31,9 @@ async def link(app_client: httpx.AsyncClient, furnished: Services) -> str:
 
 async def campaign_status(services: Services) -> CampaignStatus:
     """Where the only campaign stands."""
-    found = await services.repositories.campaigns.page(CampaignFilter(), sort=[], page=1, limit=2)
+    found = await services.repositories.campaigns.page(
+        CampaignFilter(), newest_first=True, page=1, limit=2
+    )
     (campaign,) = found.items
     return campaign.status
 

@@ -172,9 +172,7 @@ class TestCampaigns:
             await repositories.campaigns.insert(make_campaign(status=status))
 
         wanted = CampaignFilter(statuses=[CampaignStatus.RECOVERED])
-        found = await repositories.campaigns.page(
-            wanted, sort=[("updated_at", -1)], page=1, limit=9
-        )
+        found = await repositories.campaigns.page(wanted, newest_first=True, page=1, limit=9)
 
         assert found.total_items == 2
 

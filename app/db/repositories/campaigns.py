@@ -84,10 +84,11 @@ class CampaignRepository(DocumentRepository[Campaign]):
         return await self._find_one({"channel.thread_id": thread_id}, sort=[("created_at", -1)])
 
     async def page(
-        self, wanted: CampaignFilter, *, sort: Sequence[tuple[str, int]], page: int, limit: int
+        self, wanted: CampaignFilter, *, newest_first: bool, page: int, limit: int
     ) -> Page[Campaign]:
-        """One page in the order asked for; ties by id, the same way round as the index has them."""
-        order = [*sort, ("_id", sort[-1][1] if sort else 1)]
+        """One page by the last change; ties by id, the same way round as the index has them."""
+        way = -1 if newest_first else 1
+        order = [("updated_at", way), ("_id", way)]
         return await self._page(wanted.to_query(), sort=order, page=page, limit=limit)
 
     async def change_status(
