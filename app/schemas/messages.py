@@ -61,6 +61,7 @@ class LetterRead(OutputSchema):
                 "subject": "Shall we find a time for you?",
                 "text": "Hello Maria,\n\nWe wrote to you a few days ago …",
                 "html": "<!doctype html>…",
+                "short_text": "Demo Dental: shall we find a time for you? Take whatever …",
             }
         }
     )
@@ -68,3 +69,4 @@ class LetterRead(OutputSchema):
     subject: str
     text: str
     html: str
+    short_text: str = Field(description="What goes out instead where it is a text message.")

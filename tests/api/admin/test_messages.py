@@ -40,8 +40,9 @@ class TestPreview:
             answer = await app_client.post(PREVIEW, headers=headers, json=body)
             assert answer.status_code == 200, answer.text
             shown: dict[str, str] = answer.json()
-            assert shown.keys() == {"subject", "text", "html"}
+            assert shown.keys() == {"subject", "text", "html", "short_text"}
             assert shown["html"].lstrip().lower().startswith("<!doctype html")
+            assert shown["short_text"].startswith("Demo Dental")
             return shown
 
         asked = {"initial_inquiry": "teeth whitening", "patient_name": "Maria Lopez"}
@@ -49,9 +50,13 @@ class TestPreview:
         assert len({one["text"] for one in attempts}) == 4
         assert all("teeth whitening" in one["text"] for one in attempts)
         assert all("Hello Maria," in one["text"] for one in attempts)
+        assert len({one["short_text"] for one in attempts}) == 4
+        said = " ".join(one["short_text"] for one in attempts)
+        assert (said.count("Reply STOP for no more."), said.count("whitening")) == (4, 0)
         recall = await show(campaign_type="RECALL", language="es", last_treatment="Limpieza")
         assert "Hola, Maria:" in recall["text"]
         assert "Limpieza" in recall["text"]
+        assert "/book?" in recall["short_text"]
         kinds = ("booking_link", "answer", "closing", "handoff_notice", "emergency")
         letters = [await show(kind=kind) for kind in (*kinds, "opt_out_receipt")]
         assert len({one["subject"] for one in letters}) == 6

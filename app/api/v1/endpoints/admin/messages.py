@@ -20,9 +20,14 @@ async def preview_message(
 ) -> LetterRead:
     """The letter of a campaign type, an attempt and a language, or another that the agent writes,
     to somebody on file or made up, in the practice's voice or one to try. Nothing is stored and
-    nothing is sent, and its links are nobody's.
+    nothing is sent, and its links are nobody's. `short_text` is what it says as a text message.
     """
     given = body.model_dump(exclude={"voice"})
     voice = body.voice.to_voice() if body.voice else None
     letter = await letters.show(PreviewRequest(**given, voice=voice))
-    return LetterRead(subject=letter.subject, text=letter.content, html=letter.html)
+    return LetterRead(
+        subject=letter.subject,
+        text=letter.content,
+        html=letter.html,
+        short_text=letter.short,
+    )
