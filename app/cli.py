@@ -269,13 +269,18 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure the agent on its evaluation set: the local engine, or the language model."""
+    from app.services.agent.intent import ModelMismatchError  # noqa: PLC0415 - see `train`
     from app.services.agent.llm.measuring import model_evaluation_report  # noqa: PLC0415
-    from app.services.agent.measuring import evaluation_report  # noqa: PLC0415 - see `train`
+    from app.services.agent.measuring import evaluation_report  # noqa: PLC0415
 
-    if not language_model:
-        typer.echo(evaluation_report())
-        return
-    report = model_evaluation_report(Settings(), lambda line: typer.echo(line, err=True))
+    settings = Settings()
+    try:
+        if not language_model:
+            typer.echo(evaluation_report(settings.model_dir))
+            return
+        report = model_evaluation_report(settings, lambda line: typer.echo(line, err=True))
+    except ModelMismatchError as error:
+        _fail(str(error))
     typer.echo(report or _fail("Set LLM_BASE_URL and LLM_MODEL to measure a language model."))
 
 
@@ -286,14 +291,14 @@ def train(
         typer.Option("--with", exists=True, dir_okay=False, help="Staff's corrections to add."),
     ] = None,
 ) -> None:
-    """Rebuild the agent's model files, unless the evaluation got worse with them."""
+    """Rebuild the agent's model files (in MODEL_DIR), unless the evaluation got worse with them."""
     # Imports scikit-learn's training: seconds that no other command should wait for.
     from app.services.agent.measuring import train_and_report  # noqa: PLC0415
     from app.services.agent.retraining import WorseModelError  # noqa: PLC0415
     from app.services.agent.training import TrainingSetError  # noqa: PLC0415
 
     try:
-        typer.echo(train_and_report(corrections))
+        typer.echo(train_and_report(corrections, Settings().model_dir))
     except (WorseModelError, TrainingSetError) as error:
         _fail(str(error))
     except OSError as error:

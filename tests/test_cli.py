@@ -21,7 +21,6 @@ from app.models.decision import AiAnalysis, Intent
 from app.models.interaction import Direction, IntentCorrection, Interaction
 from app.models.records import AuditEntry
 from app.models.role import StaffRole
-from app.services.agent.intent import MODEL_DIRECTORY
 from app.services.agent.training import read_corrections
 from app.services.imports.table import UnreadableFileError
 from tests.factories import SECRET, make_patient, make_settings
@@ -294,12 +293,12 @@ class TestTrain:
     def test_corrections_that_are_none_end_it_before_anything_is_written(
         self, line: CommandLine, tmp_path: Path
     ) -> None:
-        before = {path: path.read_bytes() for path in MODEL_DIRECTORY.iterdir()}
+        model = tmp_path / "model"
         file = tmp_path / "corrections.jsonl"
         file.write_text('{"label": "OPT_OUT", "lang": "en", "text": "no more"}\n{"secret": 1}\n')
 
-        result = line.run("train", "--with", str(file))
+        result = line.run("train", "--with", str(file), MODEL_DIR=str(model))
 
         assert result.exit_code == 1
         assert result.output == "line 2 of the corrections is no labelled reply\n"
-        assert {path: path.read_bytes() for path in MODEL_DIRECTORY.iterdir()} == before
+        assert list(model.iterdir()) == []

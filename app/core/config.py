@@ -200,6 +200,9 @@ class Settings(BaseSettings):
     pubsub_subscription: OptionalText = None
     webhook_secret: OptionalSecret = None
 
+    # The local engine
+    model_dir: OptionalPath = None
+
     # Language model (the local engine needs none of these)
     llm_base_url: Annotated[HttpUrl | None, BeforeValidator(_blank_to_none)] = None
     llm_model: OptionalText = None

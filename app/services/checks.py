@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from app.core.clock import SystemClock
 from app.core.config import Settings
 from app.db.database import UNAVAILABLE_ERRORS, Database
 from app.db.indexes import INDEXES, ensure_indexes
 from app.models.patient import normalise_email
-from app.services.agent.engine import LocalEngine
+from app.services.agent.engine import LocalEngine, load_models
+from app.services.agent.intent import ModelMismatchError
 from app.services.agent.llm.budget import Unmetered
 from app.services.agent.llm.build import LanguageModel
 from app.services.agent.llm.client import Meter
@@ -67,6 +69,7 @@ class Checks:
             GmailError,
             LlmError,
             MailConfigurationError,
+            ModelMismatchError,
             OSError,
             TimeoutError,
             *UNAVAILABLE_ERRORS,
@@ -118,7 +121,7 @@ class Checks:
         return f"signed in to the mailbox{topic}"
 
     async def _model(self) -> str:
-        engine = LocalEngine()
+        engine = LocalEngine(partial(load_models, self._settings.model_dir))
         try:
             await engine.classify(_REPLY_TO_TRY)
             local = f"local engine, version {engine.version}"

@@ -6,7 +6,7 @@ from typing import Self
 
 from app.services.agent.actions import CampaignActions
 from app.services.agent.corrections import IntentCorrections
-from app.services.agent.engine import Engine, LocalEngine
+from app.services.agent.engine import Engine, LocalEngine, load_models
 from app.services.agent.knowledge import KnowledgeService
 from app.services.agent.llm.budget import TokenBudget
 from app.services.agent.llm.build import LanguageModel
@@ -326,7 +326,7 @@ class Agent:
     ) -> Self:
         """On top of the foundation, the outreach, and with Gmail the mailbox."""
         repositories, clock = base.repositories, base.clock
-        local = LocalEngine()
+        local = LocalEngine(partial(load_models, base.settings.model_dir))
         budget = TokenBudget(repositories.engine_days, clock, base.settings.llm_tokens_per_day)
         model = LanguageModel.build(
             base.settings, local=local, budget=budget, metrics=base.metrics, clock=clock

