@@ -12,12 +12,9 @@ from typing import Any
 from app.core.clock import Clock
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.repositories import Repositories
-from app.models.decision import Urgency
 from app.models.interaction import Interaction
 from app.models.patient import normalise_email
 from app.models.records import InboundEvent, InboundState
-from app.services.agent.handoff import handoff_summary
-from app.services.agent.policy import Reason
 from app.services.agent.replies import Alerts, sender_address
 from app.services.ai_agent import AiAgent
 from app.services.arrivals import Arrivals
@@ -25,17 +22,17 @@ from app.services.campaigns import CampaignLifecycle
 from app.services.email_processor import (
     AssignedMessage,
     GmailNotification,
-    InvalidEnvelopeError,
     MailboxMessage,
     RelayMessage,
     message_of,
 )
 from app.services.inbound_order import Piece, in_lines, is_told
+from app.services.last_resort import LastResort
 from app.services.lines import Lines
 from app.services.mail.reading.machine import MachineKind
 from app.services.mailbox_mail import BUSY, MailboxMail, NotNowError
 from app.services.matching import Match, MessageMatcher
-from app.services.received import Received, from_relay, unread_from_mailbox
+from app.services.received import Received, from_relay
 from app.services.staff_mail import StaffMail
 from app.services.unmatched import NOT_ASSIGNED, WAIT_FOR_ASSIGNMENT, AssignedMail
 from app.services.work import Wakeable
@@ -117,13 +114,19 @@ class InboundProcessor:
         self._repositories = repositories
         self._matcher = matcher
         self._agent = agent
-        self._lifecycle = lifecycle
-        self._alerts = alerts
         self._clock = clock
         self._own_address = normalise_email(own_address)
         self._mailbox = mailbox
         self._announce = announce
         self._assigned = assigned
+        self._last_resort = LastResort(
+            repositories=repositories,
+            lifecycle=lifecycle,
+            alerts=alerts,
+            assigned=assigned,
+            fetch=self._received,
+            record=self._record_matched,
+        )
         self._written_here = written_here
         self._jitter = jitter
         self._look_for_abandoned_at = clock.now()
@@ -311,6 +314,9 @@ class InboundProcessor:
         incoming.campaign_id = match.campaign.id if match.campaign else None
         return await self._repositories.interactions.record_incoming(incoming)
 
+    async def _record_matched(self, received: Received) -> Interaction:
+        return await self._record(received, await self._match(received))
+
     async def _put_back(self, event: InboundEvent, term: int, reason: NotNowError) -> None:
         """Not its fault: waiting is no attempt."""
         wait = reason.wait * (1 + self._jitter())
@@ -346,75 +352,16 @@ class InboundProcessor:
         Where it cannot be had from the mailbox just now, that waits.
         """
         try:
-            recorded = await self._for_person(event)
+            await self._last_resort.put_before_person(event)
         except NotNowError as reason:
             await self._put_back(event, term, reason)
             return
-        if recorded is not None:
-            await self._ask_for_person(recorded)
         fields = {"state": InboundState.DEAD, "error": error}
         await self._repositories.inbound_events.finish(event.id, term, fields)
         logger.error("inbound event is dead", extra={"event_id": event.id, "error_type": error})
-
-    async def _for_person(self, event: InboundEvent) -> Interaction | None:
-        """The message on record; `None` where there is none to act on. Raises `NotNowError`."""
-        message = _message_in(event)
-        if isinstance(message, AssignedMessage):
-            return await self._assigned.message(message)
-        return None if message is None else await self._record_anyhow(event, message)
-
-    async def _record_anyhow(
-        self, event: InboundEvent, message: RelayMessage | MailboxMessage
-    ) -> Interaction | None:
-        """Record it as usual or, where that is what fails, unread and unmatched."""
-        try:
-            received = await self._received(event, message, event.term + 1)
-            if isinstance(received, str):
-                return None
-            if not received.is_sent:
-                return await self._record(received, await self._match(received))
-        except (*UNAVAILABLE_ERRORS, NotNowError):
-            raise
-        except Exception:
-            # Whatever cannot be read or matched must still reach a person as it came.
-            logger.exception("inbound message recorded unread", extra={"event_id": event.id})
-        unread = (
-            from_relay(event, message, unread=True)
-            if isinstance(message, RelayMessage)
-            else unread_from_mailbox(event, message)
-        )
-        return await self._repositories.interactions.record_incoming(unread.as_interaction())
-
-    async def _ask_for_person(self, interaction: Interaction) -> None:
-        """Urgently: nobody, not even a guard, may have read it."""
-        patient = campaign = None
-        if interaction.campaign_id and interaction.patient_id:
-            campaign = await self._repositories.campaigns.get(interaction.campaign_id)
-            patient = await self._repositories.patients.get(interaction.patient_id)
-        if campaign is None or patient is None:
-            await self._repositories.interactions.mark_unmatched(interaction.id)
-            await self._alerts.unmatched_arrived(interaction.id, Urgency.URGENT)
-            return
-        reason = Reason.PROCESSING_FAILED
-        await self._lifecycle.raise_attention(
-            campaign.id,
-            reason=reason,
-            summary=handoff_summary(patient, campaign, interaction, reason),
-            urgency=Urgency.URGENT,
-        )
-        await self._alerts.attention_raised(campaign.id, Urgency.URGENT)
 
     async def _finish(self, event: InboundEvent, term: int, note: str | None) -> None:
         fields: dict[str, Any] = {"state": InboundState.DONE, "done_at": self._clock.now()}
         if note:
             fields["note"] = note
         await self._repositories.inbound_events.finish(event.id, term, fields, unset=("raw",))
-
-
-def _message_in(event: InboundEvent) -> RelayMessage | MailboxMessage | AssignedMessage | None:
-    """The message to show; what another version stored may be unreadable."""
-    try:
-        message = message_of(event.payload)
-    except InvalidEnvelopeError:
-        return None
-    return None if isinstance(message, GmailNotification) else message
