@@ -65,6 +65,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         _index("patient_email", ("email", UP)),
         _index("patient_phone", ("phone", UP)),
+        _index("patient_other_contacts", ("other_contacts", UP)),
         _index("patient_name", ("name_key", UP), ("_id", UP)),
         _index("patient_search", ("search_keys", UP)),
         _index("patient_due", ("next_follow_up_date", UP), ("patient_type", UP)),

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +14,8 @@ SEARCH_KEYS = "search_keys"
 """The stored field that a search goes by; nobody else reads it."""
 FEWEST_DIGITS = 3
 """So much of a phone number names it."""
+OTHER_CONTACTS = 10
+"""So many of a patient's other addresses and numbers are kept."""
 
 
 class PatientType(StrEnum):
@@ -83,6 +86,10 @@ class Patient(Document):
     name_key: str
     email: str | None = None
     phone: str | None = None
+    other_contacts: list[str] = Field(default_factory=list)
+    """Addresses and numbers of records that were merged into this one, in the form of `email` and
+    `phone`. They tell who writes; nothing is ever sent there.
+    """
     patient_type: PatientType
     status: PatientStatus = PatientStatus.ACTIVE
     preferred_channel: list[Channel] = Field(default_factory=lambda: [Channel.EMAIL])
@@ -96,14 +103,17 @@ class Patient(Document):
 
     def to_stored(self) -> dict[str, Any]:
         """See `StoredModel`. What a search goes by is written with it and never read back."""
-        return super().to_stored() | {
-            SEARCH_KEYS: search_keys(self.name_key, self.email, self.phone)
-        }
+        return super().to_stored() | {SEARCH_KEYS: search_keys(self.name_key, self.contacts)}
 
     @property
     def about_patient(self) -> PyObjectId:
         """See `StoredModel.about_patient`."""
         return self.id
+
+    @property
+    def contacts(self) -> list[str]:
+        """Every address and number that is theirs, those on file first."""
+        return [one for one in (self.email, self.phone, *self.other_contacts) if one]
 
     @property
     def has_opted_out(self) -> bool:
@@ -132,18 +142,19 @@ def name_key(name: str, *, duplicate: str = "") -> str:
     return f"{key}#{duplicate}" if duplicate else key
 
 
-def search_keys(key: str, email: str | None, phone: str | None) -> list[str]:
-    """What a search term may be the beginning of: the name from each of its words on, the address
-    as it is and as a name is compared, and the number from each digit that starts enough of them.
+def search_keys(key: str, contacts: Iterable[str]) -> list[str]:
+    """What a search term may be the beginning of: the name from each of its words on, an address
+    as it is and as a name is compared, and a number from each digit that starts enough of them.
 
-    `key` is a name key, `email` is normalised, `phone` is in E.164.
+    `key` is a name key; of the contacts, addresses are normalised and numbers are in E.164.
     """
     words = key.partition("#")[0].split()
     keys = {" ".join(words[place:]) for place in range(len(words))}
-    if email:
-        keys |= {email, name_key(email)}
-    if phone:
-        digits = phone.lstrip("+")
-        keys.add(phone)
-        keys |= {digits[place:] for place in range(len(digits) - FEWEST_DIGITS + 1)}
+    for contact in contacts:
+        keys.add(contact)
+        if "@" in contact:
+            keys.add(name_key(contact))
+        else:
+            digits = contact.lstrip("+")
+            keys |= {digits[place:] for place in range(len(digits) - FEWEST_DIGITS + 1)}
     return sorted(keys)

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, StrictBool, 
 from app.core.addresses import EmailAddress
 from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId, UtcDatetime
-from app.models.patient import Channel, Patient, PatientStatus, PatientType
+from app.models.patient import OTHER_CONTACTS, Channel, Patient, PatientStatus, PatientType
 from app.schemas.base import EXAMPLE_ID, InputSchema, OutputSchema
 from app.schemas.campaigns import CampaignRow
 from app.schemas.paging import Pagination
@@ -38,6 +38,7 @@ Channels = Annotated[
 ]
 """The ways to reach somebody, the one they like best first; one alone need not be a list."""
 
+OtherContacts = Annotated[list[ShortText], Field(max_length=OTHER_CONTACTS)]
 Treatments = Annotated[list[TreatmentWrite], Field(max_length=200)]
 
 
@@ -90,6 +91,9 @@ class PatientUpdate(InputSchema):
     name: PersonName | None = None
     email: EmailAddress | None = None
     phone: PhoneText | None = None
+    other_contacts: OtherContacts | None = Field(
+        default=None, description="Which of the other contacts stay; none can be added."
+    )
     patient_type: PatientType | None = None
     status: PatientStatus | None = None
     preferred_channel: Channels | None = None
@@ -136,6 +140,7 @@ class PatientRead(OutputSchema):
                 "name": "Maria Lopez",
                 "email": "maria.lopez@example.com",
                 "phone": "+12125550142",
+                "other_contacts": ["m.lopez@example.com"],
                 "patient_type": "EXISTING",
                 "status": "ACTIVE",
                 "preferred_channel": ["email"],
@@ -161,6 +166,10 @@ class PatientRead(OutputSchema):
     name: str
     email: str | None
     phone: str | None
+    other_contacts: list[str] = Field(
+        description="Addresses and numbers of duplicates that were merged into this record: they "
+        "tell who writes, and nothing is sent there."
+    )
     patient_type: PatientType
     status: PatientStatus
     preferred_channel: list[Channel]
@@ -181,6 +190,7 @@ class PatientRead(OutputSchema):
             name=patient.name,
             email=patient.email,
             phone=patient.phone,
+            other_contacts=patient.other_contacts,
             patient_type=patient.patient_type,
             status=patient.status,
             preferred_channel=patient.preferred_channel,

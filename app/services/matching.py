@@ -30,7 +30,8 @@ class MessageMatcher:
     is a guard's question. A thread is a campaign's, or, where letters about a visit run in it, a
     patient's. One of a campaign that has ended leads to the patient's active one, which
     must not go on as if nobody had answered. Without a thread, families share mailboxes and
-    phones: one that several patients use only counts where exactly one of them is in a campaign.
+    phones: one that several patients use only counts where exactly one of them is in a campaign,
+    and has it on file, not from a record that was merged into theirs.
     """
 
     def __init__(self, repositories: Repositories) -> None:
@@ -137,7 +138,8 @@ class MessageMatcher:
         return Match(patient, await self._campaign_of(patient)) if patient else None
 
     async def _by_sender(self, sender: str, channel: Channel) -> Match:
-        patients = await self._on_contact(sender, channel)
+        contact = sender_address(sender) if channel is Channel.EMAIL else sender
+        patients = await self._on_contact(contact, channel) if contact else []
         if len(patients) == 1:
             return Match(patients[0], await self._campaign_of(patients[0]))
         campaigns = await self._campaigns.all_for(patient.id for patient in patients)
@@ -145,13 +147,15 @@ class MessageMatcher:
         if len(active) != 1:
             return Match()
         owner = next(patient for patient in patients if patient.id == active[0].patient_id)
-        return Match(owner, active[0])
+        return Match(owner, active[0]) if contact in (owner.email, owner.phone) else Match()
 
-    async def _on_contact(self, sender: str, channel: Channel) -> list[Patient]:
-        if channel is not Channel.EMAIL:
-            return await self._patients.with_phone(sender)
-        address = sender_address(sender)
-        return await self._patients.with_email(address) if address else []
+    async def _on_contact(self, contact: str, channel: Channel) -> list[Patient]:
+        """Whoever has it on file, and whoever has it beside that."""
+        by_mail = channel is Channel.EMAIL
+        look_up = self._patients.with_email if by_mail else self._patients.with_phone
+        beside = await self._patients.with_other_contact(contact)
+        found = {patient.id: patient for patient in (*await look_up(contact), *beside)}
+        return list(found.values())
 
     async def _campaign_of(self, patient: Patient) -> Campaign | None:
         active = await self._campaigns.active_for(patient.id)

@@ -16,7 +16,14 @@ from app.db.repositories import Repositories
 from app.models.appointment import Appointment
 from app.models.base import PyObjectId, new_id
 from app.models.merge import PatientMerge
-from app.models.patient import Patient, PatientStatus, PatientType, Treatment, name_key
+from app.models.patient import (
+    OTHER_CONTACTS,
+    Patient,
+    PatientStatus,
+    PatientType,
+    Treatment,
+    name_key,
+)
 from app.models.records import UNDELIVERABLE, AuditEntry
 from app.services.merging_campaigns import CampaignHandover
 from app.services.patient_records import NOBODY
@@ -260,6 +267,9 @@ def _missing(survivor: Patient, taken: Patient) -> dict[str, Any]:
         for name in _FROM_EITHER
         if getattr(survivor, name) is None and getattr(taken, name) is not None
     }
+    others = _other_contacts(survivor.model_copy(update=fields), taken)
+    if others != survivor.other_contacts:
+        fields["other_contacts"] = others
     if PatientType.EXISTING in {taken.patient_type} - {survivor.patient_type}:
         fields["patient_type"] = PatientType.EXISTING
     if PatientStatus.DECEASED in {taken.status} - {survivor.status}:
@@ -271,6 +281,13 @@ def _missing(survivor: Patient, taken: Patient) -> dict[str, Any]:
         history = sorted([*survivor.treatment_history, *added], key=_done_at)
         fields["treatment_history"] = [one.to_stored() for one in history]
     return fields
+
+
+def _other_contacts(stays: Patient, taken: Patient) -> list[str]:
+    """What was theirs on either record and is not on file now; of too many the first are kept."""
+    ever = dict.fromkeys((*stays.other_contacts, *taken.contacts))
+    others = [one for one in ever if one not in (stays.email, stays.phone)]
+    return others[:OTHER_CONTACTS]
 
 
 def _done_at(treatment: Treatment) -> float:

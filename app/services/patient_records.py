@@ -128,7 +128,9 @@ class PatientRecords:
             stored["phone"] = await self._directory.read_phone(stored["phone"])
         if history := stored.get("treatment_history"):
             stored["treatment_history"] = [treatment.to_stored() for treatment in history]
-        return stored
+        others = _other_contacts_left(patient, stored)
+        stored.pop("other_contacts", None)
+        return stored if others == patient.other_contacts else stored | {"other_contacts": others}
 
     async def _with_instants(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Days become the instants at which they start on the clinic's clock."""
@@ -145,6 +147,13 @@ def _treatment(item: Mapping[str, Any], zone: ZoneInfo) -> Treatment:
     days = ("procedure_date", "next_follow_up_date")
     instants = {name: start_of_day(item[name], zone) for name in days if item.get(name)}
     return Treatment.model_validate({**item, **instants})
+
+
+def _other_contacts_left(patient: Patient, stored: Mapping[str, Any]) -> list[str]:
+    """Staff may take some away and add none; what is on file from now on is no other contact."""
+    kept = stored.get("other_contacts", patient.other_contacts) or ()
+    on_file = (stored.get("email"), stored.get("phone"))
+    return [one for one in patient.other_contacts if one in kept and one not in on_file]
 
 
 def _key_kept(patient: Patient, name: str) -> str:

@@ -151,11 +151,19 @@ class PatientDirectory:
     async def _on_contact(self, email: str | None, phone: str | None) -> tuple[list[Patient], str]:
         """The patients on the address, else on the number, and which of the two it was."""
         contact = normalise_email(email) if email else ""
-        found = await self._patients.with_email(contact) if contact else []
+        found = await self._having(contact)
         if not found and phone is not None:
             contact = phone
-            found = await self._patients.with_phone(phone)
+            found = await self._having(phone)
         return [one for one in found if one.status != PatientStatus.DECEASED] or found, contact
+
+    async def _having(self, contact: str) -> list[Patient]:
+        """Who has it on file; where nobody has, of whom it is another address or number."""
+        if not contact:
+            return []
+        patients = self._patients
+        look_up = patients.with_email if "@" in contact else patients.with_phone
+        return await look_up(contact) or await patients.with_other_contact(contact)
 
     async def _undecidable(self, found: Sequence[Patient], contact: str) -> NoReturn:
         campaigns = await self._campaigns.all_for(one.id for one in found)
@@ -232,11 +240,7 @@ class PatientDirectory:
         """Whom staff mean: the only patient on the address (without one: on the number), or the
         one of several who has the name.
         """
-        if wanted.email:
-            found = await self._patients.with_email(wanted.email)
-        else:
-            found = await self._patients.with_phone(wanted.phone) if wanted.phone else []
-        return _the_one(found, wanted.name)
+        return _the_one(await self._having(wanted.email or wanted.phone or ""), wanted.name)
 
     async def store_or_find(self, patient: Patient) -> Patient:
         """Store a new patient; where one of this address and name came first, that one.

@@ -265,6 +265,27 @@ class TestMatching:
         assert await stage.outgoing(parent) == []
         assert await stage.outgoing(child) == []
 
+    async def test_another_contact_of_the_patient_speaks_for_them_and_alone_is_stopped(
+        self, stage: Stage
+    ) -> None:
+        old = "old@example.com"
+        patient = await stage.patient(other_contacts=[old])
+        campaign = await stage.campaign(patient)
+        await stage.receive(relay(patient, "Yes!", sender=f"Dana <{old}>"))
+        await stage.work_off()
+
+        assert (await stage.campaign_now(campaign)).status == S.RE_ENGAGED
+        stop = relay(patient, "Stop writing to me.", sender=old, message_id="m-2")
+        await stage.receive(stop, event_id="pubsub:s:2")
+        await stage.work_off()
+
+        now = await stage.repositories.patients.get(patient.id)
+        assert now is not None
+        assert now.has_opted_out
+        assert (await stage.campaign_now(campaign)).status == S.RECOVERY_DECLINED
+        stopped = await stage.repositories.suppressions.among(patient.contacts)
+        assert list(stopped) == [old]
+
     async def test_nobody_known_waits_for_staff(self, stage: Stage) -> None:
         stranger = await stage.patient()
         await stage.repositories.patients.delete(stranger.id)

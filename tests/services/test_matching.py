@@ -5,7 +5,7 @@ import pytest
 from app.db.repositories import Repositories
 from app.models.campaign import CampaignChannel, CampaignStatus
 from app.models.interaction import Direction, Interaction
-from app.models.patient import Patient
+from app.models.patient import Channel, Patient
 from app.services.matching import Match, MessageMatcher
 from tests.factories import make_campaign, make_patient
 from tests.fakes import NOON
@@ -126,3 +126,30 @@ class TestAProvidersThread:
         await repositories.campaigns.insert(campaign)
 
         assert ids(await matcher.match("18f2c", STRANGER)) == (patient.id, campaign.id)
+
+
+class TestAnotherContact:
+    """An address or number of a record that was merged into the patient's."""
+
+    @pytest.mark.parametrize(
+        ("contact", "channel"),
+        [("old@example.com", Channel.EMAIL), ("+12125550199", Channel.SMS)],
+    )
+    async def test_names_them_where_nobody_else_has_it(
+        self,
+        matcher: MessageMatcher,
+        repositories: Repositories,
+        contact: str,
+        channel: Channel,
+    ) -> None:
+        owner = await repositories.patients.insert(make_patient(other_contacts=[contact]))
+        campaign = await repositories.campaigns.insert(make_campaign(patient_id=owner.id))
+        assert ids(await matcher.match("x", contact, channel=channel)) == (owner.id, campaign.id)
+
+        on_file = {"email" if channel is Channel.EMAIL else "phone": contact}
+        other = await repositories.patients.insert(make_patient(**on_file))
+        assert ids(await matcher.match("x", contact, channel=channel)) == (None, None)
+
+        theirs = await repositories.campaigns.insert(make_campaign(patient_id=other.id))
+        await repositories.campaigns.delete(campaign.id)
+        assert ids(await matcher.match("x", contact, channel=channel)) == (other.id, theirs.id)

@@ -26,7 +26,7 @@ from app.models.patient import (
 EXACT_UP_TO = 1000
 """A search is counted so far; beyond, its total is a lower bound (counting costs by the match)."""
 _DIALLED = re.compile(r"\+?[\d\s()./-]+", re.ASCII)
-_SEARCHED = frozenset({"name_key", "email", "phone"})
+_SEARCHED = frozenset({"name_key", "email", "phone", "other_contacts"})
 _LAST = "\U0010ffff"
 """After every character a key can go on with."""
 RACE_ATTEMPTS = 20
@@ -124,13 +124,19 @@ class PatientRepository(DocumentRepository[Patient]):
         """Everybody with this E.164 number."""
         return await self._find({"phone": phone}, sort=[("_id", 1)])
 
+    async def with_other_contact(self, contact: str) -> list[Patient]:
+        """Everybody who has this (normalised) address or E.164 number beside the one on file."""
+        return await self._find({"other_contacts": contact}, sort=[("_id", 1)])
+
     async def with_any_contact(
         self, emails: Collection[str], phones: Collection[str]
     ) -> list[Patient]:
-        """Everybody on any of these addresses or numbers, oldest first."""
+        """Everybody on any of these addresses or numbers, on file or beside it, oldest first."""
+        either = [*emails, *phones]
+        beside = await self._find({"other_contacts": {"$in": either}}) if either else []
         by_email = await self._find({"email": {"$in": list(emails)}}) if emails else []
         by_phone = await self._find({"phone": {"$in": list(phones)}}) if phones else []
-        found = {patient.id: patient for patient in (*by_email, *by_phone)}
+        found = {patient.id: patient for patient in (*by_email, *by_phone, *beside)}
         return sorted(found.values(), key=lambda patient: patient.id)
 
     async def page(self, wanted: PatientFilter, *, page: int, limit: int) -> Page[Patient]:
@@ -272,7 +278,7 @@ class PatientRepository(DocumentRepository[Patient]):
             "consent": {},
             "erasure.done_at": self._clock.now(),
         }
-        gone = ("email", "phone", "initial_inquiry", "estimated_value")
+        gone = ("email", "phone", "other_contacts", "initial_inquiry", "estimated_value")
         is_open = {"erasure.pending_since": {"$exists": True}, "erasure.done_at": None}
         guard = {"_id": patient_id, **is_open}
         return await self._update(guard, {"$set": fields, "$unset": dict.fromkeys(gone, "")})
@@ -293,7 +299,8 @@ def _keys_after(stored: Mapping[str, Any], update: Mapping[str, Any]) -> list[st
     """The search keys of what will be stored after `update`."""
     left = {name: stored.get(name) for name in _SEARCHED - update.get("$unset", {}).keys()}
     after = left | {name: update.get("$set", {}).get(name, left.get(name)) for name in _SEARCHED}
-    return search_keys(after["name_key"] or "", after["email"], after["phone"])
+    contacts = [after["email"], after["phone"], *(after["other_contacts"] or ())]
+    return search_keys(after["name_key"] or "", filter(None, contacts))
 
 
 def _as_it_stands(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -281,7 +281,7 @@ class CampaignActions:
             reason=SuppressionReason.OPT_OUT,
             source=interaction_source(reply.interaction),
             by=AGENT,
-            **heard_on(reply.interaction),
+            **heard_on(reply.interaction, reply.patient),
         )
 
     async def _bounce(self, reply: CampaignReply) -> None:

@@ -66,7 +66,7 @@ class OutsideActions:
             reason=SuppressionReason.OPT_OUT,
             source=interaction_source(reply.interaction),
             by=AGENT,
-            **heard_on(reply.interaction),
+            **heard_on(reply.interaction, patient),
         )
         if with_receipt:
             letter = self._composer.opt_out_receipt(reply.clinic, patient)

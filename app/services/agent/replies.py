@@ -140,9 +140,10 @@ def interaction_source(interaction: Interaction) -> str:
 
 def contact_to_verify(interaction: Interaction, patient: Patient | None) -> str | None:
     """What the sender must equal to be the patient: their address, or on other channels their
-    number. Where nobody is known, whoever wrote is who they say.
+    number, or one of a record that was merged into theirs. Where nobody is known, whoever wrote is
+    who they say.
     """
-    if patient is None:
+    if patient is None or is_from_other_contact(interaction, patient):
         return sender_contact(interaction)
     return patient.email if interaction.channel is Channel.EMAIL else patient.phone
 
@@ -154,11 +155,17 @@ def sender_contact(interaction: Interaction) -> str | None:
     return sender_address(interaction.sender or "")
 
 
-def heard_on(interaction: Interaction) -> dict[str, Any]:
+def is_from_other_contact(interaction: Interaction, patient: Patient) -> bool:
+    """Whether it came from a contact of theirs that is not the one on file."""
+    return sender_contact(interaction) in patient.other_contacts
+
+
+def heard_on(interaction: Interaction, patient: Patient) -> dict[str, Any]:
     """For whom beside the patient a wish in this message holds (`ConsentService.opt_out`)."""
-    if interaction.channel is Channel.EMAIL:
+    is_mail = interaction.channel is Channel.EMAIL
+    if is_mail and not is_from_other_contact(interaction, patient):
         return {"whole_mailbox": True}
-    return {"whole_mailbox": False, "number": interaction.sender}
+    return {"whole_mailbox": False, "heard_from": sender_contact(interaction)}
 
 
 def sender_address(sender: str) -> str | None:

@@ -125,9 +125,8 @@ class People:
 
     def add(self, patient: Patient) -> None:
         """Somebody who was stored meanwhile, or has another contact now."""
-        for contact in (patient.email, patient.phone):
-            if contact is not None:
-                self._by_contact[contact][patient.id] = patient
+        for contact in patient.contacts:
+            self._by_contact[contact][patient.id] = patient
 
     def drop(self, patient: Patient) -> None:
         """Somebody who was not stored after all."""

@@ -57,13 +57,13 @@ class ConsentService:
         source: str,
         by: str = PATIENT,
         whole_mailbox: bool = True,
-        number: str | None = None,
+        heard_from: str | None = None,
     ) -> None:
         """No more outreach: suppress the address, note the wish, end the active campaign.
 
         What came over the mailbox holds for everybody on it; what staff were told by one person
-        (`whole_mailbox=False`) holds for that one. `number` is the phone that the wish came from:
-        it holds for everybody on it.
+        (`whole_mailbox=False`) holds for that one. `heard_from` is the phone that the wish came
+        from, or an address of theirs that is not on file: it holds for everybody on it.
 
         The address comes first, because the send gate reads it: a crash after it has already
         stopped the mail. Campaigns of others on the same mailbox end at the next sweep. A campaign
@@ -71,8 +71,8 @@ class ConsentService:
         """
         if patient.email and whole_mailbox:
             await self._suppress(patient.email, reason, source)
-        if number:
-            await self._suppress(number, reason, source)
+        if heard_from:
+            await self._suppress(heard_from, reason, source)
         is_new = await self._repositories.patients.record_opt_out(
             patient.id, at=self._clock.now(), reason=reason, source=source
         )

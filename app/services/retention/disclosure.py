@@ -47,8 +47,7 @@ class PatientDisclosure:
         patient = await repositories.patients.get(patient_id)
         if patient is None:
             raise PatientNotFoundError(NOBODY)
-        addresses = [one for one in (patient.email, patient.phone) if one]
-        suppressed = await repositories.suppressions.among(addresses)
+        suppressed = await repositories.suppressions.among(patient.contacts)
         return Disclosure(
             made_at=self._clock.now(),
             patient=_plain(patient),

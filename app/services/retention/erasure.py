@@ -99,12 +99,10 @@ class PatientErasure:
 
     async def _seal(self, patient: Patient) -> None:
         """Not where somebody else is on the same mailbox or number: they may go on hearing."""
-        ways = (
-            (patient.email, self._repositories.patients.with_email),
-            (patient.phone, self._repositories.patients.with_phone),
-        )
-        for address, sharing in ways:
-            if address and all(other.id == patient.id for other in await sharing(address)):
+        patients = self._repositories.patients
+        for address in patient.contacts:
+            look_up = patients.with_email if "@" in address else patients.with_phone
+            if all(other.id == patient.id for other in await look_up(address)):
                 await self._repositories.suppressions.seal(address, self._clock.now())
                 await self._repositories.retention.forget_bounces(address)
 

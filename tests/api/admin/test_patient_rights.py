@@ -42,6 +42,7 @@ class Known:
             name="Philippa Quennell",
             email="philippa.quennell@example.com",
             phone="+12125550147",
+            other_contacts=["pip@quennell.example", "+442125550147"],
             initial_inquiry="canary words",
         )
         self.campaign: Campaign = make_campaign(
@@ -127,6 +128,7 @@ class TestExport:
         assert answer.status_code == 200
         assert body["patient"]["name"] == "Philippa Quennell"
         assert body["patient"]["language"] == "es"
+        assert body["patient"]["other_contacts"] == known.patient.other_contacts
         assert [one["content"] for one in body["interactions"]] == ["canary words"] * 2
         assert body["appointments"][0]["notes"] == "canary note"
         assert body["campaigns"][0]["engagement_summary"] == "Quennell asked"
@@ -193,8 +195,9 @@ class TestErase:
         renamed = await app_client.patch(path, json={"name": "X Y"}, headers=admin_headers)
         assert problem(renamed) == (409, "patient-erased")
 
-        for address in (known.patient.email, known.patient.phone):
-            found = await stored.suppressions.for_address(str(address))
+        assert len(known.patient.contacts) == 4
+        for address in known.patient.contacts:
+            found = await stored.suppressions.for_address(address)
             assert found is not None
             assert found.address.startswith("hmac-sha256:")
         assert await stored.suppressions.for_address("somebody@example.com") is None

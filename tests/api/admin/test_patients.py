@@ -89,6 +89,7 @@ class TestCreate:
             "name": "Maria Lopez",
             "email": "maria.lopez+x@example.com",
             "phone": "+12125550142",
+            "other_contacts": [],
             "patient_type": "EXISTING",
             "status": "ACTIVE",
             "preferred_channel": ["sms", "email"],

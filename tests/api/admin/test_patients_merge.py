@@ -135,6 +135,7 @@ class TestMerge:
         now = await repositories.patients.get(stays.id)
         assert now is not None
         assert (now.email, now.phone) == ("maria@example.com", "+12125550142")
+        assert answer.json()["other_contacts"] == now.other_contacts == ["m.lopez@example.com"]
         assert (now.patient_type, now.next_follow_up_date) == (
             PatientType.EXISTING,
             NOON + 9 * DAY,
@@ -168,8 +169,9 @@ class TestMerge:
             await app_client.get(f"{PATIENTS}/{goes.id}", headers=headers), 404, "patient-merged"
         )
         assert gone["patient_id"] == str(stays.id)
-        found = await app_client.get(PATIENTS, headers=headers, params={"q": "lopez"})
-        assert [one["patient_id"] for one in found.json()["patients"]] == [str(stays.id)]
+        for q in ("lopez", "m.lop", "maria@"):
+            found = await app_client.get(PATIENTS, headers=headers, params={"q": q})
+            assert [one["patient_id"] for one in found.json()["patients"]] == [str(stays.id)], q
         whose = await services.base.consent.patient_of(unsubscribe)
         assert whose is not None
         assert whose.id == stays.id
@@ -220,6 +222,44 @@ class TestMerge:
             assert now is not None
             assert now.has_opted_out is stops
 
+    async def test_ten_other_contacts_are_kept_and_staff_take_them_away(
+        self, app_client: httpx.AsyncClient, headers: dict[str, str], repositories: Repositories
+    ) -> None:
+        old = [f"old{number}@example.com" for number in range(9)]
+        stays = await repositories.patients.insert(
+            make_patient(email="maria@example.com", phone="+12125550142", other_contacts=old)
+        )
+        goes = await repositories.patients.insert(
+            make_patient(
+                email="m.l@example.com",
+                phone="+12125550142",
+                other_contacts=["maria@example.com", old[3], "+12125550199", "late@example.com"],
+            )
+        )
+
+        answer = await merge(app_client, headers, stays.id, goes.id)
+
+        assert answer.json()["other_contacts"] == [*old, "m.l@example.com"]
+        path = f"{PATIENTS}/{stays.id}"
+        for wanted, left in (
+            ({"name": "Maria Luz"}, [*old, "m.l@example.com"]),
+            ({"other_contacts": ["new@example.com", old[1], "M.L@example.com", old[0]]}, old[:2]),
+            ({"other_contacts": ["new@example.com", *old[:2]]}, old[:2]),
+            ({"email": old[0].upper()}, old[1:2]),
+            ({"other_contacts": None}, []),
+        ):
+            changed = await app_client.patch(path, headers=headers, json=wanted)
+            assert changed.json()["other_contacts"] == left, wanted
+        now = await repositories.patients.get(stays.id)
+        assert now is not None
+        assert now.email == old[0]
+        for q, finds in (("old0", 1), ("old1", 0)):
+            found = await app_client.get(PATIENTS, headers=headers, params={"q": q})
+            assert len(found.json()["patients"]) == finds
+        too_many = {"other_contacts": ["a@example.com"] * 11}
+        refused = await app_client.patch(path, headers=headers, json=too_many)
+        assert refused.status_code == 422
+
     async def test_of_merges_that_share_a_record_one_wins(
         self,
         app_client: httpx.AsyncClient,
@@ -268,12 +308,14 @@ class TestAfterACrash:
         with pytest.raises(DuplicateValueError):
             await repositories.patient_merges.begin(begun.model_copy(update={"id": kept.id}))
         await repositories.patients.delete(goes.id)
+        await repositories.patients.update_fields(stays.id, {"other_contacts": [goes.email]})
 
         await services.jobs.reconcile()
 
         now = await repositories.patients.get(stays.id)
         assert now is not None
         assert (now.phone, now.has_opted_out) == (goes.phone, True)
+        assert now.other_contacts == [goes.email]  # once, though an earlier run got as far
         assert (await reload(repositories, kept)).is_active
         ended = await reload(repositories, ending)
         assert (ended.patient_id, ended.status) == (

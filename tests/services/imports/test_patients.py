@@ -78,6 +78,17 @@ class TestAKnownPatient:
         assert (patient.phone, patient.status) == ("+12125550142", PatientStatus.INACTIVE)
         assert (patient.language, patient.patient_type) == ("en", PatientType.COLD_LEAD)
 
+    async def test_is_known_by_another_address_of_theirs(self, bench: Bench) -> None:
+        await bench.practice.add_patient(
+            name="Maria Lopez", email="maria@example.com", other_contacts=["old@example.com"]
+        )
+
+        text = file_of("Maria Lopez,old@example.com,,,,,,")
+        assert await bench.outcomes(text, kind=P) == ["unchanged"]
+
+        (patient,) = await everybody(bench)
+        assert patient.email == "maria@example.com"
+
     async def test_is_due_at_the_later_of_two_dates(self, bench: Bench) -> None:
         await bench.run(file_of(MARIA), kind=P)
 

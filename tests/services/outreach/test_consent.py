@@ -74,7 +74,7 @@ class TestOptIn:
     async def test_lifts_what_came_by_phone_too(self, parts: Parts) -> None:
         patient = await parts.patient(phone="+12125550142")
         await parts.consent.opt_out(
-            patient, reason=R.OPT_OUT, source="reply", whole_mailbox=False, number=patient.phone
+            patient, reason=R.OPT_OUT, source="reply", whole_mailbox=False, heard_from=patient.phone
         )
 
         await parts.consent.opt_in(patient, source="staff", by="staff:1")

@@ -210,7 +210,7 @@ class TestDeadAndUnwanted:
             reason=SuppressionReason.OPT_OUT,
             source="test",
             whole_mailbox=False,
-            number=PHONE,
+            heard_from=PHONE,
         )
         message = await parts.message(patient, M.OUTREACH, await parts.campaign(patient))
 

@@ -237,6 +237,18 @@ class TestWhoBooks:
 
         assert visit.patient_id == patient.id
 
+    async def test_found_by_another_contact_that_nobody_has_on_file(
+        self, practice: Practice
+    ) -> None:
+        patient = await practice.add_patient(other_contacts=["old@example.com"])
+
+        visit = await practice.book(patient, NINE, email="Old@example.com")
+
+        assert visit.patient_id == patient.id
+        other = await practice.add_patient(email="old@example.com")
+        now = await practice.book(patient, "2026-08-20T11:00", email="old@example.com")
+        assert now.patient_id == other.id
+
     async def test_the_name_tells_a_family_apart(self, practice: Practice) -> None:
         await practice.add_patient(name="José Núñez", email="family@example.com")
         mother = await practice.add_patient(name="Ana Núñez", email="family@example.com")

@@ -234,9 +234,10 @@ async def merge_patients(
 ) -> PatientRead:
     """The patient in the path stays. All campaigns, messages, visits and waitlist entries of the
     other become theirs, an opt-out of either counts, and what they lack (address, number, due date)
-    comes from the other, whose id from then on answers 404 with the id of this one. Of two active
-    campaigns the one nearer to a visit remains. 409 where both have a visit at one time, or one of
-    them is being merged already.
+    comes from the other, whose id from then on answers 404 with the id of this one. An address or
+    number that they have no room for is kept in `other_contacts`, ten at most: it tells who writes,
+    and nothing is sent there. Of two active campaigns the one nearer to a visit remains. 409 where
+    both have a visit at one time, or one of them is being merged already.
     """
     merged = await merging.merge(patient_id, body.patient_id, by=staff_actor(user))
     return PatientRead.of(merged)
