@@ -220,14 +220,18 @@ class ProactivePath:
         )
 
     async def _withdraw_if_uncounted(self, campaign: Campaign, message: Interaction) -> None:
-        """The campaign moved on while its message was being queued: a reply came, say."""
+        """The campaign moved on while its message was being queued: a reply came, say.
+
+        Only one that was never tried: what may have left is looked up by the sender, which the
+        gate tells to drop it.
+        """
         current = await self._repositories.campaigns.get(campaign.id) or campaign
         if current.follow_up_details.attempts_made >= (message.attempt or 0):
             return  # another worker counted it
         await self._repositories.interactions.suppress(
             message,
             status=DeliveryStatus.PENDING,
-            term=message.delivery.term if message.delivery else 0,
+            term=0,
             reason="campaign_moved_on",
             dedupe_key=dropped_key(message),
         )

@@ -275,23 +275,30 @@ class OutboxSender:
         subject = await self._postmark.subject(message)
         await self._record(claim, sent, subject, campaign, channel=message.channel)
 
-    async def _defer(self, claim: _Claim, verdict: GateVerdict) -> None:
-        """Back into the queue. Waiting is no attempt, and keeps no slot of the day."""
+    async def _defer(self, claim: _Claim, verdict: GateVerdict, *, was_tried: bool = False) -> None:
+        """Back into the queue. Waiting is no attempt, and keeps no slot of the day, unless a try
+        may have got through.
+        """
         fields = {
             "status": DeliveryStatus.PENDING,
             "not_before": verdict.until,
             "attempts": claim.delivery.attempts,
             "error": verdict.reason,
         }
-        await self._finish(claim, fields, verdict.verdict)
+        keeps_slot = was_tried or claim.delivery.day_slot is not None
+        await self._finish(claim, fields, verdict.verdict, keeps_slot=keeps_slot)
 
     async def _try_later(
         self, claim: _Claim, error: str, retry_after: timedelta | None = None
     ) -> None:
-        """Back into the queue. A pause that the other side asked for is no try."""
+        """Back into the queue. A pause that the other side asked for is no try.
+
+        The message may have left all the same, so its slot of the day stays its own: nothing else
+        goes to this address before its fate is known.
+        """
         if retry_after is not None:
-            until = self._clock.now() + retry_after
-            await self._defer(claim, GateVerdict(Verdict.DEFER, error, until))
+            verdict = GateVerdict(Verdict.DEFER, error, self._clock.now() + retry_after)
+            await self._defer(claim, verdict, was_tried=True)
             return
         tries = claim.delivery.attempts + 1
         if tries >= MAX_ATTEMPTS:
@@ -299,7 +306,7 @@ class OutboxSender:
             return
         not_before = self._clock.now() + backoff(tries)
         fields = {"status": DeliveryStatus.PENDING, "not_before": not_before, "error": error}
-        await self._finish(claim, fields, "retry")
+        await self._finish(claim, fields, "retry", keeps_slot=True)
 
     async def _give_up(self, claim: _Claim, status: DeliveryStatus, error: str) -> None:
         """A person looks at it. Attention comes first: a crash after it repeats, and loses not.

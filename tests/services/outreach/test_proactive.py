@@ -231,6 +231,21 @@ class TestAdvance:
         assert message.dedupe_key != attempt_key(stale.id, 1)
         assert (await parts.reread_campaign(stale)).follow_up_details.attempts_made == 0
 
+    async def test_one_that_may_have_left_is_not_taken_back(self, parts: Parts) -> None:
+        patient = await parts.patient()
+        stale = await campaign_of(parts, patient)
+        key = attempt_key(stale.id, 1)
+        message = await parts.message(patient, MessageClass.OUTREACH, stale, key=key, attempt=1)
+        tried = {"delivery.term": 1, "delivery.error": "broke"}
+        await parts.repositories.interactions.update_fields(message.id, tried)
+        await parts.lifecycle.move(stale, CampaignStatus.RE_ENGAGED, by="agent")
+
+        await parts.proactive.advance(stale, NOON)
+
+        (kept,) = await queued(parts, stale)
+        assert kept.delivery is not None
+        assert (kept.delivery.status, kept.dedupe_key) == (DeliveryStatus.PENDING, key)
+
     async def test_where_a_person_keeps_the_thread_staff_are_reminded_once(
         self, parts: Parts, clock: FrozenClock
     ) -> None:

@@ -225,6 +225,42 @@ class TestAtTheGate:
         await parts.drain()
         assert len(transport.sent) == 2
 
+    @pytest.mark.parametrize("pause", [None, timedelta(minutes=1)])
+    async def test_a_try_that_may_have_got_through_is_the_one_of_the_day(
+        self,
+        parts: Parts,
+        clock: FrozenClock,
+        transport: RecordingTransport,
+        pause: timedelta | None,
+    ) -> None:
+        first = await parts.patient(name="Ann Lee", email="family@example.com")
+        tried = await parts.message(first, M.OUTREACH, await parts.campaign(first), key="first")
+        transport.failures = [TransientMailError("broke", retry_after=pause)]
+        await parts.drain()
+        second = await parts.patient(name="Ben Lee", email="family@example.com")
+        await parts.message(second, M.OUTREACH, await parts.campaign(second), key="second")
+
+        await parts.drain()
+        assert transport.sent == []
+
+        clock.advance(minutes=2)
+        await parts.drain()
+        assert [mail.key for mail in transport.sent] == [str(tried.id)]
+
+    async def test_it_stays_so_while_the_gate_puts_it_off(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        patient = await parts.patient()
+        tried = await parts.message(patient, M.OUTREACH, await parts.campaign(patient))
+        transport.failures = [TransientMailError("broke")]
+        await parts.drain()
+        clock.set(datetime(2026, 8, 20, 2, 0, tzinfo=UTC))
+        await parts.drain()
+
+        state = await delivery(parts, tried)
+        assert state.error == "outside_hours"
+        assert state.day_slot is not None
+
     async def test_never_more_than_the_weekly_cap(
         self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
     ) -> None:
