@@ -333,7 +333,7 @@ class TestLink:
             "unsubscribe": lambda: issue(TokenPurpose.UNSUBSCRIBE, appointment_id=visit),
             "tampered": lambda: f"{head}.{signature[::-1]}",
             "expired": lambda: good,
-            "no id": lambda: issue(TokenPurpose.MANAGE_APPOINTMENT, appointment_id="all"),
+            "no id": lambda: issue(TokenPurpose.MANAGE_APPOINTMENT, patient_id=visit),
             "of no visit": lambda: issue(
                 TokenPurpose.MANAGE_APPOINTMENT, appointment_id=str(new_id())
             ),

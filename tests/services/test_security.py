@@ -216,7 +216,7 @@ class TestAuthenticate:
 
         for purpose in TokenPurpose:
             with pytest.raises(UnauthenticatedError):
-                await security.authenticate(links.issue(purpose, sub=str(member.id)))
+                await security.authenticate(links.issue(purpose, patient_id=str(member.id)))
 
 
 def claims_of(member: StaffMember, clock: FrozenClock) -> dict[str, Any]:

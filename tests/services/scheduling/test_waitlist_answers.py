@@ -240,7 +240,7 @@ class TestTheLink:
         for purpose, ids in [
             (TokenPurpose.BOOKING, {"waitlist_id": str(entries[1].id), "offer_key": key}),
             (TokenPurpose.WAITLIST, {"waitlist_id": str(entries[0].id), "offer_key": key}),
-            (TokenPurpose.WAITLIST, {"waitlist_id": "nonsense", "offer_key": key}),
+            (TokenPurpose.WAITLIST, {"patient_id": str(entries[1].id), "offer_key": key}),
             (TokenPurpose.WAITLIST, {"waitlist_id": str(entries[1].id)}),
         ]:
             with pytest.raises(InvalidLinkError):
