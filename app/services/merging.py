@@ -124,11 +124,21 @@ class PatientMerging:
             updated_at=now,
         )
         try:
-            await self._repositories.patient_merges.begin(merge)
+            await self._store(merge)
         except DuplicateValueError as error:
             message = "One of these patients is being merged, or was merged, with another."
             raise MergeRunningError(message) from error
         return merge
+
+    async def _store(self, merge: PatientMerge) -> None:
+        """Also in the place of a finished one, where the record that went is there again."""
+        merges = self._repositories.patient_merges
+        try:
+            await merges.begin(merge)
+        except DuplicateValueError:
+            is_back = await self._repositories.patients.get(merge.id) is not None
+            if not (is_back and await merges.begin_again(merge)):
+                raise
 
     async def _check(self, merge: PatientMerge) -> None:
         for one in (merge.survivor_id, merge.id):

@@ -33,6 +33,15 @@ class PatientMergeRepository(Repository[PatientMerge]):
         """
         await self._insert(merge)
 
+    async def begin_again(self, merge: PatientMerge) -> bool:
+        """Store it in the place of a finished one of the same record; whether there was one.
+
+        Raises `DuplicateValueError` where either record is in another merge.
+        """
+        guard = {"_id": merge.id, "finished_at": {"$exists": True}}
+        fields = {name: value for name, value in merge.to_stored().items() if name != "_id"}
+        return await self._update(guard, {"$set": fields, "$unset": {"finished_at": ""}})
+
     async def abandon(self, merge: PatientMerge) -> None:
         """Forget one that turned out impossible before anything was changed."""
         await self._collection.delete_one({"_id": merge.id, "taken": {"$exists": False}})

@@ -280,6 +280,34 @@ class TestMerge:
         left = await repositories.patients.get_many([stays.id, goes.id, third.id])
         assert len(left) == 2
 
+    async def test_a_record_that_came_back_can_go_again(
+        self,
+        app_client: httpx.AsyncClient,
+        headers: dict[str, str],
+        repositories: Repositories,
+        stays: Patient,
+        goes: Patient,
+    ) -> None:
+        """Files once brought it back; a record that is gone, or is going, does not go twice."""
+        await merge(app_client, headers, stays.id, goes.id)
+        gone = await merge(app_client, headers, stays.id, goes.id)
+        await repositories.patients.insert(
+            make_patient(id=goes.id, name="Mary Lopes", email="mary@example.com")
+        )
+
+        again = await merge(app_client, headers, stays.id, goes.id)
+
+        problem(gone, 409, "merge-running")
+        assert again.status_code == 200
+        assert await repositories.patients.get(goes.id) is None
+        survivor = await repositories.patients.get(stays.id)
+        assert survivor is not None
+        assert "mary@example.com" in survivor.other_contacts
+        tombstone = await repositories.patient_merges.get(goes.id)
+        assert tombstone is not None
+        assert (tombstone.survivor_id, tombstone.parties) == (stays.id, None)
+        assert tombstone.finished_at is not None
+
 
 class TestAfterACrash:
     async def test_it_is_taken_up_where_it_was(
