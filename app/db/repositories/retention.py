@@ -4,12 +4,13 @@ Facts stay: that there was a message, a campaign, a visit, when, and what became
 said and who said it goes. Every step is harmless twice.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from app.core.clock import Clock
 from app.db.database import Collection, Database
+from app.db.repositories.base import VALUES_AT_ONCE
 from app.models.base import PyObjectId
 from app.models.campaign import CampaignType
 from app.models.interaction import DeliveryStatus
@@ -27,24 +28,53 @@ _OF_CAMPAIGNS = (
     "attention",
     "booking_funnel.link_url",
 )
+_NOT_ON_ITS_WAY = {
+    "delivery.status": {"$nin": [DeliveryStatus.PENDING.value, DeliveryStatus.SENDING.value]}
+}
+_NO_OPEN_ATTENTION: tuple[dict[str, Any], ...] = (
+    {"attention": {"$exists": False}},
+    {"attention.resolved_at": {"$exists": True}},
+)
+"""Either holds. Written one after the other: for an `$or` beside ids the embedded server reads the
+whole collection.
+"""
 IdT = TypeVar("IdT")
 
 
 class Expired(Generic[IdT]):
-    """Documents of one collection whose time is over: how many, and the next few of them."""
+    """Documents of one collection whose time is over: how many, and all of them in batches."""
 
-    def __init__(self, collection: Collection, query: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        query: Mapping[str, Any],
+        held_back: Callable[[Sequence[IdT]], Awaitable[set[IdT]]] | None = None,
+    ) -> None:
+        """`held_back`: which of a batch are to stay, for what other documents say."""
         self._collection = collection
         self._query = dict(query)
+        self._held_back = held_back
 
     async def count(self) -> int:
         """How many there are."""
-        return await self._collection.count_documents(self._query)
+        if self._held_back is None:
+            return await self._collection.count_documents(self._query)
+        return sum([len(ids) async for ids in self.batches(VALUES_AT_ONCE)])
 
-    async def some(self, limit: int) -> list[IdT]:
-        """The ids of a few."""
-        rows = await self._collection.find(self._query, {"_id": 1}, limit=limit).to_list(None)
-        return [row["_id"] for row in rows]
+    async def batches(self, size: int) -> AsyncIterator[list[IdT]]:
+        """The ids of all, each document looked at once: one that stays holds up no other."""
+        ids: list[IdT] = []
+        async for row in self._collection.find(self._query, {"_id": 1}, batch_size=size):
+            ids.append(row["_id"])
+            if len(ids) == size:
+                yield await self._going(ids)
+                ids = []
+        if ids:
+            yield await self._going(ids)
+
+    async def _going(self, ids: list[IdT]) -> list[IdT]:
+        staying = await self._held_back(ids) if self._held_back else set()
+        return [one for one in ids if one not in staying]
 
 
 class RetentionRepository:
@@ -102,22 +132,58 @@ class RetentionRepository:
         """Keep the words, and remove the mail around them."""
         await self._clear(self._interactions, _among(ids), _RAW, {})
 
-    def campaigns(self, ended_before: datetime) -> Expired[PyObjectId]:
-        """Campaigns that ended before then and still have their words."""
+    def messages(self, before: datetime) -> Expired[PyObjectId]:
+        """Messages of before then, of whatever campaign or none, that still have their words, or
+        who wrote them.
+        """
+        told = [{part: {"$exists": True}} for part in (*_WORDS, *_PEOPLE)]
+        query = {
+            "timestamp": {"$lt": before},
+            "$or": [{"content": {"$gt": ""}}, *told],
+            **_NOT_ON_ITS_WAY,
+        }
+        return Expired(self._interactions, query)
+
+    async def clear_messages(self, ids: Sequence[PyObjectId]) -> None:
+        """Keep that there were these messages, and nothing of what they said and who wrote."""
+        await self._forget_sources(_among(ids))
+        which = {**_among(ids), **_NOT_ON_ITS_WAY}
+        await self._clear(self._interactions, which, (*_WORDS, *_PEOPLE), {"content": ""})
+
+    def campaigns(self, before: datetime) -> Expired[PyObjectId]:
+        """Campaigns that ended before then, have words of their own (again), ask for nobody, and
+        in which nothing was said since.
+        """
         query = {
             "campaign_type": {"$in": list(CampaignType)},
-            "ended_at": {"$lt": ended_before},
-            "cleared_at": {"$exists": False},
+            "ended_at": {"$lt": before},
+            "$or": [{part: {"$exists": True}} for part in _OF_CAMPAIGNS],
         }
-        return Expired(self._campaigns, query)
+
+        async def going_on(ids: Sequence[PyObjectId]) -> set[PyObjectId]:
+            return await self._asking(ids) | await self._talking(ids, before)
+
+        return Expired(self._campaigns, query, going_on)
+
+    async def _asking(self, ids: Sequence[PyObjectId]) -> set[PyObjectId]:
+        is_open = {"attention": {"$exists": True}, "attention.resolved_at": {"$exists": False}}
+        found = self._campaigns.find({**_among(ids), **is_open}, {"_id": 1})
+        return {row["_id"] for row in await found.to_list(None)}
+
+    async def _talking(self, ids: Sequence[PyObjectId], since: datetime) -> set[PyObjectId]:
+        later = {"campaign_id": {"$in": list(ids)}, "timestamp": {"$gte": since}}
+        found = self._interactions.find(later, {"campaign_id": 1})
+        return {row["campaign_id"] for row in await found.to_list(None)}
 
     async def clear_campaigns(self, ids: Sequence[PyObjectId]) -> None:
-        """Remove what was said in them; their course and their figures stay."""
-        said = {"campaign_id": {"$in": list(ids)}}
-        await self._forget_sources(said)
-        await self._clear(self._interactions, said, (*_WORDS, *_PEOPLE), {"content": ""})
+        """Remove what was noted of what was said in them; their course and their figures stay.
+
+        One that asks for somebody by now is left as it is.
+        """
         cleared = {"cleared_at": self._clock.now()}
-        await self._clear(self._campaigns, _among(ids), _OF_CAMPAIGNS, cleared)
+        for at_rest in _NO_OPEN_ATTENTION:
+            which = {**_among(ids), **at_rest}
+            await self._clear(self._campaigns, which, _OF_CAMPAIGNS, cleared)
 
     def imports(self, before: datetime) -> Expired[PyObjectId]:
         """Imports that were made before then."""

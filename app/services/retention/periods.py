@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from app.core.clock import Clock
 from app.core.config import Settings
 from app.db.repositories import Repositories
+from app.db.repositories.base import VALUES_AT_ONCE
 from app.db.repositories.retention import Expired
 from app.models.base import PyObjectId
 from app.services.leases import HeldLease, Leases
 
 LEASE = "retention"
-BATCH = 200
+BATCH = VALUES_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class RetentionCounts:
     """How many documents were cleared or removed, or would be."""
 
     raw_mail: int = 0
+    messages: int = 0
     campaigns: int = 0
     imports: int = 0
     audit_entries: int = 0
@@ -48,9 +50,11 @@ class RetentionPeriods:
         """What a run would clear or remove now."""
         retention, audit = self._repositories.retention, self._repositories.audit
         settings = self._settings
+        before = self._ago(settings.keep_campaigns_days)
         return RetentionCounts(
             raw_mail=await retention.raw_mail(self._ago(settings.keep_raw_mail_days)).count(),
-            campaigns=await retention.campaigns(self._ago(settings.keep_campaigns_days)).count(),
+            messages=await retention.messages(before).count(),
+            campaigns=await retention.campaigns(before).count(),
             imports=await retention.imports(self._ago(settings.keep_imports_days)).count(),
             audit_entries=await audit.count_before(self._ago(settings.keep_audit_days)),
         )
@@ -63,10 +67,12 @@ class RetentionPeriods:
     async def _run(self, held: HeldLease) -> RetentionCounts:
         retention, settings = self._repositories.retention, self._settings
         raw_mail = retention.raw_mail(self._ago(settings.keep_raw_mail_days))
-        campaigns = retention.campaigns(self._ago(settings.keep_campaigns_days))
+        before = self._ago(settings.keep_campaigns_days)
+        messages, campaigns = retention.messages(before), retention.campaigns(before)
         imports = retention.imports(self._ago(settings.keep_imports_days))
         return RetentionCounts(
             raw_mail=await _batches(held, raw_mail, retention.clear_raw_mail),
+            messages=await _batches(held, messages, retention.clear_messages),
             campaigns=await _batches(held, campaigns, retention.clear_campaigns),
             imports=await _batches(held, imports, retention.remove_imports),
             audit_entries=await self._audit(held, self._ago(settings.keep_audit_days)),
@@ -92,7 +98,7 @@ async def _batches(
     clear: Callable[[Sequence[PyObjectId]], Awaitable[None]],
 ) -> int:
     done = 0
-    while ids := await expired.some(BATCH):
+    async for ids in expired.batches(BATCH):
         held.check()
         await clear(ids)
         done += len(ids)
