@@ -159,9 +159,11 @@ class AtLeast:
     def __init__(self, role: StaffRole) -> None:
         self.role = role
 
-    async def __call__(self, user: CurrentUser, parts: ServicesDep) -> StaffMember:
+    async def __call__(
+        self, user: CurrentUser, found: IdentityDep, parts: ServicesDep
+    ) -> StaffMember:
         """The member of staff who asks."""
-        if not user.acts_as(parts.clock.now()).includes(self.role):
+        if not parts.staff.emergency.role_of(found).includes(self.role):
             message = f"This needs the role {self.role} or a higher one."
             raise ForbiddenError(message)
         return user

@@ -73,11 +73,14 @@ class StaffMember(Document):
     pending_factor: PendingFactor | None = None
     emergency_until: UtcDatetime | None = None
     """Until when they may do what `EMERGENCY_ROLE` may."""
+    emergency_session: PyObjectId | None = None
+    """The session that took those rights, and the only one that has them."""
 
-    def acts_as(self, now: datetime) -> StaffRole:
-        """The role whose rights they have `now`."""
-        is_emergency = self.emergency_until is not None and now < self.emergency_until
-        if is_emergency and not self.role.includes(EMERGENCY_ROLE):
+    def acts_as(self, session_id: PyObjectId, now: datetime) -> StaffRole:
+        """The role whose rights they have `now` in this session, where any are lent."""
+        is_lent = self.emergency_until is not None and now < self.emergency_until
+        is_here = self.emergency_session == session_id
+        if is_lent and is_here and not self.role.includes(EMERGENCY_ROLE):
             return EMERGENCY_ROLE
         return self.role
 

@@ -12,10 +12,10 @@ from app.core.errors import ConflictError, ForbiddenError
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.records import AuditEntry
-from app.models.role import EMERGENCY_ROLE
+from app.models.role import EMERGENCY_ROLE, StaffRole
 from app.services.outreach.alerts import StaffAlerts
 from app.services.password_change import PasswordChanges
-from app.services.security import Identity
+from app.services.security import Identity, require_session
 
 
 class EmergencyOffError(ForbiddenError):
@@ -51,11 +51,19 @@ class EmergencyAccess:
         self._lasts = timedelta(minutes=settings.emergency_access_minutes)
         self._clock = clock
 
+    def role_of(self, user: Identity) -> StaffRole:
+        """The role whose rights `user` has now, in the session they ask in."""
+        if not self._lasts:
+            return user.member.role
+        return user.member.acts_as(user.session.id, self._clock.now())
+
     async def begin(self, user: Identity, password: str, reason: str) -> datetime:
-        """Until when `user` may do more. What they do is recorded under their name as ever.
+        """Until when `user` may do more in this session. What they do is recorded under their name
+        as ever. A sign-out, another role or password, and the end of their second factor end it.
 
         Raises `EmergencyOffError`, `EmergencyNeedlessError`, `WrongPasswordError`,
-        `TooManyRequestsError` and `BusyError`.
+        `UnauthenticatedError` where the session ended meanwhile, `ConflictError` where the account
+        changed, `TooManyRequestsError` and `BusyError`.
         """
         member = user.member
         if not self._lasts:
@@ -69,7 +77,10 @@ class EmergencyAccess:
         # The record comes first: rights that nobody could see having been taken are the worse half.
         details = {"reason": reason, "until": until.isoformat()}
         await self._note("emergency_access.begun", member.id, details)
-        await self._staff.begin_emergency(member.id, until)
+        if not await self._staff.begin_emergency(member, user.session, until):
+            await require_session(self._staff, user, self._clock.now())
+            message = "Your account was changed just now. Please try again."
+            raise ConflictError(message)
         await self._alerts.emergency_access_begun(member.id, self._clock.now())
         return until
 

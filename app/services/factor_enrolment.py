@@ -21,7 +21,7 @@ from app.services.second_factor import (
     recovery_hash,
     step_of,
 )
-from app.services.security import Identity
+from app.services.security import Identity, require_session
 from app.services.staff import OwnAccountError, StaffNotFoundError
 
 CONFIRM_WITHIN = timedelta(minutes=15)
@@ -82,14 +82,16 @@ class FactorEnrolment:
     async def offer(self, user: Identity, password: str) -> OfferedFactor:
         """A secret for the authenticator app, in place of one that was not confirmed.
 
-        Raises `WrongPasswordError`, `SecondFactorStateError`, `TooManyRequestsError`, `BusyError`.
+        Raises `WrongPasswordError`, `SecondFactorStateError`, `UnauthenticatedError` where the
+        session ended meanwhile, `TooManyRequestsError`, `BusyError`.
         """
         member = user.member
         await self._passwords.confirm_own(member, password)
         secret = self._factors.new_secret()
         until = self._clock.now() + CONFIRM_WITHIN
         pending = PendingFactor(sealed_secret=self._factors.seal(secret), expires_at=until)
-        if not await self._staff.offer_factor(member.id, pending):
+        if not await self._staff.offer_factor(member.id, pending, user.session):
+            await require_session(self._staff, user, self._clock.now())
             raise SecondFactorStateError(_IS_ON)
         clinic = await self._clinic.current()
         uri = TOTP(secret, name=member.email, issuer=clinic.name).provisioning_uri()
@@ -99,7 +101,8 @@ class FactorEnrolment:
         """Turn it on with its first code, which is used up; every other session ends.
 
         Returns the recovery codes, which are shown once. Raises `SecondFactorStateError`,
-        `WrongCodeError` and `TooManyRequestsError`.
+        `WrongCodeError`, `UnauthenticatedError` where this session ended meanwhile, and
+        `TooManyRequestsError`.
         """
         member, now = user.member, self._clock.now()
         pending = member.pending_factor
@@ -117,6 +120,7 @@ class FactorEnrolment:
             recovery_hashes=[recovery_hash(one) for one in codes],
         )
         if not await self._staff.enable_factor(member.id, factor, user.session):
+            await require_session(self._staff, user, now)
             raise SecondFactorStateError(_NOTHING_OFFERED)
         await self._factors.note("second_factor.enabled", member, by=member)
         return codes
@@ -125,7 +129,8 @@ class FactorEnrolment:
         """Turn it off with the password and a code; every other session ends.
 
         Raises `SecondFactorStateError`, `WrongPasswordError`, `WrongCodeError`,
-        `TooManyRequestsError` and `BusyError`.
+        `UnauthenticatedError` where this session ended meanwhile, `TooManyRequestsError` and
+        `BusyError`.
         """
         member = user.member
         if member.second_factor is None:
@@ -134,8 +139,10 @@ class FactorEnrolment:
         await self._count(member)
         if not await self._factors.accepts(member, code):
             raise WrongCodeError(WRONG_CODE)
-        if await self._staff.remove_factor(member.id, member.second_factor.id, [user.session]):
+        if await self._staff.remove_factor(member.id, member.second_factor.id, user.session):
             await self._factors.note("second_factor.removed", member, by=member)
+        else:
+            await require_session(self._staff, user, self._clock.now())
 
     async def reset(self, member_id: PyObjectId, *, by: StaffMember) -> None:
         """Turn somebody's off who lost it, and end their sessions; without one nothing happens.
@@ -150,7 +157,7 @@ class FactorEnrolment:
             message = "There is no member of staff with this id."
             raise StaffNotFoundError(message)
         factor = member.second_factor
-        if factor is not None and await self._staff.remove_factor(member_id, factor.id, ()):
+        if factor is not None and await self._staff.remove_factor(member_id, factor.id, None):
             await self._factors.note("second_factor.reset", member, by=by)
 
     async def _count(self, member: StaffMember) -> None:

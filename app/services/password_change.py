@@ -19,7 +19,7 @@ from app.models.role import StaffMember
 from app.services.clinic import ClinicService
 from app.services.passwords import PasswordHasher
 from app.services.rate_limits import RateLimiter
-from app.services.security import Identity
+from app.services.security import Identity, require_session
 from app.services.sign_in import SignIn
 
 LINK_BYTES = 32
@@ -73,13 +73,15 @@ class PasswordChanges:
     async def change_own(self, user: Identity, current: str, new: str) -> None:
         """Set another password; every session but this one ends.
 
-        Raises `WrongPasswordError`, `WeakPasswordError`, `ConflictError` where it was set elsewhere
-        at the same moment, `TooManyRequestsError` and `BusyError`.
+        Raises `WrongPasswordError`, `WeakPasswordError`, `UnauthenticatedError` where this session
+        ended meanwhile, `ConflictError` where the password was set twice at the same moment,
+        `TooManyRequestsError` and `BusyError`.
         """
         member = user.member
         await self.confirm_own(member, current)
         hashed = await self._hasher.hash_new(new, await self._context(member))
-        if not await self._staff.set_password(member, hashed, keep=[user.session]):
+        if not await self._staff.set_password(member, hashed, keep=user.session):
+            await require_session(self._staff, user, self._clock.now())
             message = "The password was set elsewhere just now. Please sign in again."
             raise ConflictError(message)
         await self._sign_in.forgive(member.email)

@@ -69,6 +69,13 @@ class Identity:
     session: LiveSession
 
 
+async def require_session(staff: StaffRepository, user: Identity, now: datetime) -> None:
+    """Raises `UnauthenticatedError` where `user`'s session ended since the request came."""
+    member = await staff.get(user.member.id)
+    if member is None or member.disabled or member.session(user.session.id, now) is None:
+        raise UnauthenticatedError(_SIGN_IN)
+
+
 class SecurityService:
     """Compares passwords, makes access tokens and recognises them."""
 

@@ -105,7 +105,7 @@ class StaffAdministration:
         if fields.get("active"):
             changed["disabled"] = False
         try:
-            found = await self._staff.update_fields(member_id, changed)
+            found = await self._staff.change(member_id, changed)
         except DuplicateValueError as error:
             raise DuplicateStaffError(_TAKEN) from error
         if not found:

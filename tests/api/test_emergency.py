@@ -1,18 +1,21 @@
 """Break-glass: more rights for a while, with a reason that everybody learns of."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.core.config import Settings
-from app.models.role import StaffMember, StaffRole
+from app.core.errors import ConflictError, UnauthenticatedError
+from app.models.base import new_id
+from app.models.role import SecondFactor, StaffMember, StaffRole
 from app.services.container import Services
 from app.services.passwords import get_password_hash
 from tests.api.test_public import problem
 from tests.conftest import HeadersFor
 from tests.factories import make_settings, make_staff
-from tests.fakes import FrozenClock
+from tests.fakes import NOON, FrozenClock
 
 pytestmark = pytest.mark.mongo
 
@@ -42,6 +45,12 @@ async def robin_of(services: Services) -> tuple[StaffMember, dict[str, str]]:
     robin = await services.repositories.staff.insert(make_staff(hashed_password=hashed))
     pair = await services.sessions.open(robin)
     return robin, {"Authorization": f"Bearer {pair.access_token}"}
+
+
+async def may(client: httpx.AsyncClient, headers: dict[str, str]) -> bool:
+    """Whether a session has an office manager's rights."""
+    answer = await client.patch(CLINIC, json={"name": "Elm Street Dental"}, headers=headers)
+    return answer.status_code == 200
 
 
 class TestEmergencyAccess:
@@ -113,6 +122,81 @@ class TestEmergencyAccess:
         assert reopened.emergency_until is None
 
 
+class TestWhatEndsIt:
+    async def test_it_holds_in_the_session_that_took_it_alone(
+        self, app_client: httpx.AsyncClient, services: Services
+    ) -> None:
+        robin, headers = await robin_of(services)
+        open_before = await services.sessions.open(robin)
+        await app_client.post(EMERGENCY, json=TAKE, headers=headers)
+        opened_since = await services.sessions.open(robin)
+        others = [
+            {"Authorization": f"Bearer {one.access_token}"} for one in (open_before, opened_since)
+        ]
+
+        assert await may(app_client, headers)
+        assert [await may(app_client, one) for one in others] == [False, False]
+
+        await app_client.post("/api/v1/auth/logout", headers=headers)
+        assert [await may(app_client, one) for one in others] == [False, False]
+
+    async def test_another_role_password_or_second_factor_does(
+        self, services: Services, clock: FrozenClock
+    ) -> None:
+        staff = services.repositories.staff
+        robin, headers = await robin_of(services)
+        user = await services.security.authenticate(headers["Authorization"].split()[1])
+        boss = await staff.insert(make_staff(role=StaffRole.ADMIN))
+        until = clock.now() + timedelta(hours=1)
+        factor = SecondFactor(
+            id=new_id(), sealed_secret="s", enabled_at=NOON, last_step=1, recovery_hashes=[]
+        )
+
+        async def taken() -> StaffMember:
+            await staff.update_fields(robin.id, {"second_factor": factor.to_stored()})
+            member = await staff.get(robin.id)
+            assert member is not None
+            assert await staff.begin_emergency(member, user.session, until)
+            return member
+
+        async def has_ended() -> bool:
+            member = await staff.get(robin.id)
+            assert member is not None
+            return (member.emergency_until, member.emergency_session) == (None, None)
+
+        await taken()
+        await services.staff.administration.update(robin.id, {"role": StaffRole.READ_ONLY}, by=boss)
+        assert await has_ended()
+        await taken()
+        assert await staff.remove_factor(robin.id, factor.id, user.session)
+        assert await has_ended()
+        member = await taken()
+        assert await staff.set_password(member, "another", keep=user.session)
+        assert await has_ended()
+        await taken()
+        await staff.issue_link(robin.id, "link", until)
+        assert await staff.use_link("link", "a third")
+        assert await has_ended()
+
+    async def test_nobody_takes_it_whose_session_or_account_is_another_since(
+        self, services: Services
+    ) -> None:
+        robin, headers = await robin_of(services)
+        user = await services.security.authenticate(headers["Authorization"].split()[1])
+        begin = services.staff.emergency.begin
+        await services.repositories.staff.change(robin.id, {"role": StaffRole.READ_ONLY})
+        with pytest.raises(ConflictError):
+            await begin(user, PASSWORD, TAKE["reason"])
+
+        await services.sessions.end(robin.id, user.session.id)
+
+        with pytest.raises(UnauthenticatedError):
+            await begin(user, PASSWORD, TAKE["reason"])
+        stored = await services.repositories.staff.get(robin.id)
+        assert stored is not None
+        assert stored.emergency_until is None
+
+
 class TestWhereItIsOff:
     @pytest.fixture
     def settings(self, mongo_uri: str, tmp_path: Path, database_name: str) -> Settings:
@@ -126,3 +210,13 @@ class TestWhereItIsOff:
 
         assert problem(answer) == (403, "emergency-access-off")
         assert await services.repositories.audit.about(str(robin.id)) == []
+
+    async def test_what_was_lent_before_counts_no_more(
+        self, app_client: httpx.AsyncClient, services: Services, clock: FrozenClock
+    ) -> None:
+        robin, headers = await robin_of(services)
+        user = await services.security.authenticate(headers["Authorization"].split()[1])
+        until = clock.now() + timedelta(hours=1)
+        assert await services.repositories.staff.begin_emergency(robin, user.session, until)
+
+        assert not await may(app_client, headers)

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from app.core.errors import UnauthenticatedError
 from app.models.role import StaffMember, StaffRole
 from app.services.container import Services
 from app.services.passwords import get_password_hash
@@ -171,6 +172,21 @@ class TestChange:
         assert set(statuses) <= {204, 401, 409}
         works = [(await login(app_client, one)).status_code for one in (NEW, other)]
         assert works == ([200, 401] if statuses[0] == 204 else [401, 200])
+
+    async def test_a_session_that_ended_meanwhile_stays_ended(
+        self, app_client: httpx.AsyncClient, services: Services
+    ) -> None:
+        tokens = await signed_in(app_client)
+        user = await services.security.authenticate(tokens["access_token"])
+        await services.sessions.end(user.member.id, user.session.id)
+
+        with pytest.raises(UnauthenticatedError):
+            await services.staff.passwords.change_own(user, OLD, NEW)
+
+        assert not await is_in(app_client, tokens)
+        body = {"refresh_token": tokens["refresh_token"]}
+        assert (await app_client.post(REFRESH, json=body)).status_code == 401
+        assert (await login(app_client, OLD)).status_code == 200
 
     async def test_is_the_way_on_for_a_password_that_must_be_changed(
         self, app_client: httpx.AsyncClient, services: Services, robin: StaffMember

@@ -1,5 +1,6 @@
 """A code beside the password: turned on, asked for, used once, lost."""
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -166,6 +167,29 @@ class TestTurningOn:
         with pytest.raises(UnauthenticatedError):
             await services.sessions.open(stale)
 
+    async def test_a_session_that_ended_meanwhile_turns_nothing_on_and_stays_ended(
+        self,
+        app_client: httpx.AsyncClient,
+        services: Services,
+        robin: StaffMember,
+        clock: FrozenClock,
+    ) -> None:
+        """A thief's confirmation on its way while the owner sets the password with a link."""
+        headers = await signed_in(app_client)
+        secret = (await app_client.post(FACTOR, json=PROVE, headers=headers)).json()["secret"]
+        user = await services.security.authenticate(headers["Authorization"].split()[1])
+        staff, enrolment = services.repositories.staff, services.staff.factors
+        await staff.issue_link(robin.id, "link", clock.now() + timedelta(hours=1))
+        assert await staff.use_link("link", HASHED)
+
+        with pytest.raises(UnauthenticatedError):
+            await enrolment.confirm(user, code_at(secret, clock.now()))
+        with pytest.raises(UnauthenticatedError):
+            await enrolment.offer(user, PASSWORD)
+
+        assert (await app_client.get(ME, headers=headers)).status_code == 401
+        assert (await login(app_client)).status_code == 200  # no code is asked for
+
 
 @pytest.mark.usefixtures("robin")
 class TestLogin:
@@ -229,6 +253,21 @@ class TestTurningOff:
             "second_factor.recovery_code_used",
             "second_factor.removed",
         ]
+
+    @pytest.mark.usefixtures("robin")
+    async def test_a_session_that_ended_meanwhile_turns_nothing_off(
+        self, app_client: httpx.AsyncClient, services: Services, clock: FrozenClock
+    ) -> None:
+        headers = await signed_in(app_client)
+        secret, _ = await turn_on(app_client, headers, clock)
+        user = await services.security.authenticate(headers["Authorization"].split()[1])
+        await services.sessions.end(user.member.id, user.session.id)
+
+        with pytest.raises(UnauthenticatedError):
+            await services.staff.factors.remove(user, PASSWORD, code_at(secret, clock.now()))
+
+        assert (await app_client.get(ME, headers=headers)).status_code == 401
+        assert problem(await login(app_client)) == (401, "second-factor-required")
 
 
 class TestAdministrators:

@@ -1,6 +1,6 @@
 """Staff (collection `role`)."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,8 @@ from app.models.role import LiveSession, PendingFactor, SecondFactor, StaffMembe
 
 SESSIONS_KEPT = 50
 """Most sign-ins of one person at once; one more ends the oldest."""
+_LINK = ("link_hash", "link_expires_at")
+_EMERGENCY = ("emergency_until", "emergency_session")
 
 
 class StaffRepository(DocumentRepository[StaffMember]):
@@ -29,6 +31,14 @@ class StaffRepository(DocumentRepository[StaffMember]):
     async def page(self, *, page: int, limit: int) -> Page[StaffMember]:
         """By address."""
         return await self._page({}, sort=[("email", 1)], page=page, limit=limit)
+
+    async def change(self, member_id: PyObjectId, fields: Mapping[str, Any]) -> bool:
+        """Set what an administrator changed; a role that is set takes lent rights back. Whether
+        there is such a member. Raises `DuplicateValueError(STAFF_EMAIL)`.
+        """
+        return await self.update_fields(
+            member_id, fields, unset=_EMERGENCY if "role" in fields else ()
+        )
 
     async def renew_hash(self, member: StaffMember, hashed: str) -> bool:
         """Keep the same password in a newer form, unless it was changed meanwhile."""
@@ -62,14 +72,17 @@ class StaffRepository(DocumentRepository[StaffMember]):
         guard = {"_id": member_id, "sessions.id": session_id}
         return await self._update(guard, {"$pull": {"sessions": {"id": session_id}}})
 
-    async def set_password(
-        self, member: StaffMember, hashed: str, keep: Iterable[LiveSession]
-    ) -> bool:
+    async def set_password(self, member: StaffMember, hashed: str, keep: LiveSession) -> bool:
         """Replace the password that `member` was read with and end all sessions but `keep`.
 
-        `False` where it was replaced meanwhile.
+        `False` where it was replaced, or that session ended, meanwhile.
         """
-        guard = {"_id": member.id, "hashed_password": member.hashed_password, "disabled": False}
+        guard = {
+            "_id": member.id,
+            "hashed_password": member.hashed_password,
+            "disabled": False,
+            "sessions.id": keep.id,
+        }
         return await self._update(guard, _new_password(hashed, keep))
 
     async def issue_link(self, member_id: PyObjectId, link_hash: str, until: datetime) -> bool:
@@ -84,24 +97,36 @@ class StaffRepository(DocumentRepository[StaffMember]):
 
     async def use_link(self, link_hash: str, hashed: str) -> bool:
         """Set a password with a link and end all sessions, once: of two who try one does."""
-        return await self._update(self._good_link(link_hash), _new_password(hashed, ()))
+        return await self._update(self._good_link(link_hash), _new_password(hashed, None))
 
     def _good_link(self, link_hash: str) -> dict[str, Any]:
         good = {"link_expires_at": {"$gt": self._clock.now()}, "disabled": False}
         return {"link_hash": link_hash, **good}
 
-    async def offer_factor(self, member_id: PyObjectId, pending: PendingFactor) -> bool:
-        """Keep a second factor until it is confirmed; `False` where one is on already."""
-        guard = {"_id": member_id, "disabled": False, "second_factor.id": None}
+    async def offer_factor(
+        self, member_id: PyObjectId, pending: PendingFactor, session: LiveSession
+    ) -> bool:
+        """Keep a second factor until it is confirmed; `False` where one is on already, or the
+        session that asked has ended.
+        """
+        guard = {
+            "_id": member_id,
+            "disabled": False,
+            "second_factor.id": None,
+            "sessions.id": session.id,
+        }
         return await self._update(guard, {"$set": {"pending_factor": pending.to_stored()}})
 
     async def enable_factor(
         self, member_id: PyObjectId, factor: SecondFactor, keep: LiveSession
     ) -> bool:
-        """Turn the pending factor on and end all sessions but one; of two who try one does."""
+        """Turn the pending factor on and end all sessions but one, unless that one has ended; of
+        two who try one does.
+        """
         guard = {
             "_id": member_id,
             "disabled": False,
+            "sessions.id": keep.id,
             "second_factor.id": None,
             "pending_factor.sealed_secret": factor.sealed_secret,
         }
@@ -131,36 +156,55 @@ class StaffRepository(DocumentRepository[StaffMember]):
         return await self._update(guard, {"$set": {"second_factor.sealed_secret": sealed}})
 
     async def remove_factor(
-        self, member_id: PyObjectId, factor_id: PyObjectId, keep: Iterable[LiveSession]
+        self, member_id: PyObjectId, factor_id: PyObjectId, keep: LiveSession | None
     ) -> bool:
-        """Turn the second factor off and end all sessions but `keep`."""
+        """Turn the second factor off, take lent rights back and end all sessions but `keep`;
+        `False` where that one has ended, or the factor is gone.
+        """
         guard = {"_id": member_id, "second_factor.id": factor_id}
-        gone = dict.fromkeys(("second_factor", "pending_factor"), "")
-        sessions = [session.to_stored() for session in keep]
-        return await self._update(guard, {"$set": {"sessions": sessions}, "$unset": gone})
+        if keep is not None:
+            guard["sessions.id"] = keep.id
+        gone = dict.fromkeys(("second_factor", "pending_factor", *_EMERGENCY), "")
+        return await self._update(guard, {"$set": {"sessions": _only(keep)}, "$unset": gone})
 
-    async def begin_emergency(self, member_id: PyObjectId, until: datetime) -> bool:
-        """Lend more rights until then; `False` for a closed account."""
-        guard = {"_id": member_id, "disabled": False}
-        return await self._update(guard, {"$set": {"emergency_until": until}})
+    async def begin_emergency(
+        self, member: StaffMember, session: LiveSession, until: datetime
+    ) -> bool:
+        """Lend more rights to one session until then; `False` where it ended, or the account was
+        closed or got another role or password, since `member` was read.
+        """
+        guard = {
+            "_id": member.id,
+            "disabled": False,
+            "role": member.role,
+            "hashed_password": member.hashed_password,
+            "sessions.id": session.id,
+        }
+        lent = {"emergency_until": until, "emergency_session": session.id}
+        return await self._update(guard, {"$set": lent})
 
     async def end_emergency(self, member_id: PyObjectId) -> bool:
         """Take them back; whether any were lent."""
         guard = {"_id": member_id, "emergency_until": {"$gt": self._clock.now()}}
-        return await self._update(guard, {"$unset": {"emergency_until": ""}})
+        return await self._update(guard, {"$unset": dict.fromkeys(_EMERGENCY, "")})
 
     async def close(self, member_id: PyObjectId) -> bool:
         """Close an account: no session and no link of it is good any more."""
-        gone = dict.fromkeys(("link_hash", "link_expires_at", "emergency_until"), "")
+        gone = dict.fromkeys((*_LINK, *_EMERGENCY), "")
         update = {"$set": {"disabled": True, "sessions": []}, "$unset": gone}
         return await self._update({"_id": member_id}, update)
 
 
-def _new_password(hashed: str, keep: Iterable[LiveSession]) -> dict[str, Any]:
+def _only(keep: LiveSession | None) -> list[dict[str, Any]]:
+    return [] if keep is None else [keep.to_stored()]
+
+
+def _new_password(hashed: str, keep: LiveSession | None) -> dict[str, Any]:
+    """Whatever a stranger took with the one before goes with it, lent rights too."""
     fields = {
         "hashed_password": hashed,
         "must_change_password": False,
-        "sessions": [session.to_stored() for session in keep],
+        "sessions": _only(keep),
     }
-    gone = dict.fromkeys(("link_hash", "link_expires_at"), "")
+    gone = dict.fromkeys((*_LINK, *_EMERGENCY), "")
     return {"$set": fields, "$unset": gone}

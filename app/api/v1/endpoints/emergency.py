@@ -19,9 +19,10 @@ router = PrefixRouter(prefix="/users/me/emergency-access", tags=["auth"])
 async def begin_emergency_access(
     body: EmergencyBegin, user: IdentityDep, emergency: EmergencyAccessDep
 ) -> EmergencyRead:
-    """The rights of an office manager for a while (`EMERGENCY_ACCESS_MINUTES`), where nobody else
-    is there who has them. The audit log keeps the reason and administrators are told at once. Not
-    accounts, the audit log and erasure. A wrong password is a 422 (`wrong-password`).
+    """The rights of an office manager for a while (`EMERGENCY_ACCESS_MINUTES`) in this session,
+    where nobody else is there who has them. Signing out, a new password, another role and the end
+    of your second factor end them. The audit log keeps the reason and administrators are told at
+    once. Not accounts, the audit log and erasure. A wrong password is a 422 (`wrong-password`).
     """
     until = await emergency.begin(user, body.current_password, body.reason)
     return EmergencyRead(until=until)
