@@ -167,6 +167,68 @@ class TestAutomaticReplyByWording:
     def test_a_person_who_was_away_is_a_person(self, text: str) -> None:
         assert not automatic(text, "Re: your check-up", PERSON).automatic
 
+    @pytest.mark.parametrize(
+        ("subject", "text"),
+        [
+            (
+                "Re: hello",
+                "I am away from the office, but my face is swollen. Thanks for your mail.",
+            ),
+            ("", "I'm on vacation until Monday. My tooth was knocked out. Thanks for your email."),
+            (
+                "",
+                "Traveling, no access to email when I return. Severe tooth pain since last night.",
+            ),
+            ("", "Estoy de vacaciones. Tengo la cara hinchada y fiebre. Gracias por su mensaje."),
+            ("Out of the office", "Terrible swelling in my jaw. If you can, call me."),
+            ("Automatic reply", "If you could call me: I have severe pain and a fever."),
+            ("On vacation but terrible pain", "Dana"),
+            ("Re: hello", "I am on leave. Please stop emailing me. Thank you for your message."),
+            ("Automatic reply: hello", "stop"),
+            ("On vacation", "Please take me off your list"),
+            ("Ausencia", "No me escriban mas"),
+            ("Out of office", "Unsubscribe me please"),
+            ("Re: hello", "This is an automated reply? Then do not email me again."),
+        ],
+    )
+    def test_who_is_away_and_needs_help_or_wants_no_mail_is_a_person(
+        self, subject: str, text: str
+    ) -> None:
+        assert not automatic(text, subject, PERSON).automatic
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "In case of emergency call 911. If urgent, contact my colleague.",
+            "If this is an emergency, please call 911 or go to the nearest emergency room.",
+            "If you have chest pain or trouble breathing while I am away, call 911.",
+            "For a dental emergency (severe pain, swelling, trauma) call 555-0100.",
+            "Call 911 if you have severe bleeding. I will respond when I return.",
+            "If you or someone you know is thinking about suicide, call or text 988.",
+            "Si tiene dolor fuerte o hinchaz\u00f3n, llame al 911.",
+            "Im Notfall (starke Schmerzen, Schwellung) rufen Sie die 112 an.",
+            "You can unsubscribe at any time. To unsubscribe, click here.",
+            "If you no longer wish to receive these emails, click here to unsubscribe.",
+            "Acme Inc | 12 Main St | Unsubscribe | Manage preferences",
+            "Reply STOP to opt out of texts.",
+            "Pour vous d\u00e9sabonner, cliquez ici.",
+            "Please do not send sensitive information by email.",
+            "Please don't email me for urgent matters, call the front desk instead.",
+        ],
+    )
+    def test_what_a_responder_tells_every_reader_makes_it_no_person(self, text: str) -> None:
+        spoken = f"I am out of the office. Thank you for your message.\n{text}"
+
+        assert automatic(spoken, "Re: your check-up", PERSON).evidence == "away_wording"
+        assert automatic(text, "Out of office: stop swelling", PERSON).automatic
+
+    def test_no_words_outweigh_a_header_a_calendar_or_an_unattended_sender(self) -> None:
+        text = "My face is swollen. Stop emailing me."
+
+        assert automatic(text, "Hi", PERSON, {"Auto-Submitted": "auto-replied"}).automatic
+        assert automatic(text, "Accepted: Your visit", PERSON).automatic
+        assert automatic(text, "Hi", "no-reply@example.org").automatic
+
     def test_an_answer_to_an_automatic_reply_is_a_person(self) -> None:
         assert not automatic("Is this a robot?", "Re: Automatic reply: hello", PERSON).automatic
 

@@ -86,6 +86,15 @@ class TestRunGuards:
         assert findings.returns_on == date(2026, 12, 3)
         assert first_finding(findings) is Intent.AUTO_REPLY
 
+    def test_an_emergency_or_an_opt_out_leads_over_what_only_sounds_automatic(self) -> None:
+        away = "I am on leave until 3 December. Thank you for your message."
+        swollen = run_guards(replace(MESSAGE, text=f"{away} My face is swollen."))
+        stop = run_guards(replace(MESSAGE, text=f"{away} Please stop emailing me."))
+
+        assert first_finding(swollen) is Intent.EMERGENCY
+        assert first_finding(stop) is Intent.OPT_OUT
+        assert swollen.returns_on is None
+
     def test_a_person_who_names_a_day_has_no_day_of_return(self) -> None:
         findings = run_guards(replace(MESSAGE, text="I'm back on 3 December, can I come then?"))
         assert findings.returns_on is None

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
 
+from app.services.agent.guards.advice import without_advice
+from app.services.agent.guards.emergency import red_flags
+from app.services.agent.guards.optout import is_opt_out
 from app.services.agent.guards.wording import any_hit, fold, phrases, sentences
 
 _DAEMONS = frozenset({"mailer-daemon", "postmaster", "mail-daemon", "mailerdaemon"})
@@ -125,6 +128,11 @@ _CALENDAR_WORDING = phrases(
 )
 _CALENDAR_TYPE = re.compile(r"text/calendar\b.*\bmethod=\"?(?:reply|counter)\b", re.DOTALL)
 _READ_SENTENCES = 12
+# How programs of the five languages (and Outlook's of some more) mark an answer or a forward.
+_ANSWERS = re.compile(
+    r"\s*(?:re|rv|fw|fwd|aw|wg|antw|tr|res|enc|sv|vs|rif|r)\s*(?:\[\d+\]|\(\d+\))?\s*:",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,8 @@ def automatic(
 ) -> Automatic:
     """Tell a bounce, an automatic reply and a person's message apart.
 
-    Bounces are tested first: real ones carry `Auto-Submitted: auto-replied` too.
+    Bounces are tested first: real ones carry `Auto-Submitted: auto-replied` too. Wording alone is a
+    guess: whoever is away and has an emergency, or wants no more messages, counts as a person.
     """
     lowered = {name.casefold(): value.strip() for name, value in (headers or {}).items()}
     bounce = _bounce_sign(subject, sender, lowered)
@@ -155,9 +164,25 @@ def automatic(
         _header_sign(lowered)
         or _sender_sign(sender)
         or _calendar_sign(text, subject, lowered)
-        or _wording_sign(text, subject)
+        or _guess(text, subject)
     )
     return Automatic(bounce=False, automatic=True, evidence=sign) if sign else NOT_AUTOMATIC
+
+
+def own_subject(subject: str) -> str:
+    """What the subject newly says: nothing under "Re:" or after "Automatic reply:", where an
+    earlier letter's stands, often our own.
+    """
+    repeats = ":" in subject and _starts_with(_AUTOMATIC_SUBJECT, subject)
+    return "" if repeats or _ANSWERS.match(subject) else subject
+
+
+def _guess(text: str, subject: str) -> str | None:
+    sign = wording_sign(text, subject)
+    if sign is None:
+        return None
+    meant = without_advice(f"{own_subject(subject)}\n{text}")
+    return None if red_flags(meant) or is_opt_out(meant) else sign
 
 
 def _local_part(sender: str) -> str:
@@ -211,7 +236,8 @@ def _sender_sign(sender: str) -> str | None:
     return "unattended_sender" if _UNATTENDED.match(_local_part(sender)) else None
 
 
-def _wording_sign(text: str, subject: str) -> str | None:
+def wording_sign(text: str, subject: str) -> str | None:
+    """What in the words alone looks like a responder's, whatever else they say."""
     if _starts_with(_AUTOMATIC_SUBJECT, subject):
         return "automatic_subject"
     opening = sentences(text)[:_READ_SENTENCES]

@@ -1,24 +1,17 @@
 """The front of the guards: all of them over one message, and their order."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
 from app.models.decision import Intent
 from app.services.agent.guards.assent import is_bare_assent
-from app.services.agent.guards.automatic import automatic
+from app.services.agent.guards.automatic import automatic, own_subject
 from app.services.agent.guards.emergency import red_flags
 from app.services.agent.guards.optout import is_opt_out
 from app.services.agent.guards.return_date import return_date
 from app.services.agent.guards.sender import is_same_address
 from app.services.agent.guards.third_person import ThirdPerson, third_person
-
-# How programs of the five languages (and Outlook's of some more) mark an answer or a forward.
-_ANSWERS = re.compile(
-    r"\s*(?:re|rv|fw|fwd|aw|wg|antw|tr|res|enc|sv|vs|rif|r)\s*(?:\[\d+\]|\(\d+\))?\s*:",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -57,9 +50,9 @@ def run_guards(message: GuardInput) -> GuardFindings:
     """Run every guard; pure, and no text makes it fail.
 
     A mail that begins a conversation may say everything in its subject, the body being empty or a
-    signature. Under "Re:" stands an earlier letter's subject, often our own: it says nothing new.
+    signature.
     """
-    said = f"{_own_subject(message.subject)}\n{message.text}"
+    said = f"{own_subject(message.subject)}\n{message.text}"
     machine = automatic(message.text, message.subject, message.sender, message.headers)
     return GuardFindings(
         bounce=machine.bounce,
@@ -74,13 +67,10 @@ def run_guards(message: GuardInput) -> GuardFindings:
     )
 
 
-def _own_subject(subject: str) -> str:
-    return "" if _ANSWERS.match(subject) else subject
-
-
 def first_finding(findings: GuardFindings) -> Intent | None:
     """The finding that leads: bounce, automatic reply, foreign sender, emergency, opt-out, death or
-    third person; `None` hands the message to the engine.
+    third person; `None` hands the message to the engine. Where nothing but its wording makes a
+    message look automatic, an emergency or an opt-out in it comes first (see `automatic`).
 
     An emergency outranks an opt-out in the same message; the opt-out stays in the findings, and
     the caller honours both.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from app.services.agent.guards.automatic import automatic
+from app.services.agent.guards.automatic import automatic, wording_sign
 from app.services.agent.guards.return_date import return_date
 from app.services.mail.reading.message import DeliveryReport, Fate, ReadMail
 from app.services.mail.reading.new_text import new_text
@@ -138,8 +138,7 @@ def _automatic(mail: ReadMail, today: date) -> MachineMail | None:
     if "list-id" in mail.headers or "list-post" in mail.headers:
         return MachineMail(MachineKind.MAILING_LIST, evidence)
     back = return_date(f"{mail.subject}\n{words}", today)
-    spoken = automatic(words, mail.subject, sender).evidence
-    if back or spoken in _SPOKEN:
+    if back or wording_sign(words, mail.subject) in _SPOKEN:
         return MachineMail(MachineKind.OUT_OF_OFFICE, evidence, returns_on=back)
     return MachineMail(_silent_kind(evidence, mail), evidence)
 

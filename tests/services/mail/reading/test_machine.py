@@ -74,6 +74,19 @@ class TestPerson:
     def test_a_person_who_speaks_of_machines_is_a_person(self, body: str) -> None:
         assert _of("", body) is None
 
+    @pytest.mark.parametrize(
+        "need", ["My face is swollen and I have a fever.", "Please stop emailing me."]
+    )
+    def test_who_is_away_and_needs_something_now_is_a_person_unless_a_header_says(
+        self, need: str
+    ) -> None:
+        body = f"I am away from the office. {need} Thank you for your message."
+        proven = _of("Auto-Submitted: auto-replied\r\n", body)
+
+        assert _of("", body) is None
+        assert proven is not None
+        assert proven.kind is MachineKind.OUT_OF_OFFICE
+
     def test_the_words_of_a_quoted_automatic_reply_are_not_the_writers(self) -> None:
         quoted = "> This is an automatic reply. I am out of the office until 3 December."
         body = f"Is anybody there?\r\n\r\nOn Mon, Nov 23, 2026 Clinic <a@b.org> wrote:\r\n{quoted}"
