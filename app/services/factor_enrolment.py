@@ -13,7 +13,7 @@ from app.models.base import PyObjectId, new_id
 from app.models.role import PendingFactor, SecondFactor, StaffMember, StaffRole
 from app.services.clinic import ClinicService
 from app.services.password_change import PasswordChanges
-from app.services.rate_limits import RateLimiter
+from app.services.rate_limits import Counted, RateLimiter
 from app.services.second_factor import (
     WRONG_CODE,
     SecondFactors,
@@ -108,9 +108,10 @@ class FactorEnrolment:
         pending = member.pending_factor
         if pending is None or now >= pending.expires_at:
             raise SecondFactorStateError(_NOTHING_OFFERED)
-        await self._count(member)
+        tries = await self._count(member)
         if not self._factors.is_code_of(pending.sealed_secret, code, now):
             raise WrongCodeError(WRONG_CODE)
+        await self._limiter.forget(tries)
         codes = new_recovery_codes()
         factor = SecondFactor(
             id=new_id(),
@@ -136,9 +137,10 @@ class FactorEnrolment:
         if member.second_factor is None:
             raise SecondFactorStateError(_IS_OFF)
         await self._passwords.confirm_own(member, password)
-        await self._count(member)
+        tries = await self._count(member)
         if not await self._factors.accepts(member, code):
             raise WrongCodeError(WRONG_CODE)
+        await self._limiter.forget(tries)
         if await self._staff.remove_factor(member.id, member.second_factor.id, user.session):
             await self._factors.note("second_factor.removed", member, by=member)
         else:
@@ -160,9 +162,11 @@ class FactorEnrolment:
         if factor is not None and await self._staff.remove_factor(member_id, factor.id, None):
             await self._factors.note("second_factor.reset", member, by=by)
 
-    async def _count(self, member: StaffMember) -> None:
+    async def _count(self, member: StaffMember) -> tuple[Counted, ...]:
         """Whoever found an open session must not find the code by trying here."""
-        await self._limiter.take(self._limiter.rules.login_by_account, f"own code of {member.id}")
+        tries = self._limiter.rules.of_account(f"own code of {member.id}")
+        await self._limiter.take_each(tries)
+        return tries
 
 
 _IS_ON = "A second factor is on already. Remove it first."

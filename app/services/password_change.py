@@ -17,7 +17,7 @@ from app.models.base import PyObjectId
 from app.models.records import AuditEntry
 from app.models.role import StaffMember
 from app.services.clinic import ClinicService
-from app.services.passwords import PasswordHasher
+from app.services.passwords import BusyError, PasswordHasher
 from app.services.rate_limits import RateLimiter
 from app.services.security import Identity, require_session
 from app.services.sign_in import SignIn
@@ -92,13 +92,17 @@ class PasswordChanges:
         `BusyError`.
         """
         # Whoever found an open session must not find the password by trying here.
-        tries = (self._limiter.rules.login_by_account, f"own password of {member.id}")
-        await self._limiter.take(*tries)
-        matches, _ = await self._hasher.verify(password, member.hashed_password)
+        tries = self._limiter.rules.of_account(f"own password of {member.id}")
+        await self._limiter.take_each(tries)
+        try:
+            matches, _ = await self._hasher.verify(password, member.hashed_password)
+        except BusyError:
+            await self._limiter.give_back(tries)
+            raise
         if not matches:
             message = "The current password is wrong."
             raise WrongPasswordError(message)
-        await self._limiter.forget([tries])
+        await self._limiter.forget(tries)
 
     async def issue_link(self, member_id: PyObjectId, *, by: PyObjectId) -> PasswordLink:
         """A link with which this person sets their password, in place of any before it.

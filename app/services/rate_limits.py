@@ -70,6 +70,10 @@ class Rules:
             refresh=Rule("refresh", settings.refreshes_per_minute, minute),
         )
 
+    def of_account(self, subject: str) -> "tuple[Counted, ...]":
+        """What every guess at a password or a code counts under: for minutes and for a day."""
+        return (self.login_by_account, subject), (self.login_by_account_and_day, subject)
+
 
 Counted = tuple[Rule, str]
 """A rule and whom it counts."""
@@ -103,6 +107,11 @@ class RateLimiter:
                 full_until = frees_at
                 break
         raise _refusal(full_until - self._clock.now())
+
+    async def take_each(self, counted: Iterable[Counted]) -> None:
+        """`take` by several rules, in their order. Raises what it raises."""
+        for rule, subject in counted:
+            await self.take(rule, subject)
 
     async def admit(self, rule: Rule, subject: str) -> None:
         """`take` for what patients ask: where the count itself does not answer in time they are

@@ -74,7 +74,7 @@ class SignIn:
 
     async def forgive(self, email: str) -> None:
         """Forget what strangers got wrong about an account: its password is another now."""
-        await self._limiter.forget(self._account_counts(normalise_email(email)))
+        await self._limiter.forget(self._limiter.rules.of_account(normalise_email(email)))
 
     async def _count(self, email: str, client: str) -> _Attempt:
         account = normalise_email(email[:MAX_EMAIL_LENGTH])
@@ -82,10 +82,9 @@ class SignIn:
         by_client = (self._limiter.rules.login_by_client, client)
         await self._limiter.take(*by_client)
         is_familiar = await self._limiter.remembers(_FAMILIAR, place)
-        by_account = self._account_counts(place if is_familiar else account)
+        by_account = self._limiter.rules.of_account(place if is_familiar else account)
         try:
-            for counted in by_account:
-                await self._limiter.take(*counted)
+            await self._limiter.take_each(by_account)
         except TooManyRequestsError:
             # Nothing is compared: it is no reason to keep others behind the same address out.
             await self._limiter.give_back([by_client])
@@ -99,7 +98,3 @@ class SignIn:
             self._limiter.forget(attempt.by_account),
             self._limiter.remember(_FAMILIAR, attempt.place, until),
         )
-
-    def _account_counts(self, subject: str) -> tuple[Counted, ...]:
-        rules = self._limiter.rules
-        return (rules.login_by_account, subject), (rules.login_by_account_and_day, subject)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from pymongo import monitoring
@@ -11,11 +12,14 @@ from app.core.config import Settings
 from app.core.errors import UnauthenticatedError
 from app.db.repositories import Repositories
 from app.models.base import new_id
-from app.models.role import SecondFactor
+from app.models.role import LiveSession, PendingFactor, SecondFactor
+from app.services.clinic import ClinicService
+from app.services.factor_enrolment import FactorEnrolment, WrongCodeError
+from app.services.password_change import PasswordChanges, WrongPasswordError
 from app.services.passwords import BusyError, PasswordHasher, get_password_hash
 from app.services.rate_limits import RateLimiter, TooManyRequestsError
 from app.services.second_factor import SecondFactors, WrongSecondFactorError, code_at
-from app.services.security import SecurityService
+from app.services.security import Identity, SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
 from tests.factories import KEYS, SECRET, make_settings, make_staff
@@ -228,6 +232,104 @@ class TestCodes:
         code = code_at(secret, clock.now())
         pair = await sign_in.login(ROBIN, PASSWORD, HOME, code)
         assert pair.access_token
+
+
+class TestOnceMoreInASession:
+    """Whoever found an open session guesses no oftener than at the door, by the day too."""
+
+    @pytest.fixture
+    def settings(self, mongo_uri: str, database_name: str) -> Settings:
+        """Limits that are soon met."""
+        return make_settings(
+            mongo_uri=mongo_uri,
+            database_name=database_name,
+            rate_limits="on",
+            login_failures_per_account=3,
+            login_failures_per_day=7,
+        )
+
+    @pytest.fixture
+    def passwords(
+        self,
+        *,
+        repositories: Repositories,
+        hasher: CountingHasher,
+        sign_in: SignIn,
+        settings: Settings,
+        clock: FrozenClock,
+    ) -> PasswordChanges:
+        return PasswordChanges(
+            repositories=repositories,
+            hasher=hasher,
+            sign_in=sign_in,
+            limiter=RateLimiter(repositories.rate_limits, settings, SECRET, clock),
+            clinic=ClinicService(repositories, settings),
+            settings=settings,
+            clock=clock,
+        )
+
+    async def outcome(self, passwords: PasswordChanges, password: str) -> str:
+        robin = await passwords._staff.with_email(ROBIN)
+        assert robin is not None
+        try:
+            await passwords.confirm_own(robin, password)
+        except (WrongPasswordError, TooManyRequestsError, BusyError) as refused:
+            return type(refused).__name__
+        return "right"
+
+    async def test_passwords_are_limited_by_the_day(
+        self, passwords: PasswordChanges, hasher: CountingHasher, clock: FrozenClock
+    ) -> None:
+        outcomes: Counter[str] = Counter()
+        for _ in range(4):
+            outcomes.update([await self.outcome(passwords, "wrong") for _ in range(5)])
+            clock.advance(minutes=10)
+
+        assert outcomes == {"WrongPasswordError": 7, "TooManyRequestsError": 13}
+        assert hasher.compared == 7
+        assert await self.outcome(passwords, PASSWORD) == "TooManyRequestsError"
+
+    async def test_the_right_one_and_what_was_not_compared_give_back(
+        self, passwords: PasswordChanges, hasher: CountingHasher
+    ) -> None:
+        hasher.is_full = True
+        assert {await self.outcome(passwords, "wrong") for _ in range(9)} == {"BusyError"}
+        hasher.is_full = False
+        for _ in range(4):
+            tries = ("wrong", "wrong", PASSWORD)
+            outcomes = [await self.outcome(passwords, one) for one in tries]
+            assert outcomes == ["WrongPasswordError", "WrongPasswordError", "right"]
+
+    async def test_codes_are_limited_by_the_day(
+        self,
+        passwords: PasswordChanges,
+        repositories: Repositories,
+        settings: Settings,
+        clock: FrozenClock,
+    ) -> None:
+        factors = SecondFactors(repositories, KEYS, clock)
+        enrolment = FactorEnrolment(
+            repositories=repositories,
+            factors=factors,
+            passwords=passwords,
+            limiter=passwords._limiter,
+            clinic=passwords._clinic,
+            settings=settings,
+            clock=clock,
+        )
+        sealed = factors.seal(factors.new_secret())
+        until = clock.now() + timedelta(days=1)
+        robin = make_staff(pending_factor=PendingFactor(sealed_secret=sealed, expires_at=until))
+        user = Identity(robin, LiveSession(id=new_id(), ends_at=until))
+        outcomes: Counter[type] = Counter()
+        for _ in range(4):
+            for _ in range(5):
+                with pytest.raises((WrongCodeError, TooManyRequestsError)) as refused:
+                    await enrolment.confirm(user, "none")
+                outcomes[refused.type] += 1
+            clock.advance(minutes=10)
+
+        assert outcomes == {WrongCodeError: 7, TooManyRequestsError: 13}
 
 
 class TestManyAccounts:
