@@ -25,6 +25,7 @@ class PatientDisclosureRead(OutputSchema):
                 "appointments": [],
                 "waitlist": [],
                 "suppressions": [],
+                "schedule_conflicts": [],
                 "audit": [{"actor": "agent", "action": "inbound", "is_write": True}],
             }
         },
@@ -37,6 +38,9 @@ class PatientDisclosureRead(OutputSchema):
     appointments: list[Stored]
     waitlist: list[Stored]
     suppressions: list[Stored] = Field(description="Why an address or number is not written to.")
+    schedule_conflicts: list[Stored] = Field(
+        description="Visits of the practice's own system whose time somebody else has."
+    )
     audit: list[Stored] = Field(description="Who saw or changed any of it, and when.")
 
 

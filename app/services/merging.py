@@ -6,6 +6,7 @@ looked for once more a minute later.
 """
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from app.models.patient import (
     name_key,
 )
 from app.models.records import UNDELIVERABLE, AuditEntry
+from app.services.imports.people import lasting_id
 from app.services.merging_campaigns import CampaignHandover
 from app.services.patient_records import NOBODY
 from app.services.patients import PatientMergedError, PatientNotFoundError, refuse_erased
@@ -176,10 +178,9 @@ class PatientMerging:
         await self._complete(merge, taken)
         await self._move(merge)
         await self._repositories.patient_merges.point_on(merge.id, merge.survivor_id)
-        if await self._repositories.patient_merges.finish(
-            merge, self._clock.now() + LOOK_AGAIN_AFTER
-        ):
-            await self._record(merge)
+        await self._record(merge)
+        again_at = self._clock.now() + LOOK_AGAIN_AFTER
+        await self._repositories.patient_merges.finish(merge, again_at)
 
     async def _take(self, merge: PatientMerge) -> Patient:
         """Remove the record that goes, once all of it is kept in the merge."""
@@ -189,6 +190,9 @@ class PatientMerging:
                 kept = await self._repositories.patient_merges.get(merge.id)
                 merge.taken = kept.taken if kept else merge.taken
                 break
+            if absorbed.erasure is not None:  # since the merge began
+                await self._repositories.patient_merges.drop(merge)
+                refuse_erased(absorbed)
             await self._keep_wish(merge, absorbed)
             merge.taken = absorbed
             await self._repositories.patient_merges.note(
@@ -214,23 +218,27 @@ class PatientMerging:
         )
 
     async def _complete(self, merge: PatientMerge, taken: Patient) -> None:
-        """Give the one that stays what it lacks; what it has stands."""
+        """Give the one that stays what it lacks; what it has stands. Whoever is erased gets
+        nothing.
+        """
         survivor = await self._patient(merge.survivor_id)
         fields = _missing(survivor, taken)
         if not fields:
             return
+        patients = self._repositories.patients
         try:
-            await self._repositories.patients.update_fields(survivor.id, fields)
+            await patients.complete(survivor.id, fields)
         except DuplicateValueError:  # somebody else of this name has the address: told apart
             key = name_key(survivor.name, duplicate=str(new_id()))
-            fields |= {"name_key": key}
-            await self._repositories.patients.update_fields(survivor.id, fields)
+            await patients.complete(survivor.id, fields | {"name_key": key})
 
     async def _move(self, merge: PatientMerge) -> None:
+        """What comes to somebody erased goes with the next look of the erasure."""
         await self._campaigns.hand_over(merge)
         for visit in await self._repositories.appointments.all_for_patient(merge.id):
             await self._hand_visit(visit, merge.survivor_id)
         await self._repositories.patient_merges.hand_over(merge.id, merge.survivor_id)
+        await self._repositories.patients.look_again(merge.survivor_id)
 
     async def _hand_visit(self, visit: Appointment, survivor_id: PyObjectId) -> None:
         for _ in range(RACE_ATTEMPTS):
@@ -256,7 +264,9 @@ class PatientMerging:
             return await appointments.hand_to(visit, survivor_id, others, None)
 
     async def _record(self, merge: PatientMerge) -> None:
+        """Once, however often a crash comes before the end."""
         entry = AuditEntry(
+            id=lasting_id("merge", str(merge.id), merge.created_at.isoformat()),
             actor=merge.by,
             action="merge",
             subject="patient",
@@ -264,7 +274,8 @@ class PatientMerging:
             at=self._clock.now(),
             details={"merged_patient_id": str(merge.id)},
         )
-        await self._repositories.audit.insert(entry)
+        with suppress(DuplicateValueError):
+            await self._repositories.audit.insert(entry)
 
 
 def _missing(survivor: Patient, taken: Patient) -> dict[str, Any]:

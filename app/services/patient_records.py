@@ -48,6 +48,26 @@ class PatientFile:
     appointments: list[Appointment]
 
 
+async def stored_patient(repositories: Repositories, patient_id: PyObjectId) -> Patient:
+    """The patient. Raises `PatientNotFoundError`, for one who was merged with a pointer on."""
+    patient = await repositories.patients.get(patient_id)
+    if patient is not None:
+        return patient
+    merge = await repositories.patient_merges.get(patient_id)
+    if merge is not None:
+        raise PatientMergedError.into(merge.survivor_id)
+    raise PatientNotFoundError(NOBODY)
+
+
+async def ids_of(repositories: Repositories, patient_id: PyObjectId) -> list[PyObjectId]:
+    """Under which ids a patient is known: the record's, and those of records that were merged into
+    it and are not there again.
+    """
+    absorbed = await repositories.patient_merges.absorbed_into(patient_id)
+    back = await repositories.patients.get_many(absorbed)
+    return [patient_id, *(one for one in absorbed if one not in back)]
+
+
 class PatientRecords:
     """Staff's view of patients."""
 
@@ -69,13 +89,7 @@ class PatientRecords:
 
     async def get(self, patient_id: PyObjectId) -> Patient:
         """The patient. Raises `PatientNotFoundError`, for one who was merged with a pointer on."""
-        patient = await self._repositories.patients.get(patient_id)
-        if patient is not None:
-            return patient
-        merge = await self._repositories.patient_merges.get(patient_id)
-        if merge is not None:
-            raise PatientMergedError.into(merge.survivor_id)
-        raise PatientNotFoundError(NOBODY)
+        return await stored_patient(self._repositories, patient_id)
 
     async def file(self, patient_id: PyObjectId) -> PatientFile:
         """One patient with their campaigns and visits, newest first."""

@@ -147,15 +147,16 @@ class AuditRepository(DocumentRepository[AuditEntry]):
             wanted.query(), sort=_NEWEST_FIRST, page=page, limit=limit, exact_up_to=COUNTED_UP_TO
         )
 
-    async def concerning(self, patient_id: PyObjectId) -> list[AuditEntry]:
-        """Everything recorded about a patient, oldest first."""
-        return await self._find({"patient_ids": patient_id}, sort=[("at", 1)])
+    async def concerning(self, patient_ids: Sequence[PyObjectId]) -> list[AuditEntry]:
+        """Everything recorded about a patient under any of these ids, oldest first."""
+        return await self._find({"patient_ids": {"$in": list(patient_ids)}}, sort=[("at", 1)])
 
-    async def clear_details(self, patient_id: PyObjectId) -> None:
+    async def clear_details(self, patient_ids: Sequence[PyObjectId]) -> None:
         """Remove what entries say beside the fact; their chain holds the hash of it."""
         cleared: dict[str, Any] = {"$set": {"details": {}}}
-        await self._collection.update_many({"patient_ids": patient_id}, cleared)
-        await self._collection.update_many({"subject_id": str(patient_id)}, cleared)
+        named = {"subject_id": {"$in": [str(one) for one in patient_ids]}}
+        for which in ({"patient_ids": {"$in": list(patient_ids)}}, named):
+            await self._collection.update_many(which, cleared)
 
     async def removable(self, writer: str, before: datetime, limit: int) -> AuditEntry | None:
         """The last of a chain's first `limit` entries of which all were made before then."""

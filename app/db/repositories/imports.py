@@ -194,6 +194,10 @@ class ScheduleConflictRepository(DocumentRepository[ScheduleConflict]):
         found = await self._find({"external_id": {"$in": list(external_ids)}})
         return {conflict.external_id: conflict for conflict in found}
 
+    async def all_of(self, patient_id: PyObjectId) -> list[ScheduleConflict]:
+        """A patient's, in any state."""
+        return await self._find({"patient_id": patient_id}, sort=[("appointment_date", 1)])
+
     async def open_between(
         self, since: datetime, before: datetime, provider_ids: Iterable[PyObjectId]
     ) -> list[ScheduleConflict]:

@@ -42,9 +42,33 @@ class PatientMergeRepository(Repository[PatientMerge]):
         fields = {name: value for name, value in merge.to_stored().items() if name != "_id"}
         return await self._update(guard, {"$set": fields, "$unset": {"finished_at": ""}})
 
+    async def running_with(self, patient_id: PyObjectId) -> PatientMerge | None:
+        """The merge that has this record as one of its two, and has not ended."""
+        runs = {"parties": {"$exists": True}}
+        for role in ("_id", "survivor_id"):
+            if found := await self._find_one({role: patient_id, **runs}):
+                return found
+        return None
+
+    async def absorbed_into(self, survivor_id: PyObjectId) -> list[PyObjectId]:
+        """The records that went into this one, also those that had gone into them before."""
+        found = [survivor_id]
+        newest = found
+        while newest:
+            rows = await self._find(
+                {"survivor_id": {"$in": newest}, "finished_at": {"$exists": True}}
+            )
+            newest = [row.id for row in rows if row.id not in found]
+            found = [*found, *newest]
+        return found[1:]
+
     async def abandon(self, merge: PatientMerge) -> None:
         """Forget one that turned out impossible before anything was changed."""
         await self._collection.delete_one({"_id": merge.id, "taken": {"$exists": False}})
+
+    async def drop(self, merge: PatientMerge) -> None:
+        """Forget one whose record can no longer go: it stands as it was."""
+        await self._collection.delete_one({"_id": merge.id, "parties": {"$exists": True}})
 
     async def note(self, merge: PatientMerge, fields: Mapping[str, Any]) -> bool:
         """Keep how far it has come, while it runs."""

@@ -30,6 +30,7 @@ _SEARCHED = frozenset({"name_key", "email", "phone", "other_contacts"})
 _LAST = "\U0010ffff"
 """After every character a key can go on with."""
 RACE_ATTEMPTS = 20
+_NOT_GONE = {"erasure.done_at": {"$exists": False}}
 _BY_NAME = [("name_key", 1), ("_id", 1)]
 _WAYS_TO_REACH = frozenset({"email", "phone"})
 
@@ -173,6 +174,15 @@ class PatientRepository(DocumentRepository[Patient]):
             update["$unset"] = removed
         return await self._update(guard, update)
 
+    async def complete(self, patient_id: PyObjectId, fields: Mapping[str, Any]) -> bool:
+        """Add what another record of theirs had; `False` where all that tells who they are has gone
+        for good.
+
+        Raises `DuplicateValueError`. An erasure that has begun ends later, and removes it with the
+        rest.
+        """
+        return await self._update({"_id": patient_id, **_NOT_GONE}, {"$set": dict(fields)})
+
     async def remove_as_read(self, patient: Patient) -> bool:
         """Remove a record nobody has changed since it was read; whether it was there so."""
         guard = {"_id": patient.id, "updated_at": patient.updated_at}
@@ -207,8 +217,11 @@ class PatientRepository(DocumentRepository[Patient]):
     async def record_opt_out(
         self, patient_id: PyObjectId, *, at: datetime, reason: str, source: str
     ) -> bool:
-        """Note that they want no more messages; the first opt-out that stands keeps its date."""
-        guard = {"_id": patient_id, "consent.opted_out_at": {"$exists": False}}
+        """Note that they want no more messages; the first opt-out that stands keeps its date.
+
+        Whoever was erased is not written to anyway.
+        """
+        guard = {"_id": patient_id, "consent.opted_out_at": {"$exists": False}, **_NOT_GONE}
         noted = {
             "consent.opted_out_at": at,
             "consent.reason": reason,
@@ -278,10 +291,15 @@ class PatientRepository(DocumentRepository[Patient]):
             "consent": {},
             "erasure.done_at": self._clock.now(),
         }
-        gone = ("email", "phone", "other_contacts", "initial_inquiry", "estimated_value")
+        gone = ("email", "phone", "other_contacts", *_ABOUT_THEM)
         is_open = {"erasure.pending_since": {"$exists": True}, "erasure.done_at": None}
         guard = {"_id": patient_id, **is_open}
         return await self._update(guard, {"$set": fields, "$unset": dict.fromkeys(gone, "")})
+
+    async def look_again(self, patient_id: PyObjectId) -> None:
+        """Something came to somebody erased: it is to go as well."""
+        guard = {"_id": patient_id, "erasure.done_at": {"$exists": True}}
+        await self._update(guard, {"$set": {"erasure.pending_since": self._clock.now()}})
 
     async def settle_erasure(self, patient_id: PyObjectId) -> None:
         """Nothing is left to look for."""
@@ -292,6 +310,7 @@ class PatientRepository(DocumentRepository[Patient]):
         return await self._find_one({}) is None
 
 
+_ABOUT_THEM = ("initial_inquiry", "estimated_value", "next_follow_up_date")
 _FINALITY = (PatientStatus.ACTIVE, PatientStatus.INACTIVE, PatientStatus.DECEASED)
 
 

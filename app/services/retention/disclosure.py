@@ -8,14 +8,13 @@ from typing import Any
 from app.core.clock import Clock
 from app.db.repositories import Repositories
 from app.models.base import PyObjectId, StoredModel
-from app.services.patients import PatientNotFoundError
-from app.services.retention.erasure import NOBODY
+from app.services.patient_records import ids_of, stored_patient
 
 _MACHINERY = frozenset(
     {"claims", "pending_event", "reminder_plan", "dedupe_key", "quota_key", "known", "revision"}
-    | {"hash", "prev", "details_hash"}
+    | {"hash", "prev", "details_hash", "collides_with"}
 )
-"""What keeps the service straight and tells nothing about anybody."""
+"""What keeps the service straight and tells nothing about anybody, or about others alone."""
 
 Json = dict[str, Any]
 
@@ -31,6 +30,7 @@ class Disclosure:
     appointments: list[Json]
     waitlist: list[Json]
     suppressions: list[Json]
+    schedule_conflicts: list[Json]
     audit: list[Json]
 
 
@@ -42,11 +42,10 @@ class PatientDisclosure:
         self._clock = clock
 
     async def of(self, patient_id: PyObjectId) -> Disclosure:
-        """Raises `PatientNotFoundError`."""
+        """Raises `PatientNotFoundError`, for one who was merged with a pointer on."""
         repositories = self._repositories
-        patient = await repositories.patients.get(patient_id)
-        if patient is None:
-            raise PatientNotFoundError(NOBODY)
+        patient = await stored_patient(repositories, patient_id)
+        ids = await ids_of(repositories, patient_id)
         suppressed = await repositories.suppressions.among(patient.contacts)
         return Disclosure(
             made_at=self._clock.now(),
@@ -56,7 +55,8 @@ class PatientDisclosure:
             appointments=_all(await repositories.appointments.all_for_patient(patient_id)),
             waitlist=_all(await repositories.waitlist.all_of(patient_id)),
             suppressions=_all(suppressed.values()),
-            audit=_all(await repositories.audit.concerning(patient_id)),
+            schedule_conflicts=_all(await repositories.schedule_conflicts.all_of(patient_id)),
+            audit=_all(await repositories.audit.concerning(ids)),
         )
 
 

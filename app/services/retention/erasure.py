@@ -6,10 +6,12 @@ every step may run twice: after a crash the reconciler takes it up. What somebod
 while it ran (the agent about their last message, say) is looked for once more a while later.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError
+from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
 from app.models.appointment import LIVE_STATUSES
 from app.models.base import PyObjectId
@@ -17,13 +19,14 @@ from app.models.campaign import BOOKED_STATUSES, Campaign, CampaignStatus
 from app.models.patient import Patient
 from app.models.records import AuditEntry
 from app.services.campaigns import CampaignLifecycle
-from app.services.patients import PatientNotFoundError
+from app.services.imports.people import lasting_id
+from app.services.merging import MergeRunningError
+from app.services.patient_records import ids_of, stored_patient
 
 AT_ONCE = 20
 LOOK_AGAIN_AFTER = timedelta(minutes=10)
 """Whoever read the patient before the erasure has written by then, or has given up."""
 ERASED = "patient_erased"
-NOBODY = "There is no patient with this id."
 
 
 class LiveVisitError(ConflictError):
@@ -46,10 +49,12 @@ class PatientErasure:
     async def erase(self, patient_id: PyObjectId, *, by: str) -> Patient:
         """What is left of the patient. Erasing again changes nothing.
 
-        Raises `PatientNotFoundError`, and `LiveVisitError` where nothing is changed either.
+        Raises `PatientNotFoundError` (for one who was merged with a pointer on), and where nothing
+        is changed either `MergeRunningError` and `LiveVisitError`.
         """
         patient = await self._get(patient_id)
         if patient.erasure is None:
+            await self._refuse_merge(patient_id)
             await self._refuse_live_visits(patient_id)
             await self._repositories.patients.begin_erasure(patient, by)
             patient = await self._get(patient_id)
@@ -70,10 +75,12 @@ class PatientErasure:
                 await self._repositories.patients.settle_erasure(patient.id)
 
     async def _get(self, patient_id: PyObjectId) -> Patient:
-        patient = await self._repositories.patients.get(patient_id)
-        if patient is None:
-            raise PatientNotFoundError(NOBODY)
-        return patient
+        return await stored_patient(self._repositories, patient_id)
+
+    async def _refuse_merge(self, patient_id: PyObjectId) -> None:
+        if await self._repositories.patient_merges.running_with(patient_id) is not None:
+            message = "This patient is being merged with another. Try again in a minute."
+            raise MergeRunningError(message)
 
     async def _refuse_live_visits(self, patient_id: PyObjectId) -> None:
         visits = await self._repositories.appointments.all_for_patient(patient_id)
@@ -83,9 +90,15 @@ class PatientErasure:
             raise LiveVisitError(message, extra={"appointment_ids": live})
 
     async def _run(self, patient: Patient, by: str) -> None:
-        await self._clear(patient, by)
-        if await self._repositories.patients.finish_erasure(patient.id):
-            await self._record(patient.id, by)
+        """Later, where a merge brings something yet: of a merge and an erasure that begin at one
+        time, the merge sees that somebody is to be erased, or the erasure sees the merge.
+        """
+        if await self._repositories.patient_merges.running_with(patient.id) is not None:
+            return
+        completed = await self._repositories.patients.get(patient.id)
+        await self._clear(completed or patient, by)
+        await self._record(patient.id, by)
+        await self._repositories.patients.finish_erasure(patient.id)
 
     async def _clear(self, patient: Patient, by: str) -> None:
         retention = self._repositories.retention
@@ -94,8 +107,10 @@ class PatientErasure:
         campaign = await self._repositories.campaigns.active_for(patient.id)
         if campaign is not None:
             await self._end(campaign, by)
-        await retention.clear_patient(patient.id)
-        await self._repositories.audit.clear_details(patient.id)
+        ids = await ids_of(self._repositories, patient.id)
+        for one in ids:
+            await retention.clear_patient(one)
+        await self._repositories.audit.clear_details(ids)
 
     async def _seal(self, patient: Patient) -> None:
         """Not where somebody else is on the same mailbox or number: they may go on hearing."""
@@ -114,11 +129,14 @@ class PatientErasure:
         await self._lifecycle.move(campaign, CampaignStatus.RECOVERY_DECLINED, by=by)
 
     async def _record(self, patient_id: PyObjectId, by: str) -> None:
+        """Once, however often a crash comes before the end."""
         entry = AuditEntry(
+            id=lasting_id(ERASED, str(patient_id)),
             actor=by,
             action=ERASED,
             subject="patient",
             subject_id=str(patient_id),
             at=self._clock.now(),
         )
-        await self._repositories.audit.insert(entry)
+        with suppress(DuplicateValueError):
+            await self._repositories.audit.insert(entry)

@@ -28,7 +28,7 @@ async def export_patient(
     patient_id: PyObjectId, _user: AdminAccess, disclosure: PatientDisclosureDep
 ) -> PatientDisclosureRead:
     """For the patient who asks: record, campaigns, every message, visits, waitlist, why addresses
-    are not written to, and who saw or changed any of it.
+    are not written to, and who saw or changed any of it, also of records that were merged into it.
     """
     return PatientDisclosureRead.model_validate(await disclosure.of(patient_id))
 
@@ -46,7 +46,7 @@ async def erase_patient(
     and what waits to be sent is dropped. Visits, the course of campaigns and the audit log stay,
     without saying who it was; the addresses stay as keyed hashes, so that they are not written to
     again (not where somebody else shares them). It cannot be undone; doing it twice changes
-    nothing. 409 while a visit is booked.
+    nothing. 409 while a visit is booked, or the record is being merged.
     """
     if body.confirm_patient_id != patient_id:
         message = "Repeat the patient's id in confirm_patient_id."
