@@ -53,7 +53,8 @@ class Delivery(StoredModel):
 
     `term` grows with every claim; every write under a claim repeats it, so that a worker that lost
     its lease changes nothing. `day_slot` is unique: one outreach a day and address, held by the
-    database. `sent_to`: the address it left for; unknown where a crash hid it.
+    database. `sent_to`: the address it left for; unknown where a crash hid it. `tried_at`: when it
+    may have left for the first time; nothing where it surely did not.
     """
 
     status: DeliveryStatus = DeliveryStatus.PENDING
@@ -62,6 +63,7 @@ class Delivery(StoredModel):
     term: int = 0
     not_before: UtcDatetime
     lease_until: UtcDatetime | None = None
+    tried_at: UtcDatetime | None = None
     sent_at: UtcDatetime | None = None
     provider_message_id: str | None = None
     sent_to: str | None = None

@@ -37,6 +37,7 @@ from app.services.outreach.deliveries import Deliveries
 from app.services.outreach.explaining import ContactExplainer
 from app.services.outreach.forecast import SweepForecast
 from app.services.outreach.gate import SendGate
+from app.services.outreach.pacing import Pacing
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.preview import LetterPreview
 from app.services.outreach.proactive import ProactivePath
@@ -282,6 +283,7 @@ class Outreach:
                     clock=clock,
                 ),
                 transports=transports,
+                pacing=Pacing(repositories, clinic, settings.attempt_interval_days),
                 lifecycle=base.lifecycle,
                 consent=base.consent,
                 clinic=clinic,

@@ -415,6 +415,21 @@ class TestFailing:
             await stage.work_off()
         assert (await event_now(stage, bad)).state == InboundState.DEAD
 
+    async def test_one_that_cannot_be_read_does_not_either(
+        self, stage: Stage, clock: FrozenClock
+    ) -> None:
+        patient = await stage.patient()
+        await stage.campaign(patient)
+        bad = await stage.receive(relay(patient, "No!"))
+        of_tomorrow = {"attempts": "many", "not_before": clock.now() - timedelta(minutes=5)}
+        await stage.repositories.inbound_events._update({"_id": bad.id}, {"$set": of_tomorrow})
+        message = relay(patient, "Yes!", thread_id="t-2", message_id="m-2")
+        good = await stage.receive(message, event_id="good")
+
+        assert await stage.work_off() == 1
+
+        assert (await event_now(stage, good)).state == InboundState.DONE
+
     async def test_a_database_that_goes_away_leaves_the_event_to_its_lease(
         self, stage: Stage, clock: FrozenClock
     ) -> None:

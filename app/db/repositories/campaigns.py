@@ -191,6 +191,23 @@ class CampaignRepository(DocumentRepository[Campaign]):
         guard = {"_id": campaign_id, "status": {"$in": sorted(statuses)}}
         return await self._update(guard, {"$set": {"follow_up_details.next_attempt_at": at}})
 
+    async def space_out(
+        self, campaign_id: PyObjectId, *, attempt: int, left_at: datetime, not_before: datetime
+    ) -> bool:
+        """Put off what comes after the `attempt`th message, which left late; the days of the
+        attempts count from when the first one left.
+        """
+        guard = {
+            "_id": campaign_id,
+            "status": {"$in": sorted(FOLLOWED_UP_STATUSES)},
+            "follow_up_details.attempts_made": attempt,
+            "follow_up_details.next_attempt_at": {"$lt": not_before},
+        }
+        fields = {"follow_up_details.next_attempt_at": not_before}
+        if attempt == 1:
+            fields["follow_up_details.first_attempt_at"] = left_at
+        return await self._update(guard, {"$set": fields})
+
     async def set_thread(
         self, campaign_id: PyObjectId, thread_id: str, channel: Channel = Channel.EMAIL
     ) -> bool:

@@ -244,18 +244,31 @@ class InteractionRepository(DocumentRepository[Interaction]):
 
     async def next_due_at(self) -> datetime | None:
         """When the next pending message wants to leave."""
-        waiting = await self._find(
-            {"delivery.status": DeliveryStatus.PENDING},
-            sort=[("delivery.not_before", 1)],
-            limit=1,
-        )
+        pending = {"delivery.status": DeliveryStatus.PENDING}
+        waiting = await self._find_readable(pending, sort=[("delivery.not_before", 1)], limit=1)
         first = waiting[0].delivery if waiting else None
         return first.not_before if first else None
 
     async def abandoned(self, now: datetime, limit: int) -> list[Interaction]:
         """Messages being sent by somebody whose lease ran out."""
         query = {"delivery.status": DeliveryStatus.SENDING, "delivery.lease_until": {"$lt": now}}
-        return await self._find(query, limit=limit)
+        oldest = [("delivery.lease_until", 1)]
+        return await self._find_readable(query, sort=oldest, limit=limit)
+
+    async def renew_lease(self, interaction_id: PyObjectId, term: int, until: datetime) -> bool:
+        """Go on sending under the same term; `False` where somebody took the message over."""
+        guard = {
+            "_id": interaction_id,
+            "delivery.status": DeliveryStatus.SENDING,
+            "delivery.term": term,
+        }
+        return await self._update(guard, {"$set": {"delivery.lease_until": until}})
+
+    async def is_slot_of_unsent(self, slot: str) -> bool:
+        """Whether a slot of the day belongs to a message that has not left yet."""
+        unsent = [DeliveryStatus.PENDING, DeliveryStatus.SENDING]
+        query = {"delivery.day_slot": slot, "delivery.status": {"$in": unsent}}
+        return await self._collection.count_documents(query, limit=1) > 0
 
     async def claim_for_sending(
         self,
@@ -265,7 +278,8 @@ class InteractionRepository(DocumentRepository[Interaction]):
         day_slot: str | None,
         channel: Channel | None = None,
     ) -> bool:
-        """pending → sending under a new term, on `channel` where that is decided.
+        """pending → sending under a new term, on `channel` where that is decided. From here on it
+        may have left, until somebody notes that it did not.
 
         Raises `DuplicateValueError(INTERACTION_DAY_SLOT)` where this address already had its one
         outreach message of the day.
@@ -279,6 +293,8 @@ class InteractionRepository(DocumentRepository[Interaction]):
             fields["delivery.day_slot"] = day_slot
         if channel:
             fields["channel"] = channel
+        if interaction.delivery.tried_at is None:
+            fields["delivery.tried_at"] = self._clock.now()
         return await self._update(
             {
                 "_id": interaction.id,
@@ -474,4 +490,11 @@ def day_slot(address: str, day: str) -> str:
     return f"{address}@{day}"
 
 
-__all__ = ["INTERACTION_DAY_SLOT", "InteractionRepository", "day_slot"]
+def are_of_two_addresses(one: str | None, other: str | None) -> bool:
+    """Whether two slots of a day, where there are two, were not taken for the same address."""
+    if one is None or other is None:
+        return False
+    return one.rpartition("@")[0] != other.rpartition("@")[0]
+
+
+__all__ = ["INTERACTION_DAY_SLOT", "InteractionRepository", "are_of_two_addresses", "day_slot"]

@@ -31,6 +31,8 @@ from app.services.scheduling.waitlist_standing import OfferStanding
 REMINDER_HOURS = SendingHours(start_minute=7 * 60, end_minute=21 * 60)
 RECHECK_SWITCH = timedelta(minutes=10)
 """How often outreach that waits for `OUTREACH_ENABLED` looks again."""
+RECHECK_OTHER = timedelta(seconds=30)
+"""How often what a patient gets once a day looks whether the one before it has left."""
 
 WEEK_DAYS = 7
 
@@ -156,7 +158,7 @@ class SendGate:
         """
         if patient is None:
             return None
-        was_tried = message.delivery is not None and message.delivery.term > 0
+        was_tried = message.delivery is not None and message.delivery.tried_at is not None
         first = message.channel if was_tried else message.answers_on
         ways = self._routes.of(patient, first)
         if len(ways) <= 1:
@@ -180,9 +182,21 @@ class SendGate:
             return day_slot(route.address, today)
         return day_slot(f"{_class_of(message)}:{message.patient_id}", today)
 
-    async def slot_taken(self, message: Interaction, now: datetime) -> GateVerdict:
-        """What becomes of a message whose slot of the day is taken."""
+    def is_one_an_address(self, message: Interaction) -> bool:
+        """Whether it is of those of which an address gets one a day, whoever they are for."""
+        return rules_of(message).day_limit is DayLimit.ADDRESS
+
+    async def slot_taken(
+        self, message: Interaction, slot: str | None, now: datetime
+    ) -> GateVerdict:
+        """What becomes of a message whose slot of the day is taken.
+
+        What a patient gets once a day for their own sake waits until the other one has left: it
+        may yet fail.
+        """
         if rules_of(message).day_limit is DayLimit.PATIENT_AND_CLASS:
+            if slot and await self._repositories.interactions.is_slot_of_unsent(slot):
+                return GateVerdict(Verdict.DEFER, "the_other_leaves", now + RECHECK_OTHER)
             return GateVerdict(Verdict.DROP, "already_sent_today")
         zone = (await self._clinic.recent()).zone
         return GateVerdict(Verdict.DEFER, "one_a_day", self._tomorrow(now, zone))

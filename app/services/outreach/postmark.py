@@ -107,9 +107,8 @@ def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:
 
 
 def _tried_since(message: Interaction) -> datetime | None:
-    """Since when it may have left: a claim before this one may have been a try."""
-    was_claimed = message.delivery is not None and message.delivery.term > 0
-    return message.timestamp if was_claimed else None
+    """Since when it may have left, by a try before this one."""
+    return message.delivery.tried_at if message.delivery is not None else None
 
 
 def _thread_of(

@@ -9,13 +9,14 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.core.clock import Clock
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.errors import DuplicateValueError
 from app.db.indexes import INTERACTION_DAY_SLOT
 from app.db.repositories import Repositories
+from app.db.repositories.interactions import are_of_two_addresses
 from app.db.repositories.records import CLOCK_SKEW_MARGIN
 from app.models.base import PyObjectId
 from app.models.campaign import Campaign
@@ -33,11 +34,10 @@ from app.services.mail.transport import (
 )
 from app.services.mail.transports import Transports
 from app.services.outreach.consent import ConsentService
+from app.services.outreach.dropping import DroppedMessages
 from app.services.outreach.gate import GateVerdict, SendGate, Verdict
-from app.services.outreach.planner import days_after
+from app.services.outreach.pacing import Pacing
 from app.services.outreach.postmark import Postmark
-from app.services.outreach.proactive import dropped_key
-from app.services.outreach.reach import Obstacle
 from app.services.outreach.retrying import (
     CONCURRENCY,
     GIVEN_UP,
@@ -46,7 +46,6 @@ from app.services.outreach.retrying import (
     backoff,
 )
 from app.services.outreach.routes import Route
-from app.services.outreach.unreachable import UnreachablePatients
 from app.services.work import each_of
 
 logger = logging.getLogger(__name__)
@@ -64,7 +63,10 @@ class _Claim:
     message: Interaction
     delivery: Delivery
     term: int
+    lease_until: datetime
     route: Route | None = None
+    has_moved: bool = False
+    """Whether it may have left for another address, whose slot of the day it holds still."""
 
 
 class OutboxSender:
@@ -77,6 +79,7 @@ class OutboxSender:
         gate: SendGate,
         postmark: Postmark,
         transports: Transports,
+        pacing: Pacing,
         lifecycle: CampaignLifecycle,
         consent: ConsentService,
         clinic: ClinicService,
@@ -97,7 +100,14 @@ class OutboxSender:
         self._clock = clock
         self._observe = observe
         self._announce = announce
-        self._unreachable = UnreachablePatients(repositories, clinic, clock)
+        self._dropped = DroppedMessages(
+            repositories=repositories,
+            lifecycle=lifecycle,
+            clinic=clinic,
+            clock=clock,
+            observe=observe,
+        )
+        self._pacing = pacing
         by_deadline = timedelta(seconds=transports.deadline_seconds + LEASE_MARGIN_SECONDS)
         self._lease = max(SENDING_LEASE, by_deadline)
 
@@ -144,24 +154,27 @@ class OutboxSender:
         delivery = _delivery_of(message)
         route = await self._gate.route(message, await self._patient(message))
         slot = await self._gate.day_slot(message, route, now)
+        has_moved = are_of_two_addresses(delivery.day_slot, slot)
         try:
             claimed = await self._repositories.interactions.claim_for_sending(
                 message,
                 lease_until=now + self._lease,
-                day_slot=slot,
+                day_slot=None if has_moved else slot,
                 channel=route.channel if route else None,
             )
         except DuplicateValueError as error:
             if error.index != INTERACTION_DAY_SLOT:
                 raise
-            await self._hold(message, delivery, await self._gate.slot_taken(message, now))
+            await self._hold(message, delivery, await self._gate.slot_taken(message, slot, now))
             return None
-        return _Claim(message, delivery, delivery.term + 1, route) if claimed else None
+        if not claimed:
+            return None
+        return _Claim(message, delivery, delivery.term + 1, now + self._lease, route, has_moved)
 
     async def _hold(self, message: Interaction, delivery: Delivery, verdict: GateVerdict) -> None:
         """Put off, or drop, a message that could not be claimed."""
         if verdict.verdict is Verdict.DROP:
-            await self._suppress(message, DeliveryStatus.PENDING, delivery.term, verdict.reason)
+            await self._dropped.drop(message, DeliveryStatus.PENDING, delivery.term, verdict.reason)
             return
         fields = {"not_before": verdict.until, "error": verdict.reason}
         await self._repositories.interactions.hold(message, fields)
@@ -171,6 +184,10 @@ class OutboxSender:
         """Everything the gate looks at is read again here, after the claim."""
         message = claim.message
         patient, campaign = await self._patient(message), await self._campaign(message)
+        if claim.has_moved:
+            if not await self._is_settled_by_earlier_try(claim, campaign):
+                await self._requeue(claim)
+            return
         verdict = await self._gate.decide(message, patient, campaign, self._clock.now())
         if verdict.verdict is Verdict.SEND and patient is not None and verdict.route is not None:
             if verdict.route != claim.route:  # its slot of the day is another address's
@@ -178,38 +195,51 @@ class OutboxSender:
                 await self._defer(claim, moved)
                 return
             mail = await self._postmark.address(message, patient, campaign, verdict.route)
-            await self._hand_over(claim, mail, campaign)
+            if await self._is_still_ours(claim):
+                await self._hand_over(claim, mail, campaign)
         elif verdict.verdict is Verdict.DEFER:
             await self._defer(claim, verdict)
         else:
-            await self._drop(claim, verdict.reason, patient, campaign)
+            await self._drop(claim, verdict.reason, campaign)
 
-    async def _drop(
-        self, claim: _Claim, reason: str, patient: Patient | None, campaign: Campaign | None
-    ) -> None:
+    async def _is_still_ours(self, claim: _Claim) -> bool:
+        """Where reading took so long that the lease might end in the act, it is renewed: whoever
+        took the message over meanwhile sends it.
+        """
+        now = self._clock.now()
+        if now + timedelta(seconds=self._transports.deadline_seconds) <= claim.lease_until:
+            return True
+        interactions, until = self._repositories.interactions, now + self._lease
+        return await interactions.renew_lease(claim.message.id, claim.term, until)
+
+    async def _drop(self, claim: _Claim, reason: str, campaign: Campaign | None) -> None:
         """Unless a try before this one got through: what the patient has got was not dropped."""
+        if await self._is_settled_by_earlier_try(claim, campaign):
+            return
+        await self._dropped.ask_for_a_person(claim.message, reason, campaign)
+        await self._dropped.drop(claim.message, DeliveryStatus.SENDING, claim.term, reason)
+
+    async def _is_settled_by_earlier_try(self, claim: _Claim, campaign: Campaign | None) -> bool:
+        """It had left and is noted so, or it waits until somebody can tell. One of unknown outcome
+        is staff's already.
+        """
+        if claim.delivery.tried_at is None:
+            return False
+        sent = None
         try:
-            sent = await self._earlier_try(claim)
+            with contextlib.suppress(UnknownOutcomeError):
+                sent = await self._look_up(claim.message)
         except TransientMailError as error:
             await self._try_later(claim, str(error), error.retry_after)
-            return
+            return True
         if sent is not None:
             await self._note(claim, self._record_found(claim, sent, campaign))
-            return
-        if reason == Obstacle.NO_ADDRESS and patient is not None:
-            await self._unreachable.ask_for_a_person(patient.id)
-        await self._suppress(claim.message, DeliveryStatus.SENDING, claim.term, reason)
+        return sent is not None
 
-    async def _earlier_try(self, claim: _Claim) -> SentMail | None:
-        """One of unknown outcome is staff's already. Raises `TransientMailError`."""
-        message = claim.message
-        if claim.delivery.term == 0:
-            return None
-        with contextlib.suppress(UnknownOutcomeError):
-            return await self._transports.look_up(
-                message.channel, str(message.id), message.timestamp
-            )
-        return None
+    async def _look_up(self, message: Interaction) -> SentMail | None:
+        """Raises `TransientMailError`, `UnknownOutcomeError`."""
+        since = _delivery_of(message).tried_at or message.timestamp
+        return await self._transports.look_up(message.channel, str(message.id), since)
 
     async def _hand_over(
         self, claim: _Claim, mail: OutgoingMail, campaign: Campaign | None
@@ -267,6 +297,7 @@ class OutboxSender:
         await self._repositories.interactions.record_sent(
             claim.message, claim.term, fields, subject=subject, thread_id=sent.thread_id
         )
+        await self._pacing.left(claim.message, self._clock.now())
         self._observe(claim.delivery.message_class, DeliveryStatus.SENT)
 
     async def _record_found(self, claim: _Claim, sent: SentMail, campaign: Campaign | None) -> None:
@@ -285,16 +316,17 @@ class OutboxSender:
             "attempts": claim.delivery.attempts,
             "error": verdict.reason,
         }
-        keeps_slot = was_tried or claim.delivery.day_slot is not None
-        await self._finish(claim, fields, verdict.verdict, keeps_slot=keeps_slot)
+        may_have_left = was_tried or claim.delivery.tried_at is not None
+        await self._finish(claim, fields, verdict.verdict, may_have_left=may_have_left)
 
     async def _try_later(
         self, claim: _Claim, error: str, retry_after: timedelta | None = None
     ) -> None:
         """Back into the queue. A pause that the other side asked for is no try.
 
-        The message may have left all the same, so its slot of the day stays its own: nothing else
-        goes to this address before its fate is known.
+        The message may have left all the same, so its address's slot of the day stays its own: no
+        other outreach goes there before its fate is known. What a patient gets once a day for their
+        own sake may come twice rather than not at all: that slot is free for another channel.
         """
         if retry_after is not None:
             verdict = GateVerdict(Verdict.DEFER, error, self._clock.now() + retry_after)
@@ -302,11 +334,25 @@ class OutboxSender:
             return
         tries = claim.delivery.attempts + 1
         if tries >= MAX_ATTEMPTS:
-            await self._give_up(claim, DeliveryStatus.FAILED, error)
+            await self._give_up_trying(claim, error)
             return
         not_before = self._clock.now() + backoff(tries)
         fields = {"status": DeliveryStatus.PENDING, "not_before": not_before, "error": error}
-        await self._finish(claim, fields, "retry", keeps_slot=True)
+        await self._finish(claim, fields, "retry", may_have_left=True)
+
+    async def _give_up_trying(self, claim: _Claim, error: str) -> None:
+        """One of the tries may have got through: only what surely did not counts as failed."""
+        message, status = claim.message, DeliveryStatus.FAILED
+        try:
+            sent = await self._look_up(message)
+        except UnknownOutcomeError:  # such a transport says so itself when it does not know
+            sent = None
+        except TransientMailError:
+            sent, status = None, DeliveryStatus.UNKNOWN
+        if sent is None:
+            await self._give_up(claim, status, error)
+            return
+        await self._note(claim, self._record_found(claim, sent, await self._campaign(message)))
 
     async def _give_up(self, claim: _Claim, status: DeliveryStatus, error: str) -> None:
         """A person looks at it. Attention comes first: a crash after it repeats, and loses not.
@@ -320,51 +366,30 @@ class OutboxSender:
                 summary=GIVEN_UP[status],
                 urgency=Urgency.NORMAL,
             )
-        keeps_slot = status is DeliveryStatus.UNKNOWN
         fields = {"status": status, "error": error}
-        await self._finish(claim, fields, status, keeps_slot=keeps_slot)
+        may_have_left = status is DeliveryStatus.UNKNOWN
+        await self._finish(claim, fields, status, may_have_left=may_have_left)
         if self._announce is not None:
             await self._announce(claim.message.id)
 
+    async def _requeue(self, claim: _Claim) -> None:
+        """It did not leave: as if it had never been tried."""
+        fields = {"status": DeliveryStatus.PENDING, "not_before": self._clock.now()}
+        await self._finish(claim, fields, "requeued", may_have_left=False)
+
     async def _finish(
-        self, claim: _Claim, fields: Mapping[str, object], outcome: str, *, keeps_slot: bool = False
+        self, claim: _Claim, fields: Mapping[str, object], outcome: str, *, may_have_left: bool
     ) -> None:
-        unset = () if keeps_slot else ("delivery.day_slot",)
+        """What may have left keeps the slot of its address, and is known to have been tried."""
+        message, gone = claim.message, list[str]()
+        if not may_have_left:
+            gone.append("delivery.tried_at")
+        if not (may_have_left and self._gate.is_one_an_address(message)):
+            gone.append("delivery.day_slot")
         await self._repositories.interactions.finish_sending(
-            claim.message.id, claim.term, fields, unset=unset
+            message.id, claim.term, fields, unset=gone
         )
         self._observe(claim.delivery.message_class, outcome)
-
-    async def _suppress(
-        self, message: Interaction, status: DeliveryStatus, term: int, reason: str
-    ) -> None:
-        """Drop a message. Outreach gives its attempt back, and its dedupe key with it.
-
-        The attempt comes first, so that no crash can lose it. Where it was not counted yet, the
-        path that counts it finds the message dropped and gives the attempt back itself.
-        """
-        gives_back = message.attempt is not None and message.campaign_id is not None
-        given_back = gives_back and await self._give_back(message)
-        await self._repositories.interactions.suppress(
-            message,
-            status=status,
-            term=term,
-            reason=reason,
-            dedupe_key=dropped_key(message) if gives_back else None,
-        )
-        if gives_back and not given_back:
-            await self._give_back(message)
-        self._observe(_delivery_of(message).message_class, DeliveryStatus.SUPPRESSED)
-
-    async def _give_back(self, message: Interaction) -> bool:
-        if message.attempt is None or message.campaign_id is None:
-            return False
-        zone = (await self._clinic.current()).zone
-        return await self._repositories.campaigns.give_back_attempt(
-            message.campaign_id,
-            attempt=message.attempt,
-            next_attempt_at=days_after(self._clock.now(), 1, zone),
-        )
 
     async def _settle_or_log(self, message: Interaction) -> bool:
         try:
@@ -381,11 +406,9 @@ class OutboxSender:
         lease_until = self._clock.now() + self._lease
         if not await self._repositories.interactions.take_over(message, lease_until):
             return False
-        claim = _Claim(message, delivery, delivery.term + 1)
+        claim = _Claim(message, delivery, delivery.term + 1, lease_until)
         try:
-            sent = await self._transports.look_up(
-                message.channel, str(message.id), message.timestamp
-            )
+            sent = await self._look_up(message)
         except TransientMailError as error:  # asked again when this lease has run out
             logger.warning(
                 "message not settled yet",
@@ -396,8 +419,7 @@ class OutboxSender:
             await self._give_up(claim, DeliveryStatus.UNKNOWN, str(error))
             return True
         if sent is None:
-            fields = {"status": DeliveryStatus.PENDING, "not_before": self._clock.now()}
-            await self._finish(claim, fields, "requeued")
+            await self._requeue(claim)
         else:
             await self._record_found(claim, sent, await self._campaign(message))
         return True

@@ -39,6 +39,7 @@ from app.services.mail.transport import (
 from app.services.mail.transports import Transports
 from app.services.metrics import Metrics
 from app.services.outreach.gate import SendGate
+from app.services.outreach.pacing import Pacing
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.sender import OutboxSender
 from app.services.recovery import RecoveryRequest
@@ -247,6 +248,7 @@ class World:
                 clock=self.clock,
             ),
             transports=Transports(self.transport),
+            pacing=Pacing(base.repositories, base.clinic, base.settings.attempt_interval_days),
             lifecycle=base.lifecycle,
             consent=base.consent,
             clinic=base.clinic,

@@ -25,6 +25,7 @@ from app.services.outreach.consent import ConsentService
 from app.services.outreach.gate import SendGate
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Draft, Outbox
+from app.services.outreach.pacing import Pacing
 from app.services.outreach.postmark import Postmark
 from app.services.outreach.proactive import ProactivePath
 from app.services.outreach.recruiting import Recruiter
@@ -156,6 +157,7 @@ class Parts:
                     clock=clock,
                 ),
                 transports=transports,
+                pacing=Pacing(repositories, clinic, settings.attempt_interval_days),
                 lifecycle=lifecycle,
                 consent=consent,
                 clinic=clinic,

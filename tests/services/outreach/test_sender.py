@@ -289,6 +289,8 @@ class TestAtTheGate:
         await parts.message(patient, kind, key="first")
         second = await parts.message(patient, kind, key="second")
         await asyncio.gather(parts.drain(), parts.drain())
+        clock.advance(minutes=1)
+        await parts.drain()
 
         assert len(transport.sent) == 1
         states = {(await delivery(parts, second)).status, DeliveryStatus.SUPPRESSED}
