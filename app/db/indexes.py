@@ -119,6 +119,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("interaction_class", ("delivery.message_class", UP), ("timestamp", DOWN)),
         _index("interaction_direction", ("direction", UP), ("timestamp", DOWN)),
         _index("interaction_unmatched", ("unmatched", UP), ("timestamp", DOWN)),
+        _index("interaction_alert_due", ("alert_due_at", UP), sparse=True),
         _index("interaction_corrected", ("correction.at", UP), sparse=True),
     ],
     "appointments": [

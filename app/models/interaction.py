@@ -178,6 +178,8 @@ class Interaction(Document):
     corrections: list[IntentCorrection] = Field(default_factory=list)
     processed_at: UtcDatetime | None = None
     unmatched: bool | None = None
+    alert_due_at: UtcDatetime | None = None
+    """Since when staff are owed urgent word of it; gone once they were told, or settled it."""
     settlement: Settlement | None = None
     thread_id: str | None = None
     provider_id: str | None = None

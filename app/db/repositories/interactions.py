@@ -121,10 +121,9 @@ class InteractionRepository(DocumentRepository[Interaction]):
         fields: dict[str, Any] = {"settlement": settlement.to_stored(), "unmatched": False}
         joined = {"patient_id": patient_id, "campaign_id": campaign_id}
         fields |= {name: value for name, value in joined.items() if value is not None}
-        update: dict[str, Any] = {"$set": fields}
-        if settlement.read_by_agent:
-            decided = ("ai_analysis", "decision", "processed_at")
-            update["$unset"] = dict.fromkeys(decided, "")
+        decided = ("ai_analysis", "decision", "processed_at") if settlement.read_by_agent else ()
+        gone = dict.fromkeys(("alert_due_at", *decided), "")
+        update: dict[str, Any] = {"$set": fields, "$unset": gone}
         guard = {"_id": interaction_id, "unmatched": True, "direction": Direction.INCOMING}
         return await self._update(guard, update)
 
@@ -220,6 +219,22 @@ class InteractionRepository(DocumentRepository[Interaction]):
     async def mark_unmatched(self, interaction_id: PyObjectId) -> bool:
         """Put an incoming message before staff, who say whose it is."""
         return await self.update_fields(interaction_id, {"unmatched": True})
+
+    async def owe_alert(self, interaction_id: PyObjectId, since: datetime) -> bool:
+        """Staff must be told of a message on the unmatched list, urgently. A repetition keeps the
+        first time; nothing is owed of what somebody has settled.
+        """
+        guard = {"_id": interaction_id, "unmatched": True, "alert_due_at": {"$exists": False}}
+        return await self._update(guard, {"$set": {"alert_due_at": since}})
+
+    async def owed_alerts(self, now: datetime, limit: int) -> list[Interaction]:
+        """Messages that staff must still be told of, longest waiting first."""
+        owed = {"alert_due_at": {"$lte": now}, "unmatched": True}
+        return await self._find_readable(owed, sort=[("alert_due_at", 1)], limit=limit)
+
+    async def settle_alert(self, interaction_id: PyObjectId) -> bool:
+        """Staff were told."""
+        return await self.update_fields(interaction_id, {}, unset=["alert_due_at"])
 
     async def last_staff_message(self, campaign_id: PyObjectId) -> Interaction | None:
         """The newest message a person sent in a campaign."""

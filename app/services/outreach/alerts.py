@@ -1,7 +1,8 @@
 """Telling staff that somebody waits for a person: a link and the urgency, no patient data.
 
-`attention.alerted_at` marks what was told. Urgent attention is told at once, and what a crash or a
-dead mail server left untold by the next `send_due`; the rest goes into one digest at `SWEEP_TIME`.
+`attention.alerted_at` marks what was told of a campaign, `alert_due_at` what is yet to be told of a
+message outside campaigns. What is urgent is told at once, and what a crash or a dead mail server
+left untold by the next `send_due`; the rest goes into one digest at `SWEEP_TIME`.
 """
 
 import logging
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 LEASE = "staff-alerts"
 THREAD = "staff-alerts"
+UNMATCHED_AT_ONCE = 50
+"""Owed alerts of messages outside campaigns that one `send_due` makes up for."""
 
 
 class StaffAlerts:
@@ -48,6 +51,7 @@ class StaffAlerts:
         clock: Clock,
     ) -> None:
         self._campaigns = repositories.campaigns
+        self._interactions = repositories.interactions
         self._transport = transport
         self._clinic = clinic
         self._leases = leases
@@ -65,17 +69,31 @@ class StaffAlerts:
     async def unmatched_arrived(self, interaction_id: PyObjectId, urgency: Urgency) -> None:
         """A message came that belongs to no campaign. It waits in the unmatched list.
 
-        Urgent: tell staff now, once; the list must do where the mail server does not answer.
+        Urgent: tell staff now; a failure is left to `send_due`, until the message is settled.
         """
         logger.warning(
             "unmatched message", extra={"interaction_id": str(interaction_id), "urgency": urgency}
         )
-        if urgency != Urgency.URGENT or self._settings.staff_alert_email is None:
-            return
+        if urgency == Urgency.URGENT:
+            await self._interactions.owe_alert(interaction_id, self._clock.now())
+            await self.send_due()
+
+    async def _tell_unmatched(self, now: datetime) -> int:
+        told = 0
+        for owed in await self._interactions.owed_alerts(now, UNMATCHED_AT_ONCE):
+            if await self._has_left(await self._unmatched_mail(owed.id)):
+                await self._interactions.settle_alert(owed.id)
+                told += 1
+        return told
+
+    async def _has_left(self, mail: OutgoingMail) -> bool:
+        """Whether the mail certainly left: twice beats not at all."""
         try:
-            await self._transport.send(await self._unmatched_mail(interaction_id))
+            await self._transport.send(mail)
         except (TransientMailError, PermanentMailError, UnknownOutcomeError) as error:
             logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
+            return False
+        return True
 
     async def _unmatched_mail(self, interaction_id: PyObjectId) -> OutgoingMail:
         subject = "Urgent: a message that belongs to no campaign waits for a person"
@@ -112,12 +130,7 @@ class StaffAlerts:
             thread_id=THREAD,
             audience=Audience.STAFF,
         )
-        try:
-            await self._transport.send(mail)
-        except (TransientMailError, PermanentMailError, UnknownOutcomeError) as error:
-            logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
-            return False
-        return True
+        return await self._has_left(mail)
 
     async def emergency_access_begun(self, staff_id: PyObjectId, now: datetime) -> None:
         """Somebody took more rights than their role has. The audit log must do where the mail
@@ -138,10 +151,7 @@ class StaffAlerts:
             thread_id=THREAD,
             audience=Audience.STAFF,
         )
-        try:
-            await self._transport.send(mail)
-        except (TransientMailError, PermanentMailError, UnknownOutcomeError) as error:
-            logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
+        await self._has_left(mail)
 
     async def send_due(self) -> int:
         """Tell staff what they were not told yet; how many mails left.
@@ -164,7 +174,8 @@ class StaffAlerts:
         urgent = [(c, a) for c, a in untold if a.urgency == Urgency.URGENT]
         boundary = self._last_digest_time(now, zone)
         digest = [(c, a) for c, a in untold if a.urgency != Urgency.URGENT and a.since < boundary]
-        sent = sum([await self._tell([entry], now, urgent=True) for entry in urgent])
+        sent = await self._tell_unmatched(now)
+        sent += sum([await self._tell([entry], now, urgent=True) for entry in urgent])
         return sent + (await self._tell(digest, now, urgent=False) if digest else 0)
 
     def _last_digest_time(self, now: datetime, zone: ZoneInfo) -> datetime:
@@ -179,13 +190,7 @@ class StaffAlerts:
     async def _tell(
         self, entries: Sequence[tuple[Campaign, Attention]], now: datetime, *, urgent: bool
     ) -> int:
-        try:
-            await self._transport.send(await self._mail(entries, now, urgent=urgent))
-        except (TransientMailError, PermanentMailError) as error:
-            logger.warning("staff alert not sent", extra={"error_type": type(error).__name__})
-            return 0
-        except UnknownOutcomeError:
-            logger.warning("staff alert may not have left")  # told again: twice beats not at all
+        if not await self._has_left(await self._mail(entries, now, urgent=urgent)):
             return 0
         for campaign, attention in entries:
             await self._campaigns.mark_alerted(campaign.id, since=attention.since, at=now)

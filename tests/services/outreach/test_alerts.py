@@ -6,9 +6,11 @@ import pytest
 
 from app.core.config import Settings
 from app.db.repositories import Repositories
+from app.models.base import new_id
 from app.models.campaign import Campaign
 from app.models.decision import Urgency
-from app.services.mail.transport import Audience, TransientMailError
+from app.models.interaction import Direction, Interaction, Settlement
+from app.services.mail.transport import Audience, TransientMailError, UnknownOutcomeError
 from tests.fakes import NOON, FrozenClock
 from tests.services.outreach.parts import Parts, RecordingTransport
 
@@ -107,6 +109,71 @@ class TestUrgent:
 
         await alerting.alerts.send_due()
 
+        assert len({mail.key for mail in transport.sent}) == 2
+
+
+class TestUrgentOutsideCampaigns:
+    @staticmethod
+    async def arrived(alerting: Parts) -> Interaction:
+        message = await alerting.repositories.interactions.record_incoming(
+            Interaction(
+                direction=Direction.INCOMING,
+                sender="stranger@example.com",
+                content="My face is swollen.",
+                timestamp=NOON,
+            )
+        )
+        await alerting.repositories.interactions.mark_unmatched(message.id)
+        await alerting.alerts.unmatched_arrived(message.id, Urgency.URGENT)
+        return message
+
+    async def test_is_told_at_once_and_once(
+        self, alerting: Parts, transport: RecordingTransport
+    ) -> None:
+        message = await self.arrived(alerting)
+
+        assert await alerting.alerts.send_due() == 0
+        (mail,) = transport.sent
+        assert mail.subject.startswith("Urgent")
+        assert "/admin/unmatched" in mail.text
+        assert (await alerting.reread(message)).alert_due_at is None
+
+    @pytest.mark.parametrize("error", [TransientMailError, UnknownOutcomeError])
+    async def test_what_did_not_leave_is_owed_until_it_has(
+        self, alerting: Parts, transport: RecordingTransport, error: type[Exception]
+    ) -> None:
+        transport.failures = [error("down"), error("still down")]
+        message = await self.arrived(alerting)
+        assert transport.sent == []
+        assert (await alerting.reread(message)).alert_due_at == NOON
+
+        assert await alerting.alerts.send_due() == 0
+        assert await alerting.alerts.send_due() == 1
+        assert await alerting.alerts.send_due() == 0
+        assert [mail.key for mail in transport.sent] == [f"urgent-{message.id}"]
+
+    async def test_what_somebody_settled_meanwhile_is_not_told(
+        self, alerting: Parts, transport: RecordingTransport
+    ) -> None:
+        transport.failures = [TransientMailError("down")]
+        message = await self.arrived(alerting)
+        interactions = alerting.repositories.interactions
+
+        assert await interactions.settle(message.id, Settlement(id=new_id(), by="s", at=NOON))
+        await alerting.alerts.unmatched_arrived(message.id, Urgency.URGENT)
+
+        assert transport.sent == []
+        assert (await alerting.reread(message)).alert_due_at is None
+
+    async def test_where_one_alert_fails_the_others_are_told(
+        self, alerting: Parts, transport: RecordingTransport
+    ) -> None:
+        transport.failures = [TransientMailError("down"), TransientMailError("down")]
+        await self.arrived(alerting)
+        await raised(alerting, Urgency.URGENT)
+
+        assert await alerting.alerts.send_due() == 1
+        assert await alerting.alerts.send_due() == 1
         assert len({mail.key for mail in transport.sent}) == 2
 
 
