@@ -8,6 +8,7 @@ from app.core.config import Settings
 from app.db.database import Database
 from app.db.repositories import Repositories
 from app.models.patient import Channel
+from app.services.audit.trail import AuditTrail
 from app.services.campaigns import CampaignLifecycle
 from app.services.clinic import ClinicService
 from app.services.events import EventHub, EventLog
@@ -28,6 +29,7 @@ from app.services.second_factor import SecondFactors
 from app.services.security import SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
+from app.services.sign_in_notes import SignInNotes
 from app.services.signing_key import erasure_key, load_signing_keys
 from app.services.tokens import LinkTokens
 from app.services.work import WakeSignal
@@ -47,6 +49,7 @@ class Foundation:
     sessions: Sessions
     limiter: RateLimiter
     second_factors: SecondFactors
+    trail: AuditTrail
     sign_in: SignIn
     tokens: LinkTokens
     links: Links
@@ -83,6 +86,7 @@ class Foundation:
         sessions = Sessions(repositories, security, settings, keys, clock)
         second_factors = SecondFactors(repositories, keys, clock)
         limiter = RateLimiter(repositories.rate_limits, settings, keys.newest, clock)
+        trail = AuditTrail(repositories.audit, clock)
         return cls(
             settings=settings,
             clock=clock,
@@ -94,7 +98,15 @@ class Foundation:
             sessions=sessions,
             limiter=limiter,
             second_factors=second_factors,
-            sign_in=SignIn(security, second_factors, sessions, limiter, clock),
+            trail=trail,
+            sign_in=SignIn(
+                security=security,
+                second_factors=second_factors,
+                sessions=sessions,
+                limiter=limiter,
+                notes=SignInNotes(trail, clock),
+                clock=clock,
+            ),
             tokens=tokens,
             links=links,
             reply_tags=ReplyTags(keys, settings.mail_from, are_used=settings.reply_tags_are_used),

@@ -76,6 +76,14 @@ async def require_session(staff: StaffRepository, user: Identity, now: datetime)
         raise UnauthenticatedError(_SIGN_IN)
 
 
+class RefusedLoginError(UnauthenticatedError):
+    """No sign-in with this address and password. Whose account it was is for our own records."""
+
+    def __init__(self, member_id: PyObjectId | None) -> None:
+        super().__init__(_WRONG)
+        self.member_id = member_id
+
+
 class SecurityService:
     """Compares passwords, makes access tokens and recognises them."""
 
@@ -103,19 +111,24 @@ class SecurityService:
         lifetime = min(self.access_lifetime, session.ends_at - now)
         return max(0, int(lifetime.total_seconds()))
 
+    async def account_of(self, email: str) -> PyObjectId | None:
+        """Whose account has this (normalised) address."""
+        member = await self._staff.with_email(email)
+        return member.id if member else None
+
     async def login(self, email: str, password: str) -> StaffMember:
         """The member of staff with this address and password.
 
-        Raises `UnauthenticatedError`, the same and after the same time whether the address, the
+        Raises `RefusedLoginError`, the same and after the same time whether the address, the
         password or the account's state is at fault. A hash of an old kind is renewed.
         """
         if len(email) > MAX_EMAIL_LENGTH or len(password) > MAX_LENGTH:
-            raise UnauthenticatedError(_WRONG)
+            raise RefusedLoginError(None)
         member = await self._staff.with_email(normalise_email(email))
         hashed = member.hashed_password if member else None
         matches, renewed = await self._hasher.verify(password, hashed)
         if member is None or not matches or member.disabled:
-            raise UnauthenticatedError(_WRONG)
+            raise RefusedLoginError(member.id if member else None)
         if renewed and await self._staff.renew_hash(member, renewed):
             member.hashed_password = renewed
         member.must_change_password = is_too_short(password, self._min_length)

@@ -36,6 +36,7 @@ _SIGN_IN_AGAIN = "This sign-in is over. Please sign in again."
 class TokenPair:
     """What a client is handed: a token to show for so many seconds, and one for the next pair."""
 
+    session_id: PyObjectId
     access_token: str
     expires_in: int
     refresh_token: str
@@ -98,7 +99,8 @@ class Sessions:
 
     async def end(self, member_id: PyObjectId, session_id: PyObjectId) -> None:
         """Sign out: every token of the session is refused from now on."""
-        await self._repositories.staff.end_session(member_id, session_id)
+        if await self._repositories.staff.end_session(member_id, session_id):
+            await self._note("session.closed", member_id, session_id)
 
     async def _find(self, token: str) -> Session | None:
         session_id = as_object_id(token.partition(".")[0])
@@ -121,20 +123,23 @@ class Sessions:
                 if hmac.compare_digest(stands.token_hash, _hash(fresh)):
                     return fresh
         elif stands is not None and hashed in stands.used_hashes:
-            await self._end_stolen(stands, now)
+            await self._end_stolen(stands)
         raise UnauthenticatedError(_SIGN_IN_AGAIN)
 
-    async def _end_stolen(self, session: Session, now: datetime) -> None:
+    async def _end_stolen(self, session: Session) -> None:
         """Two hold the token of one: nobody can tell who is who, so both sign in again."""
         if not await self._repositories.staff.end_session(session.staff_id, session.id):
             return
         logger.warning("refresh token used twice", extra={"session_id": str(session.id)})
+        await self._note("session.token_reused", session.staff_id, session.id)
+
+    async def _note(self, action: str, member_id: PyObjectId, session_id: PyObjectId) -> None:
         entry = AuditEntry(
-            actor=str(session.staff_id),
-            action="session.token_reused",
+            actor=f"staff:{member_id}",
+            action=action,
             subject="session",
-            subject_id=str(session.id),
-            at=now,
+            subject_id=str(session_id),
+            at=self._clock.now(),
         )
         await self._repositories.audit.insert(entry)
 
@@ -142,6 +147,7 @@ class Sessions:
         self, member: StaffMember, live: LiveSession, refresh_token: str, now: datetime
     ) -> TokenPair:
         return TokenPair(
+            session_id=live.id,
             access_token=self._security.create_access_token(member, live, now),
             expires_in=self._security.seconds_left(live, now),
             refresh_token=refresh_token,

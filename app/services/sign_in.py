@@ -12,14 +12,21 @@ from datetime import timedelta
 
 from app.core.clock import Clock
 from app.models.patient import normalise_email
+from app.models.role import StaffMember
 from app.services.passwords import BusyError
-from app.services.rate_limits import Counted, RateLimiter, TooManyRequestsError
-from app.services.second_factor import SecondFactorRequiredError, SecondFactors
-from app.services.security import MAX_EMAIL_LENGTH, SecurityService
+from app.services.rate_limits import Counted, RateLimiter, Rule, TooManyRequestsError
+from app.services.second_factor import (
+    SecondFactorRequiredError,
+    SecondFactors,
+    WrongSecondFactorError,
+)
+from app.services.security import MAX_EMAIL_LENGTH, RefusedLoginError, SecurityService
 from app.services.sessions import Sessions, TokenPair
+from app.services.sign_in_notes import Refusal, SignInNotes
 
 FAMILIAR_FOR = timedelta(days=90)
 _FAMILIAR = "login-familiar"
+_LIMITED_NOTED = Rule("login-limited-noted", 1, timedelta(minutes=5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +43,19 @@ class SignIn:
 
     def __init__(
         self,
+        *,
         security: SecurityService,
         second_factors: SecondFactors,
         sessions: Sessions,
         limiter: RateLimiter,
+        notes: SignInNotes,
         clock: Clock,
     ) -> None:
         self._security = security
         self._second_factors = second_factors
         self._sessions = sessions
         self._limiter = limiter
+        self._notes = notes
         self._clock = clock
 
     async def login(
@@ -55,22 +65,34 @@ class SignIn:
 
         That a code is wanted or wrong is said after the right password alone, and counts as a
         failure of the account. Raises `UnauthenticatedError` and its children,
-        `TooManyRequestsError`, `BusyError`.
+        `TooManyRequestsError`, `BusyError`, `TrailFullError`.
         """
         attempt = await self._count(email, client)
         try:
             member = await self._security.login(email, password)
-            await self._second_factors.require(member, code)
-        except SecondFactorRequiredError:
-            # Programs that ask for the code in a second step: no guess from where they are.
-            await self._limiter.give_back([attempt.by_client])
+        except RefusedLoginError as refused:
+            self._notes.refused(refused.member_id, Refusal.WRONG)
             raise
         except BusyError:
             await self._limiter.give_back((attempt.by_client, *attempt.by_account))
             raise
+        await self._require_code(member, code, attempt)
         pair = await self._sessions.open(member)
+        self._notes.opened(member.id, pair.session_id)
         await self._succeeded(attempt)
         return pair
+
+    async def _require_code(self, member: StaffMember, code: str | None, attempt: _Attempt) -> None:
+        try:
+            await self._second_factors.require(member, code)
+        except SecondFactorRequiredError:
+            self._notes.refused(member.id, Refusal.CODE_MISSING)
+            # Programs that ask for the code in a second step: no guess from where they are.
+            await self._limiter.give_back([attempt.by_client])
+            raise
+        except WrongSecondFactorError:
+            self._notes.refused(member.id, Refusal.CODE)
+            raise
 
     async def forgive(self, email: str) -> None:
         """Forget what strangers got wrong about an account: its password is another now."""
@@ -88,8 +110,17 @@ class SignIn:
         except TooManyRequestsError:
             # Nothing is compared: it is no reason to keep others behind the same address out.
             await self._limiter.give_back([by_client])
+            await self._note_limited(account)
             raise
         return _Attempt(by_client, by_account, place)
+
+    async def _note_limited(self, account: str) -> None:
+        """Once in a while for each: nothing limits how often somebody asks."""
+        try:
+            await self._limiter.take(_LIMITED_NOTED, account)
+        except TooManyRequestsError:
+            return
+        self._notes.refused(await self._security.account_of(account), Refusal.LIMITED)
 
     async def _succeeded(self, attempt: _Attempt) -> None:
         until = self._clock.now() + FAMILIAR_FOR

@@ -90,6 +90,18 @@ class TestLogin:
         assert answer.status_code == 401
         assert answer.json()["detail"] == "The e-mail address or the password is wrong."
 
+    async def test_nobody_comes_in_while_the_audit_log_takes_nothing(
+        self, app_client: httpx.AsyncClient, services: Services
+    ) -> None:
+        form = {"username": "robin@example.com", "password": PASSWORD}
+        services.audit.trail._has_room.clear()
+
+        answer = await app_client.post(LOGIN, data=form)
+
+        services.audit.trail._has_room.set()
+        assert answer.status_code == 503
+        assert (await app_client.post(LOGIN, data=form)).status_code == 200
+
     async def test_names_what_is_missing(self, app_client: httpx.AsyncClient) -> None:
         answer = await app_client.post(LOGIN, data={"username": "robin@example.com"})
 

@@ -170,7 +170,7 @@ class TestRefresh:
         session_id = stolen.refresh_token.partition(".")[0]
         entries = await repositories.audit.about(session_id)
         assert [(one.action, one.actor) for one in entries] == [
-            ("session.token_reused", str(member.id))
+            ("session.token_reused", f"staff:{member.id}")
         ]
         assert not await refreshes(sessions, stolen.refresh_token)
         assert len(await repositories.audit.about(session_id)) == 1
@@ -263,8 +263,12 @@ class TestWhatIsStored:
 
 
 class TestEnd:
-    async def test_ends_every_token_of_that_session_alone(
-        self, sessions: Sessions, security: SecurityService, member: StaffMember
+    async def test_ends_every_token_of_that_session_alone_and_says_so_in_the_audit_log(
+        self,
+        sessions: Sessions,
+        security: SecurityService,
+        member: StaffMember,
+        repositories: Repositories,
     ) -> None:
         here, elsewhere = await sessions.open(member), await sessions.open(member)
         session = (await security.authenticate(here.access_token)).session
@@ -275,6 +279,10 @@ class TestEnd:
         assert not await is_in(security, here)
         assert not await refreshes(sessions, here.refresh_token)
         assert await is_in(security, elsewhere)
+        entries = await repositories.audit.about(str(session.id))
+        assert [(one.action, one.actor) for one in entries] == [
+            ("session.closed", f"staff:{member.id}")
+        ]
 
     async def test_a_refresh_on_its_way_does_not_bring_it_back(
         self, sessions: Sessions, security: SecurityService, member: StaffMember

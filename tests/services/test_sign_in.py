@@ -1,6 +1,7 @@
 """Guessing passwords: how many guesses are compared, and whom that keeps out."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,6 +14,7 @@ from app.core.errors import UnauthenticatedError
 from app.db.repositories import Repositories
 from app.models.base import new_id
 from app.models.role import LiveSession, PendingFactor, SecondFactor
+from app.services.audit.trail import AuditTrail, TrailFullError
 from app.services.clinic import ClinicService
 from app.services.factor_enrolment import FactorEnrolment, WrongCodeError
 from app.services.password_change import PasswordChanges, WrongPasswordError
@@ -22,6 +24,7 @@ from app.services.second_factor import SecondFactors, WrongSecondFactorError, co
 from app.services.security import Identity, SecurityService
 from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
+from app.services.sign_in_notes import Refusal, SignInNotes
 from tests.factories import KEYS, SECRET, make_settings, make_staff
 from tests.fakes import FrozenClock
 
@@ -89,8 +92,19 @@ def limiter(repositories: Repositories, clock: FrozenClock) -> RateLimiter:
 
 
 @pytest.fixture
+def trail(repositories: Repositories, clock: FrozenClock) -> AuditTrail:
+    """Takes entries, and stores them once a test starts it."""
+    return AuditTrail(repositories.audit, clock)
+
+
+@pytest.fixture
 async def sign_in(
-    repositories: Repositories, clock: FrozenClock, hasher: CountingHasher, limiter: RateLimiter
+    *,
+    repositories: Repositories,
+    clock: FrozenClock,
+    hasher: CountingHasher,
+    limiter: RateLimiter,
+    trail: AuditTrail,
 ) -> SignIn:
     """With Robin, who has never signed in."""
     hashed = get_password_hash(PASSWORD)
@@ -98,8 +112,14 @@ async def sign_in(
     settings = make_settings()
     security = SecurityService(repositories.staff, settings, KEYS, clock, hasher)
     sessions = Sessions(repositories, security, settings, KEYS, clock)
-    factors = SecondFactors(repositories, KEYS, clock)
-    return SignIn(security, factors, sessions, limiter, clock)
+    return SignIn(
+        security=security,
+        second_factors=SecondFactors(repositories, KEYS, clock),
+        sessions=sessions,
+        limiter=limiter,
+        notes=SignInNotes(trail, clock),
+        clock=clock,
+    )
 
 
 async def outcome(sign_in: SignIn, password: str, client: str, email: str = ROBIN) -> str:
@@ -232,6 +252,63 @@ class TestCodes:
         code = code_at(secret, clock.now())
         pair = await sign_in.login(ROBIN, PASSWORD, HOME, code)
         assert pair.access_token
+
+
+class TestWhatIsNoted:
+    async def test_all_of_a_known_account_and_nothing_that_names_another(
+        self,
+        *,
+        sign_in: SignIn,
+        trail: AuditTrail,
+        repositories: Repositories,
+        clock: FrozenClock,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        nobody = "nobody@example.com"
+        await outcome(sign_in, "wrong", HOME)
+        session_id = (await sign_in.login(ROBIN, PASSWORD, HOME)).session_id
+        await guess(sign_in, 13, [ATTACKER], at_once=1)
+        assert [await outcome(sign_in, "wrong", HOME, nobody) for _ in range(12)].count(
+            "limited"
+        ) == 2
+        robin = await repositories.staff.with_email(ROBIN)
+        assert robin is not None
+        factor = SecondFactor(
+            id=new_id(), sealed_secret="s", enabled_at=clock.now(), last_step=0, recovery_hashes=[]
+        )
+        await repositories.staff.update_fields(robin.id, {"second_factor": factor.to_stored()})
+        for code in (None, "none"):
+            with pytest.raises(UnauthenticatedError):
+                await sign_in.login(ROBIN, PASSWORD, HOME, code)
+
+        trail.start()
+        await trail.close()
+        entries = await repositories.audit._find({}, sort=[("seq", 1)])
+        assert [one.action for one in entries] == [
+            "login.wrong_password",
+            "session.opened",
+            *["login.wrong_password"] * 10,
+            "login.limited",  # once, however often it was
+            "login.code_missing",
+            "login.wrong_code",
+        ]
+        assert {one.actor for one in entries} == {f"staff:{robin.id}"}
+        assert [one.subject_id for one in entries if one.subject_id] == [str(session_id)]
+        lines = [one for one in caplog.records if one.message == "sign-in refused"]
+        assert len(lines) == 14 + 11
+        told = f"{caplog.text} {[vars(one) for one in lines]}"
+        assert not any(said in told for said in ("example.com", HOME, ATTACKER, "guess 1"))
+
+    def test_who_comes_in_unseen_does_not_come_in(
+        self, repositories: Repositories, clock: FrozenClock
+    ) -> None:
+        notes = SignInNotes(AuditTrail(repositories.audit, clock, capacity=1), clock)
+        for _ in range(2):
+            notes.refused(new_id(), Refusal.WRONG)
+
+        with pytest.raises(TrailFullError):
+            notes.opened(new_id(), new_id())
 
 
 class TestOnceMoreInASession:

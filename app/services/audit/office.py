@@ -53,6 +53,4 @@ class AuditOffice:
     def build(cls, base: Foundation) -> Self:
         """On top of the foundation."""
         audit, clock = base.repositories.audit, base.clock
-        return cls(
-            AuditTrail(audit, clock), AuditLog(audit, base.clinic, clock), AuditVerification(audit)
-        )
+        return cls(base.trail, AuditLog(audit, base.clinic, clock), AuditVerification(audit))

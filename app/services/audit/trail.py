@@ -1,10 +1,10 @@
 """The trail that work leaves: who touched which patients' data, stored without slowing it down.
 
 What staff changed is stored before their answer leaves. What a patient changed over a link is sent
-to be stored with the answer; what was only read, and what the service did by itself, is stored with
-whatever else came up, within `FLUSH_SECONDS`. A process that is killed loses at most those two. The
-queue between is bounded: with a database that takes nothing, work waits, and is refused in the end.
-Stopping stores everything first.
+to be stored with the answer; what was only read, what the service did by itself, and sign-ins are
+stored with whatever else came up, within `FLUSH_SECONDS`. A process that is killed loses at most
+those. The queue between is bounded: with a database that takes nothing, work waits, and is refused
+in the end. Stopping stores everything first.
 """
 
 import asyncio
@@ -128,6 +128,15 @@ class AuditTrail:
         for part in parts or ([[]] if deed.is_always_kept else []):
             await self._record(self._entry(access.actor, part, deed))
 
+    def add(self, entry: AuditEntry) -> None:
+        """Record something that is about no patient; nothing waits until it is stored.
+
+        Raises `TrailFullError` where the log takes nothing just now.
+        """
+        if not self._has_room.is_set():
+            raise TrailFullError
+        self._enqueue(_Waiting(entry, None))
+
     async def watched(self, operation: str, work: Callable[[], Awaitable[int]]) -> int:
         """Do a round of the service's own work; record whose data it touched where it did any."""
         with watch_access(AGENT) as access:
@@ -154,15 +163,18 @@ class AuditTrail:
         is_by_staff = entry.actor not in {NOBODY_KNOWN, AGENT}
         is_awaited = entry.is_write and is_by_staff
         stored = asyncio.get_running_loop().create_future() if is_awaited else None
-        self._queue.append(_Waiting(entry, stored))
-        if len(self._queue) >= self._capacity:
-            self._has_room.clear()
-        self._is_settled.clear()
-        self._has_work.set()
+        self._enqueue(_Waiting(entry, stored))
         if entry.is_write and entry.actor != AGENT:
             self._is_urgent.set()
         if stored is not None:
             await self._wait_until(stored)
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        self._queue.append(waiting)
+        if len(self._queue) >= self._capacity:
+            self._has_room.clear()
+        self._is_settled.clear()
+        self._has_work.set()
 
     async def _wait_for_room(self) -> None:
         try:
