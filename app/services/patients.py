@@ -245,17 +245,21 @@ class PatientDirectory:
     async def store_or_find(self, patient: Patient) -> Patient:
         """Store a new patient; where one of this address and name came first, that one.
 
-        Storing the same patient (by id) twice answers the stored one too.
+        Storing the same patient (by id) twice answers the stored one too, or whom that was merged
+        into.
         """
         try:
             return await self._patients.insert(patient)
         except DuplicateValueError as error:
             if error.index != PATIENT_EMAIL_NAME:
-                return await self._patients.get(patient.id) or patient
+                return await self._patients.standing(patient.id) or patient
         return await self._namesake(patient)
 
     async def store_or_find_each(self, patients: Sequence[Patient]) -> dict[PyObjectId, Patient]:
-        """`store_or_find` for many at once: who is stored now, by the id that was asked for."""
+        """`store_or_find` for many at once: who is stored now, by the id that was asked for.
+
+        Of whom this call stored it is the very object that was given.
+        """
         refused = await self._patients.insert_each(patients)
         stored = {patient.id: patient for patient in patients}
         for patient in patients:

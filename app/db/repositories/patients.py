@@ -1,14 +1,14 @@
 """Patients."""
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from app.core.clock import Clock
 from app.db.database import Database
-from app.db.repositories.base import DocumentRepository, Filter, Page, Unreadable
+from app.db.repositories.base import DocumentRepository, Filter, Page, Unreadable, portions
 from app.models.base import PyObjectId
 from app.models.patient import (
     ERASED_NAME,
@@ -31,6 +31,8 @@ _LAST = "\U0010ffff"
 """After every character a key can go on with."""
 RACE_ATTEMPTS = 20
 _NOT_GONE = {"erasure.done_at": {"$exists": False}}
+MERGES_IN_A_ROW = 3
+"""So many pointers are followed: a finished merge points at who stands, a running one not yet."""
 _BY_NAME = [("name_key", 1), ("_id", 1)]
 _WAYS_TO_REACH = frozenset({"email", "phone"})
 
@@ -190,11 +192,29 @@ class PatientRepository(DocumentRepository[Patient]):
 
     async def standing(self, patient_id: PyObjectId) -> Patient | None:
         """The patient an old link names: the one they were merged into, where they were."""
-        patient = await self.get(patient_id)
-        if patient is not None:
-            return patient
-        gone = await self._merges.find_one({"_id": patient_id}, {"survivor_id": 1})
-        return await self.get(gone["survivor_id"]) if gone else None
+        return (await self.standing_each([patient_id])).get(patient_id)
+
+    async def standing_each(self, ids: Iterable[PyObjectId]) -> dict[PyObjectId, Patient]:
+        """`standing` of many, by the id that was asked for; ids of nobody are left out."""
+        standing: dict[PyObjectId, Patient] = {}
+        left = {one: one for one in ids}
+        for _ in range(MERGES_IN_A_ROW):
+            there = {one.id: one for one in await self._find_among("_id", left.values())}
+            standing |= {asked: there[now] for asked, now in left.items() if now in there}
+            gone = {asked: now for asked, now in left.items() if now not in there}
+            into = await self._merged_into(gone.values())
+            left = {asked: into[now] for asked, now in gone.items() if now in into}
+            if not left:
+                break
+        return standing
+
+    async def _merged_into(self, ids: Iterable[PyObjectId]) -> dict[PyObjectId, PyObjectId]:
+        """Which record each went into, of those that went."""
+        into: dict[PyObjectId, PyObjectId] = {}
+        for portion in portions(ids):
+            found = self._merges.find({"_id": {"$in": portion}}, {"survivor_id": 1})
+            into |= {merge["_id"]: merge["survivor_id"] for merge in await found.to_list(None)}
+        return into
 
     def stream_all(self) -> AsyncIterator[Patient | Unreadable]:
         """Everybody, in the order in which they came."""

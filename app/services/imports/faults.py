@@ -13,6 +13,7 @@ class RowFault(Exception):  # noqa: N818 - a fault of the file, not an error of 
 
 
 CUT_OFF = "cut_off"
+OVERTAKEN = "It is being changed by somebody else just now. Send the file again."
 
 _UNREADABLE = MappingProxyType(
     {
@@ -22,6 +23,13 @@ _UNREADABLE = MappingProxyType(
         "control_characters": "A cell holds control characters.",
     }
 )
+
+
+def erased() -> RowFault:
+    """The person was erased here: nothing is written about them, nor booked for them."""
+    reason = "patient_erased"
+    sentence = "This patient was erased here. Add them as a new patient, where they came back."
+    return RowFault(reason, sentence)
 
 
 def unreadable(fault: str) -> RowFault:

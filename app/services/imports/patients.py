@@ -6,7 +6,7 @@ later one stands, so that an export from before a visit does not make it due aga
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from app.models.imports import Import, ImportLine, ImportRow, RowOutcome
 from app.models.patient import Consent, Patient, PatientStatus, PatientType
 from app.models.schedule import Clinic
 from app.services.clinic import ClinicService
-from app.services.imports.faults import RowFault, unreadable
+from app.services.imports.faults import OVERTAKEN, RowFault, erased, unreadable
 from app.services.imports.people import People, Person, new_patient, read_person
 from app.services.imports.processor import BatchResult
 from app.services.imports.visit_writes import actor
@@ -163,7 +163,7 @@ class PatientImporter:
         persons = [row.person for _, row in readings if isinstance(row, PatientRow)]
         batch.people = await People.among(self._patients, persons)
         for line, row in readings:
-            await self._guarded(batch, line, row)
+            await self._guarded(batch, line, self._row(batch, line, row))
         await self._store(batch)
         return BatchResult(sorted(batch.rows, key=lambda row: row.number))
 
@@ -171,19 +171,24 @@ class PatientImporter:
         """See `RowImporter`. Rows are all there is."""
         return {}
 
-    async def _guarded(self, batch: _Batch, line: ImportLine, row: PatientRow | RowFault) -> None:
+    async def _row(self, batch: _Batch, line: ImportLine, row: PatientRow | RowFault) -> None:
         """Do a row, or put it among those that are stored together."""
         if isinstance(row, RowFault):
-            batch.rows.append(_result(batch, line, RowOutcome.REFUSED, fault=row))
-            return
+            raise row
+        known = await self._find(batch, row)
+        if known is None:
+            self._draft(batch, line, row)
+        else:
+            await self._known(batch, line, row, known)
+
+    async def _guarded(self, batch: _Batch, line: ImportLine, doing: Awaitable[None]) -> None:
+        """A row that cannot be taken says why."""
         try:
-            known = await self._find(batch, row)
-            if known is None:
-                self._draft(batch, line, row)
-            else:
-                await self._known(batch, line, row, known)
+            await doing
         except UNAVAILABLE_ERRORS:
             raise
+        except RowFault as fault:
+            batch.rows.append(_result(batch, line, RowOutcome.REFUSED, fault=fault))
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the file
             batch.rows.append(_failed(batch, line, error))
 
@@ -197,11 +202,13 @@ class PatientImporter:
     async def _known(
         self, batch: _Batch, line: ImportLine, row: PatientRow, known: Patient
     ) -> None:
+        if known.erasure is not None:
+            raise erased()
         fields = _news(known, row)
         opts_out = row.opts_out and not known.has_opted_out
         is_news = bool(fields) or opts_out
         if is_news and not batch.wanted.dry_run:
-            await self._patients.update_fields(known.id, fields)
+            await self._write(known, fields)
             await self._opt_out(batch, known, wanted=opts_out)
         _note_on(known, fields, batch.now if opts_out else None)
         batch.people.add(known)
@@ -209,9 +216,15 @@ class PatientImporter:
         told = _result(batch, line, outcome, patient=known, notes=row.person.notes)
         batch.rows.append(told)
 
+    async def _write(self, known: Patient, fields: Mapping[str, Any]) -> None:
+        """Not where they were merged or erased since they were read."""
+        if not await self._patients.change(known.id, fields, unset=()):
+            reason = "overtaken"
+            raise RowFault(reason, OVERTAKEN)
+
     def _draft(self, batch: _Batch, line: ImportLine, row: PatientRow) -> None:
         """Somebody new. Who wants no messages never stands in the list without that."""
-        patient = new_patient(row.person, batch.now, external_id="").model_copy(update=row.fields)
+        patient = new_patient(row.person, batch.now).model_copy(update=row.fields)
         if row.opts_out:
             patient.consent = Consent(
                 opted_out_at=batch.now, reason=_OPT_OUT_REASON, source=actor(batch.wanted)
@@ -237,12 +250,13 @@ class PatientImporter:
             return
         for draft in drafts:
             patient = stored[draft.patient.id]
-            if patient.id == draft.patient.id:
+            if patient is draft.patient:
                 batch.rows.append(_created(batch, draft.line, draft.row, patient))
                 continue
             batch.people.drop(draft.patient)
             batch.people.add(patient)
-            await self._known(batch, draft.line, draft.row, patient)
+            doing = self._known(batch, draft.line, draft.row, patient)
+            await self._guarded(batch, draft.line, doing)
 
     async def _store_singly(
         self, batch: _Batch, drafts: Sequence[_Draft], error: Exception
@@ -298,8 +312,8 @@ def _outcome_of_known(batch: _Batch, known: Patient, row: PatientRow) -> RowOutc
     """After a crash, whom this very import made is still told as created."""
     if str(known.id) in batch.unknown or known.created_at <= batch.wanted.created_at:
         return RowOutcome.UNCHANGED
-    made = new_patient(row.person, batch.now, external_id="")
-    return RowOutcome.CREATED if known.id == made.id else RowOutcome.UNCHANGED
+    is_theirs = known.id == row.person.lasting_ids[0]
+    return RowOutcome.CREATED if is_theirs else RowOutcome.UNCHANGED
 
 
 def _failed(batch: _Batch, line: ImportLine, error: Exception) -> ImportRow:

@@ -1,7 +1,10 @@
-"""Who a row is about: on the address by name, else on the number by name, else somebody new.
+"""Who a row is about: on the address by name, else on the number by name, else whom a row of this
+name and contact made before, else somebody new.
 
 Other systems write names their own way ("Smith, Dana M."), and families share an address. So a
 contact alone names nobody here: the name has to fit, in any order of its words, and may lack some.
+Name and contact may have been corrected here since, and the record merged into another one: the id
+it was made under still tells who it is.
 """
 
 from collections import defaultdict
@@ -41,20 +44,31 @@ class Person:
     email: str | None = None
     phone: str | None = None
     notes: tuple[str, ...] = ()
+    external_id: str = ""
+    """The visit they come to: what they are told apart by where there is no contact."""
 
     @property
     def contact(self) -> str | None:
         """What they are told apart by, beside the name."""
         return self.email or self.phone
 
+    @property
+    def lasting_ids(self) -> list[PyObjectId]:
+        """The ids under which rows of this name make somebody: by address, by number, or else by
+        the visit, as two people of one name without any contact stay two.
+        """
+        contacts = [one for one in (self.email, self.phone) if one]
+        told_by = contacts or [f"external:{self.external_id}"]
+        return [lasting_id("patient", one, self.key) for one in told_by]
 
-def read_person(cells: Mapping[str, str], country: str) -> Person:
+
+def read_person(cells: Mapping[str, str], country: str, *, external_id: str = "") -> Person:
     """Raises `RowFault` for a name that could not stand in a letter."""
     name = _name(cells)
     notes: list[str] = []
     email = _email(cells.get("email"), notes)
     phone = _phone(cells.get("phone"), country, notes)
-    return Person(name, name_key(name), email, phone, tuple(notes))
+    return Person(name, name_key(name), email, phone, tuple(notes), external_id)
 
 
 def _name(cells: Mapping[str, str]) -> str:
@@ -112,35 +126,55 @@ class People:
 
     def __init__(self, known: Iterable[Patient] = ()) -> None:
         self._by_contact: defaultdict[str, dict[PyObjectId, Patient]] = defaultdict(dict)
+        self._by_id: dict[PyObjectId, Patient] = {}
+        self._merged: dict[PyObjectId, PyObjectId] = {}
         for one in known:
             self.add(one)
 
     @classmethod
     async def among(cls, patients: PatientRepository, persons: Iterable[Person]) -> "People":
-        """Everybody on the contacts of these rows: two queries."""
+        """Everybody on the contacts of these rows, and whom such rows made before: a fixed number
+        of queries.
+        """
         wanted = list(persons)
         emails = {person.email for person in wanted if person.email}
         phones = {person.phone for person in wanted if person.phone}
-        return cls(await patients.with_any_contact(emails, phones))
+        people = cls(await patients.with_any_contact(emails, phones))
+        strangers = [person for person in wanted if people.find(person) is None]
+        ids = (one for person in strangers for one in person.lasting_ids)
+        people._remember(await patients.standing_each(ids))
+        return people
+
+    def _remember(self, standing: Mapping[PyObjectId, Patient]) -> None:
+        """Who stands for an id now. Everybody is there once, or a row would undo another one."""
+        for made_as, patient in standing.items():
+            if patient.id not in self._by_id:
+                self.add(patient)
+            self._merged[made_as] = patient.id
 
     def add(self, patient: Patient) -> None:
         """Somebody who was stored meanwhile, or has another contact now."""
+        self._by_id[patient.id] = patient
         for contact in patient.contacts:
             self._by_contact[contact][patient.id] = patient
 
     def drop(self, patient: Patient) -> None:
         """Somebody who was not stored after all."""
+        self._by_id.pop(patient.id, None)
         for on_contact in self._by_contact.values():
             on_contact.pop(patient.id, None)
 
     def find(self, person: Person) -> Patient | None:
-        """The patient, or `None` where the name fits nobody on the contact, or several."""
+        """The patient, or `None` where the name fits nobody on the contact, or several, and no
+        such row made anybody before.
+        """
         for contact in (person.email, person.phone):
             on_contact = self._by_contact.get(contact or "", {})
             found = _fitting(on_contact.values(), person)
             if found is not None:
                 return found
-        return None
+        ids = (self._merged.get(one, one) for one in person.lasting_ids)
+        return next((self._by_id[one] for one in ids if one in self._by_id), None)
 
 
 def _fitting(candidates: Iterable[Patient], person: Person) -> Patient | None:
@@ -151,15 +185,10 @@ def _fitting(candidates: Iterable[Patient], person: Person) -> Patient | None:
     return found[0] if len(found) == 1 else None
 
 
-def new_patient(person: Person, now: datetime, *, external_id: str) -> Patient:
-    """Somebody the practice treats and we did not know.
-
-    The id follows from contact and name, so that a row that is done twice makes one patient.
-    Without any contact it follows from the visit: two people of one name stay two.
-    """
-    contact = person.contact or f"external:{external_id}"
+def new_patient(person: Person, now: datetime) -> Patient:
+    """Somebody the practice treats and we did not know; a row that is done twice makes one."""
     return Patient(
-        id=lasting_id("patient", contact, person.key),
+        id=person.lasting_ids[0],
         name=person.name,
         name_key=person.key,
         email=person.email,

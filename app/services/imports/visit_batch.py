@@ -12,10 +12,10 @@ from app.models.campaign import Campaign
 from app.models.imports import Import, ImportLine, ImportRow, ScheduleConflict
 from app.models.patient import Patient
 from app.services.clinic import ClinicService
-from app.services.imports.faults import RowFault
+from app.services.imports.faults import RowFault, erased
 from app.services.imports.holdings import Holdings, Wanted, spans_of
 from app.services.imports.merge import Change, compare
-from app.services.imports.people import People, is_same_name, new_patient
+from app.services.imports.people import People, Person, is_same_name, new_patient
 from app.services.imports.visit_rows import Named, Practice, VisitRow, read_row
 
 TAKES_TIME = frozenset(
@@ -143,9 +143,12 @@ class VisitBatchReader:
         external_ids = [row.external_id for _, row in rows]
         visits = await repositories.appointments.named(external_ids)
         batch.conflicts = await repositories.schedule_conflicts.named(external_ids)
-        strangers = [row.person for _, row in rows if row.external_id not in visits]
-        people = await People.among(repositories.patients, strangers)
         owners = await repositories.patients.get_many(one.patient_id for one in visits.values())
+        owner_of = {name: owners.get(visit.patient_id) for name, visit in visits.items()}
+        unclear = [
+            one.person for _, one in rows if not _fits(one.person, owner_of.get(one.external_id))
+        ]
+        people = await People.among(repositories.patients, unclear)
         for line, row in rows:
             try:
                 visit = visits.get(row.external_id)
@@ -179,23 +182,34 @@ def _task(
         if owner is None:
             reason, sentence = "patient_gone", "The patient of this visit is no longer here."
             raise RowFault(reason, sentence)
-        _require_same_person(row, owner)
+        _require_same_person(row, owner, people)
         return Task(row, visit.id, owner, visit=visit, change=compare(row, visit))
     patient = people.find(row.person)
     if patient is None:
-        patient = new_patient(row.person, batch.now, external_id=row.external_id)
+        patient = new_patient(row.person, batch.now)
         people.add(patient)
         batch.unknown.add(patient.id)
+    if patient.erasure is not None:
+        raise erased()
     return Task(row, new_id(), owners.setdefault(patient.id, patient))
 
 
-def _require_same_person(row: VisitRow, owner: Patient) -> None:
+def _require_same_person(row: VisitRow, owner: Patient, people: People) -> None:
     """An id that another system gave away twice must not show one patient's visit to another."""
-    person = row.person
-    by_contact = (person.email and person.email == owner.email) or (
-        person.phone and person.phone == owner.phone
-    )
-    if not by_contact and not is_same_name(person.key, owner.name_key):
+    if owner.erasure is not None:
+        raise erased()
+    if _fits(row.person, owner):
+        return
+    found = people.find(row.person)  # name and contact of the owner may have been corrected here
+    if found is None or found.id != owner.id:
         reason = "other_patient"
         sentence = "This external_id belongs to a visit of another patient here."
         raise RowFault(reason, sentence)
+
+
+def _fits(person: Person, owner: Patient | None) -> bool:
+    """By any contact that is theirs, or by the name."""
+    if owner is None:
+        return False
+    by_contact = any(one in owner.contacts for one in (person.email, person.phone))
+    return by_contact or is_same_name(person.key, owner.name_key)

@@ -129,10 +129,11 @@ def read_row(line: ImportLine, practice: Practice) -> VisitRow:
     duration = _duration(cells, starts_at, known, practice)
     provider = _provider(cells.get("provider", ""), practice)
     chair = _chair(cells["chair"], practice) if "chair" in cells else None
+    external_id = _external_id(cells)
     return VisitRow(
         number=line.number,
-        external_id=_external_id(cells),
-        person=read_person(cells, practice.clinic.country),
+        external_id=external_id,
+        person=read_person(cells, practice.clinic.country, external_id=external_id),
         starts_at=starts_at,
         duration_minutes=duration,
         provider_id=provider.id,

@@ -15,7 +15,7 @@ from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import PyObjectId
 from app.models.imports import Import, ImportLine, ImportRow, RowOutcome
 from app.services.imports.conflicts import ScheduleConflicts
-from app.services.imports.faults import RowFault
+from app.services.imports.faults import OVERTAKEN, RowFault, erased
 from app.services.imports.merge import compare
 from app.services.imports.missing import MissingVisitsSearch
 from app.services.imports.processor import BatchResult
@@ -32,7 +32,6 @@ _A = AppointmentStatus
 _NEVER_BOOKED = frozenset({_A.CANCELLED, _A.NO_SHOW})
 _CHANGED_HERE = "It was changed here after the file said so; what was changed here stands."
 _NOT_TAKEN_OVER = "It was over or cancelled before it ever came into this book."
-_OVERTAKEN = "It is being changed by somebody else just now. Send the file again."
 _FAILED = "This row failed for a reason of ours. Send the file again; if it fails again, tell us."
 _COLLIDES = "Somebody else has this time here. It stays an open conflict until it is settled."
 _NO_CHAIR = "No chair is in use here that this visit could be in."
@@ -105,7 +104,7 @@ class VisitImporter:
             except Exception as error:  # noqa: BLE001 - one bad row must not stop the file
                 batch.rows.append(_failed(batch, task, error))
             return
-        batch.rows.append(_result(batch, task, RowOutcome.REFUSED, "overtaken", _OVERTAKEN))
+        batch.rows.append(_result(batch, task, RowOutcome.REFUSED, "overtaken", OVERTAKEN))
 
     async def _look_again(self, batch: VisitBatch, task: Task) -> None:
         """A race was lost: read the visit and the holders of its time once more."""
@@ -124,6 +123,8 @@ class VisitImporter:
 
     async def _row(self, batch: VisitBatch, task: Task) -> list[ImportRow]:
         """What became of it; nothing yet where it is to be stored with others."""
+        if task.patient.erasure is not None:
+            raise erased()
         if task.visit is None:
             return await self._new(batch, task)
         return [await self._known(batch, task, task.visit)]
@@ -170,10 +171,9 @@ class VisitImporter:
         while batch.drafts:
             drafts, batch.drafts = batch.drafts, []
             await self._store_patients(batch, [task for task, _ in drafts])
-            theirs = [(task, one) for task, one in drafts if one.patient_id == task.patient.id]
-            await self._store_drafts(batch, theirs)
+            await self._store_drafts(batch, [one for one in drafts if _is_theirs(*one)])
             for task, draft in drafts:
-                if draft.patient_id != task.patient.id:  # stored by somebody else meanwhile
+                if not _is_theirs(task, draft):
                     batch.holdings.drop(draft)
                     await self._guarded(batch, task)
 
@@ -283,6 +283,11 @@ def _failed(batch: VisitBatch, task: Task, error: Exception) -> ImportRow:
         },
     )
     return _result(batch, task, RowOutcome.REFUSED, "failed", _FAILED)
+
+
+def _is_theirs(task: Task, draft: Appointment) -> bool:
+    """Not where somebody else had stored the patient meanwhile, or they were erased."""
+    return draft.patient_id == task.patient.id and task.patient.erasure is None
 
 
 async def _insert_once(repository: Any, document: Any) -> None:  # noqa: ANN401 - providers or chairs
