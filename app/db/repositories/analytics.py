@@ -60,7 +60,7 @@ class CompletedVisit(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A message a patient wrote in a campaign, and what was read in it."""
+    """A message somebody wrote, in a campaign or not, and what was read in it."""
 
     id: PyObjectId
     at: datetime
@@ -72,6 +72,19 @@ class Reply(NamedTuple):
     def is_corrected(self) -> bool:
         """Whether staff said that the patient wanted something else."""
         return self.corrected_to not in {None, self.intent}
+
+    @property
+    def is_by_a_patient(self) -> bool:
+        """Whether a person wrote it, and no machine: staff's word counts before the agent's."""
+        return (self.corrected_to or self.intent) not in NOT_BY_A_PATIENT
+
+    @property
+    def shows_how_right_the_agent_is(self) -> bool:
+        """Whether the agent read it, and the agent or staff say that a person wrote it: that a
+        patient's words were taken for a machine's is the worst it can get wrong.
+        """
+        was_read = self.intent is not None
+        return was_read and (self.is_by_a_patient or self.intent not in NOT_BY_A_PATIENT)
 
 
 class Answer(NamedTuple):
@@ -200,13 +213,12 @@ class AnalyticsRepository:
         return await _rows(self._appointments, _visits(figure, since, before), shown)
 
     async def replies(self, since: datetime, before: datetime) -> list[Reply]:
-        """What people wrote to the practice in [since, before), oldest first; no machine's mail."""
+        """What came in during [since, before), oldest first, machines' mail among it."""
         shown = {"timestamp": 1, "campaign_id": 1, "ai_analysis.intent": 1, "correction.intent": 1}
         found = self._interactions.find(
             _said(Direction.INCOMING, since, before), shown, sort=[("timestamp", 1), ("_id", 1)]
         )
-        read = [_reply(row) for row in await found.to_list(None)]
-        return [reply for reply in read if reply.intent not in NOT_BY_A_PATIENT]
+        return [_reply(row) for row in await found.to_list(None)]
 
     async def answers(self, since: datetime, before: datetime) -> list[Answer]:
         """What reached patients in campaigns, of what was written in [since, before): by the agent,

@@ -130,8 +130,9 @@ ANALYTICS_DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
             "open attentions",
         ),
         "agent_accuracy_percent": Definition(
-            "The share of messages the agent read whose intent staff did not correct. Nobody looks "
-            "at all of them: it is the most the agent can have had right.",
+            "The share of messages the agent read whose intent staff did not correct. Machines' "
+            "mail counts only where one of the two took it for a patient's. Nobody looks at all of "
+            "them: it is the most the agent can have had right.",
             _LAST_90_DAYS,
             "messages read and not corrected",
             "messages read",

@@ -37,14 +37,17 @@ class ResponseTime:
 async def read_replies(
     source: AnalyticsRepository, now: datetime
 ) -> tuple[list[AnsweredReply], list[Reply]]:
-    """Replies of the last 90 days in campaigns with their answers; every message the agent read."""
+    """Patients' replies of the last 90 days in campaigns with their answers; every message that
+    says how right the agent reads.
+    """
     span = (now - RATE_WINDOW, just_after(now))
     replies, answers = await asyncio.gather(source.replies(*span), source.answers(*span))
-    return pair(replies, answers), [reply for reply in replies if reply.intent is not None]
+    read = [reply for reply in replies if reply.shows_how_right_the_agent_is]
+    return pair(replies, answers), read
 
 
 def pair(replies: Iterable[Reply], answers: Iterable[Answer]) -> list[AnsweredReply]:
-    """Each reply of a campaign with the first answer there that left after it."""
+    """Each patient's reply of a campaign with the first answer there that left after it."""
     in_campaign: defaultdict[PyObjectId, list[tuple[datetime, bool]]] = defaultdict(list)
     for answer in answers:
         in_campaign[answer.campaign_id].append((answer.at, answer.by_agent))
@@ -53,7 +56,7 @@ def pair(replies: Iterable[Reply], answers: Iterable[Answer]) -> list[AnsweredRe
     return [
         _answered(reply, in_campaign.get(reply.campaign_id, ()))
         for reply in replies
-        if reply.campaign_id is not None
+        if reply.campaign_id is not None and reply.is_by_a_patient
     ]
 
 

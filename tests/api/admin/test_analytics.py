@@ -89,15 +89,21 @@ class History:
             if visit.campaign_id in won and visit.status == AppointmentStatus.COMPLETED:
                 yield won[visit.campaign_id], PRICES.get(visit.service_id) or 0
 
-    def replies(self) -> list[Any]:
-        """What people wrote in the last 90 days; no machines."""
+    def incoming(self) -> list[Any]:
+        """What came in during the last 90 days."""
         return [
             one
             for one in self.messages
-            if one.direction == Direction.INCOMING
-            and one.timestamp >= SINCE
-            and (one.ai_analysis is None or one.ai_analysis.intent != Intent.AUTO_REPLY)
+            if one.direction == Direction.INCOMING and one.timestamp >= SINCE
         ]
+
+    def replies(self) -> list[Any]:
+        """What people wrote of that, by staff's word where they gave it; no machines."""
+        return [one for one in self.incoming() if words_on(one)[-1:] != [Intent.AUTO_REPLY]]
+
+    def read(self) -> list[Any]:
+        """What the agent read of that, but for what nobody takes for a patient's."""
+        return [one for one in self.incoming() if set(words_on(one)) - {Intent.AUTO_REPLY}]
 
     def instant(self, days: int = 390) -> datetime:
         """In the last so many days; often at the edge of a month."""
@@ -160,7 +166,7 @@ class History:
         )
         correction = None
         if said and self.random.random() < 0.5:
-            meant = self.random.choice([said, Intent.SERVICE_DENIAL])
+            meant = self.random.choice([said, Intent.SERVICE_DENIAL, Intent.AUTO_REPLY])
             correction = IntentCorrection(
                 intent=meant, said=said, by="staff:x", at=NOON, engine="local"
             )
@@ -185,6 +191,12 @@ class History:
                 ),
             }
         )
+
+
+def words_on(message: Any) -> list[Intent]:
+    """What the agent, and then staff, took a message for."""
+    words = (message.ai_analysis, message.correction)
+    return [word.intent for word in words if word is not None]
 
 
 def month_of(instant: datetime) -> str:
@@ -344,7 +356,9 @@ async def check_answers(desk: Desk, history: History, report: dict[str, Any]) ->
 
 async def check_agent(desk: Desk, history: History, report: dict[str, Any]) -> None:
     agent = report["agent"]
-    read = [one for one in history.replies() if one.ai_analysis]
+    read = history.read()
+    machines_to_one = [one for one in read if Intent.AUTO_REPLY in words_on(one)]
+    assert {tuple(words_on(one)).index(Intent.AUTO_REPLY) for one in machines_to_one} == {0, 1}
     given = [one for one in read if one.correction]
     wrong = [one for one in given if one.correction.intent != one.ai_analysis.intent]
     assert (agent["read"], agent["reviewed"], agent["corrected"]) == (
