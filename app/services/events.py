@@ -27,6 +27,8 @@ MOST_LISTENERS = 100
 PAGE = 500
 LOOKS_BACK = timedelta(days=7)
 """As long as events are kept."""
+SURELY_KEPT = LOOKS_BACK - timedelta(hours=1)
+"""An event that is younger and not there was never told of; an older one may have expired."""
 CLOSED_LATELY = timedelta(hours=1)
 GIVEN_UP = frozenset({DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN})
 MOST_WAITING = 1000
@@ -103,8 +105,8 @@ class EventLog:
             logger.warning("failed letter told later", extra={"interaction_id": str(letter_id)})
 
     async def reconcile(self) -> int:
-        """Tell of what a crash kept from being told of; how many. Open attentions of any age;
-        what was closed in the last hour, and letters of the last days that were given up.
+        """Tell of what a crash kept from being told of; how many. Attentions of the last days
+        that are open, what was closed in the last hour, and letters that were given up.
         """
         now = self._clock.now()
         waiting = await self._campaigns.open_attentions()
@@ -112,7 +114,8 @@ class EventLog:
         failed = await self._interactions.given_up_since(now - LOOKS_BACK)
         told = [event for campaign in (*waiting, *closed) for event in _attention(campaign)]
         told += [event for letter in failed for event in _given_up(letter)]
-        return await self._events.append_missing(told)
+        kept = [event for event in told if event.at > now - SURELY_KEPT]
+        return await self._events.append_missing(kept)
 
     async def _append(self, *events: Event) -> None:
         """Whoever comes first stores for all who wait; a failure is everybody's own again."""

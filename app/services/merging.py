@@ -7,7 +7,7 @@ looked for once more a minute later.
 
 import logging
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.core.clock import Clock
@@ -279,9 +279,8 @@ class PatientMerging:
 
 
 def _missing(survivor: Patient, taken: Patient) -> dict[str, Any]:
-    """What the merge adds to the record that stays; the same again after it was added: nothing.
-
-    Of two recall dates the later one stands, as in an import.
+    """What the merge changes in the record that stays, `None` for what goes; the same again after
+    that: nothing.
     """
     fields: dict[str, Any] = {
         name: getattr(taken, name)
@@ -295,13 +294,32 @@ def _missing(survivor: Patient, taken: Patient) -> dict[str, Any]:
         fields["patient_type"] = PatientType.EXISTING
     if PatientStatus.DECEASED in {taken.status} - {survivor.status}:
         fields["status"] = PatientStatus.DECEASED
-    due, theirs = survivor.next_follow_up_date, taken.next_follow_up_date
-    if theirs is not None and (due is None or theirs > due):
-        fields["next_follow_up_date"] = theirs
+    if (due := _due(survivor, taken)) != survivor.next_follow_up_date:
+        fields["next_follow_up_date"] = due
     if added := [one for one in taken.treatment_history if one not in survivor.treatment_history]:
         history = sorted([*survivor.treatment_history, *added], key=_done_at)
         fields["treatment_history"] = [one.to_stored() for one in history]
     return fields
+
+
+def _due(survivor: Patient, taken: Patient) -> datetime | None:
+    """The later of the two recall dates, as in an import, but none that a visit noted in the other
+    record came after: a visit sets or clears the date (product.md, Who becomes due).
+    """
+    ours, theirs = survivor.next_follow_up_date, taken.next_follow_up_date
+    if ours == theirs:  # also in a second run: the record that went had a visit and this date
+        return ours
+    open_dates = [
+        due
+        for due, other in ((ours, taken), (theirs, survivor))
+        if due is not None and not _has_come_since(due, other)
+    ]
+    return max(open_dates, default=None)
+
+
+def _has_come_since(due: datetime, patient: Patient) -> bool:
+    days = (treatment.procedure_date for treatment in patient.treatment_history)
+    return any(day is not None and day >= due for day in days)
 
 
 def _other_contacts(stays: Patient, taken: Patient) -> list[str]:

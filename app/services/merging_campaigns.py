@@ -18,6 +18,7 @@ _NEARER_TO_A_VISIT = (
     _S.BOOKING_INITIATED,
     _S.BOOKING_COMPLETED,
 )
+_NOT_BOOKED = frozenset(CampaignStatus) - BOOKED_STATUSES
 _ONE_STEP = timedelta(milliseconds=1)
 
 
@@ -77,12 +78,20 @@ class CampaignHandover:
             await self._end(campaign, others[0].id, merge.by)
 
     async def _end(self, campaign: Campaign, kept_id: PyObjectId, by: str) -> None:
-        """As if staff had taken it over and cleared it; its visits go on in the other campaign."""
-        await self._repositories.appointments.relink(campaign.id, kept_id)
+        """As if staff had taken it over and cleared it; its visits go on in the other campaign.
+
+        One in which somebody books meanwhile goes on: the choice is made anew.
+        """
+        relink = self._repositories.appointments.relink
+        await relink(campaign.id, kept_id)
         if campaign.status in BOOKED_STATUSES:
             campaign = (await self._lifecycle.move(campaign, _S.RE_ENGAGED, by=by)).campaign
-        taken_over = await self._lifecycle.move(campaign, _S.HANDOFF_REQUIRED, by=by)
-        await self._lifecycle.move(taken_over.campaign, _S.MANUAL_FOLLOWUP_COMPLETE, by=by)
+        for status in (_S.HANDOFF_REQUIRED, _S.MANUAL_FOLLOWUP_COMPLETE):
+            moved = await self._lifecycle.move(campaign, status, by=by, only_from=_NOT_BOOKED)
+            if moved.is_refused:
+                return
+            campaign = moved.campaign
+        await relink(campaign.id, kept_id)
 
 
 def _nearness(campaign: Campaign) -> int:

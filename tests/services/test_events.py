@@ -24,7 +24,7 @@ from app.models.interaction import (
 from app.models.role import StaffRole
 from app.services.campaigns import CampaignLifecycle
 from app.services.container import Services
-from app.services.events import EventHub, EventLog, TooManyListenersError
+from app.services.events import LOOKS_BACK, EventHub, EventLog, TooManyListenersError
 from app.services.work import WakeSignal
 from tests.api.admin.desk import ADMIN, make_attention, make_reply, make_visit, problem
 from tests.conftest import HeadersFor
@@ -109,6 +109,9 @@ class TestLog:
         await asyncio.gather(*(log.replied(reply) for _ in range(5)), log.booking_changed(visit))
         await log.booking_changed(visit)
         assert await log.reconcile() == 1
+        assert await log.reconcile() == 0
+        old = make_campaign(attention=make_attention(NOON - LOOKS_BACK))  # its event has expired
+        await repositories.campaigns.insert(old)
         assert await log.reconcile() == 0
         await log.attention_changed(waiting.id)
 

@@ -177,13 +177,17 @@ class PatientRepository(DocumentRepository[Patient]):
         return await self._update(guard, update)
 
     async def complete(self, patient_id: PyObjectId, fields: Mapping[str, Any]) -> bool:
-        """Add what another record of theirs had; `False` where all that tells who they are has gone
-        for good.
+        """Add what another record of theirs had, remove what is `None`; `False` where all that
+        tells who they are has gone for good.
 
         Raises `DuplicateValueError`. An erasure that has begun ends later, and removes it with the
         rest.
         """
-        return await self._update({"_id": patient_id, **_NOT_GONE}, {"$set": dict(fields)})
+        kept = {name: value for name, value in fields.items() if value is not None}
+        update: dict[str, Any] = {"$set": kept}
+        if removed := dict.fromkeys(fields.keys() - kept.keys(), ""):
+            update["$unset"] = removed
+        return await self._update({"_id": patient_id, **_NOT_GONE}, update)
 
     async def remove_as_read(self, patient: Patient) -> bool:
         """Remove a record nobody has changed since it was read; whether it was there so."""

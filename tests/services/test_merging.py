@@ -1,0 +1,103 @@
+"""What a merge makes of two records: when the patient is due again, and which campaign goes on."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.db.repositories import Repositories
+from app.models.campaign import Campaign, CampaignStatus
+from app.models.patient import Treatment
+from app.services.campaigns import CampaignLifecycle, MoveResult
+from app.services.merging import PatientMerging
+from app.services.merging_campaigns import CampaignHandover
+from tests.factories import make_appointment, make_campaign, make_patient
+from tests.fakes import NOON, FrozenClock
+
+pytestmark = pytest.mark.mongo
+
+DAY = timedelta(days=1)
+EXAM = Treatment(procedure_name="Exam", procedure_date=NOON - DAY)
+CLEANING = Treatment(procedure_name="Cleaning", procedure_date=NOON - 200 * DAY)
+
+
+class BooksMeanwhile(CampaignLifecycle):
+    """The patient books just before the first campaign is taken over."""
+
+    def __init__(self, repositories: Repositories, clock: FrozenClock) -> None:
+        super().__init__(repositories.campaigns, clock)
+        self._repositories = repositories
+        self._has_booked = False
+
+    async def move(self, campaign: Campaign, to: CampaignStatus, **given: Any) -> MoveResult:
+        """As ever, but for the first time."""
+        if not self._has_booked:
+            self._has_booked = True
+            visit = make_appointment(
+                patient_id=campaign.patient_id, campaign_id=campaign.id, appointment_date=NOON + DAY
+            )
+            await self._repositories.appointments.insert(visit)
+            await super().move(campaign, CampaignStatus.BOOKING_INITIATED, by="booking")
+        return await super().move(campaign, to, **given)
+
+
+class TestMerge:
+    @pytest.mark.parametrize(
+        ("ours", "our_visits", "theirs", "their_visits", "due"),
+        [
+            (None, [EXAM], NOON - 90 * DAY, [CLEANING], None),
+            (NOON - 90 * DAY, [CLEANING], None, [EXAM], None),
+            (NOON - 90 * DAY, [CLEANING], NOON + 180 * DAY, [EXAM], NOON + 180 * DAY),
+            (None, [CLEANING], NOON - 90 * DAY, [], NOON - 90 * DAY),
+            (NOON - 90 * DAY, [], NOON - 9 * DAY, [CLEANING], NOON - 9 * DAY),
+            (NOON - 9 * DAY, [], NOON - 9 * DAY, [EXAM], NOON - 9 * DAY),
+        ],
+        ids=[
+            "seen since",
+            "seen as the other",
+            "due by that visit",
+            "not seen since",
+            "the later",
+            "the same",
+        ],
+    )
+    async def test_nobody_is_due_for_what_they_came_for_since(
+        self,
+        *,
+        repositories: Repositories,
+        clock: FrozenClock,
+        ours: datetime | None,
+        our_visits: list[Treatment],
+        theirs: datetime | None,
+        their_visits: list[Treatment],
+        due: datetime | None,
+    ) -> None:
+        stays = make_patient(next_follow_up_date=ours, treatment_history=our_visits)
+        goes = make_patient(next_follow_up_date=theirs, treatment_history=their_visits)
+        for patient in (stays, goes):
+            await repositories.patients.insert(patient)
+        lifecycle = CampaignLifecycle(repositories.campaigns, clock)
+        merging = PatientMerging(repositories, CampaignHandover(repositories, lifecycle), clock)
+
+        merged = await merging.merge(stays.id, goes.id, by="staff:x")
+
+        assert merged.next_follow_up_date == due
+        assert len(merged.treatment_history) == len(our_visits) + len(their_visits)
+
+    async def test_a_campaign_booked_meanwhile_goes_on_with_its_visit(
+        self, repositories: Repositories, clock: FrozenClock
+    ) -> None:
+        stays, goes = [await repositories.patients.insert(make_patient()) for _ in range(2)]
+        ours = make_campaign(patient_id=stays.id, status=CampaignStatus.RE_ENGAGED)
+        theirs = make_campaign(patient_id=goes.id)
+        for campaign in (ours, theirs):
+            await repositories.campaigns.insert(campaign)
+        campaigns = CampaignHandover(repositories, BooksMeanwhile(repositories, clock))
+
+        await PatientMerging(repositories, campaigns, clock).merge(stays.id, goes.id, by="staff:x")
+
+        (visit,) = await repositories.appointments.all_for_patient(stays.id)
+        active = await repositories.campaigns.active_for(stays.id)
+        assert active is not None
+        assert (active.id, active.status) == (theirs.id, CampaignStatus.BOOKING_INITIATED)
+        assert visit.campaign_id == active.id
