@@ -29,7 +29,8 @@ class MessageMatcher:
     A known thread settles it, also where a stranger wrote in it: whether the sender is the patient
     is a guard's question. A thread is a campaign's, or, where letters about a visit run in it, a
     patient's. One of a campaign that has ended leads to the patient's active one, which
-    must not go on as if nobody had answered. Without a thread, families share mailboxes and
+    must not go on as if nobody had answered. On every channel but e-mail a thread in which several
+    patients are spoken to tells nothing. Without a thread, families share mailboxes and
     phones: one that several patients use only counts where exactly one of them is in a campaign,
     and has it on file, not from a record that was merged into theirs.
     """
@@ -55,19 +56,17 @@ class MessageMatcher:
         `tagged`: the letter whose reply address it was sent to; `sender`: on every `channel` but
         e-mail a number in E.164.
         """
-        in_thread = await self._by_campaign_thread(thread_id)
-        in_thread = in_thread or await self._by_patient_thread(thread_id)
-        in_thread = in_thread or await self._by_letter(answered, returned_key)
-        in_thread = in_thread or await self._by_tag(tagged)
-        return in_thread or await self._by_sender(sender, channel)
+        found = await self._by_thread(thread_id, channel)
+        found = found or await self._by_letter(answered, returned_key)
+        found = found or await self._by_tag(tagged)
+        return found or await self._by_sender(sender, channel)
 
     async def conversation(self, thread_id: str, answered: Sequence[str]) -> Match:
         """Whose conversation a message from us goes on with: by its thread, or by what it answers.
 
         Never by its recipient: what begins a thread goes on with nothing.
         """
-        found = await self._by_campaign_thread(thread_id)
-        found = found or await self._by_patient_thread(thread_id)
+        found = await self._by_thread(thread_id, Channel.EMAIL)
         found = found or await self._by_letter(answered, None)
         return found or await self._by_their_thread(thread_id) or Match()
 
@@ -109,6 +108,15 @@ class MessageMatcher:
             return await self._in_campaign(await self._campaigns.get(letter.campaign_id))
         patient = await self._patients.get(letter.patient_id)
         return Match(patient, await self._campaign_of(patient)) if patient else None
+
+    async def _by_thread(self, thread_id: str, channel: Channel) -> Match | None:
+        """A relay may name a thread after the number, which a family shares."""
+        found = await self._by_campaign_thread(thread_id)
+        found = found or await self._by_patient_thread(thread_id)
+        if found is None or found.patient is None or channel is Channel.EMAIL:
+            return found
+        is_shared = await self._interactions.has_other_in_thread(thread_id, found.patient.id)
+        return None if is_shared else found
 
     async def _by_campaign_thread(self, thread_id: str) -> Match | None:
         return await self._in_campaign(await self._campaigns.with_thread(thread_id))

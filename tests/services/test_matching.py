@@ -128,6 +128,51 @@ class TestAProvidersThread:
         assert ids(await matcher.match("18f2c", STRANGER)) == (patient.id, campaign.id)
 
 
+class TestAThreadOfAFamilysPhone:
+    """A relay may answer with one thread a number."""
+
+    NUMBER = "+12125550123"
+
+    @pytest.fixture
+    async def family(self, repositories: Repositories) -> list[Patient]:
+        """Two who share a phone."""
+        return [
+            await repositories.patients.insert(make_patient(name=name, phone=self.NUMBER))
+            for name in ("Ann Lee", "Ben Lee")
+        ]
+
+    async def test_leaves_it_to_the_sender_once_both_were_written_to_in_it(
+        self, matcher: MessageMatcher, repositories: Repositories, family: list[Patient]
+    ) -> None:
+        campaigns, found = [], []
+        for member in family:
+            channel = CampaignChannel(type=Channel.SMS, thread_id="c-1")
+            campaign = make_campaign(patient_id=member.id, channel=channel)
+            campaigns.append(await repositories.campaigns.insert(campaign))
+            await written(repositories, member, "c-1", Direction.OUTGOING)
+            found.append(await matcher.match("c-1", self.NUMBER, channel=Channel.SMS))
+        await repositories.campaigns.update_fields(campaigns[1].id, {"status": "RECOVERED"})
+        one = await matcher.match("c-1", self.NUMBER, channel=Channel.SMS)
+
+        assert ids(found[0]) == (family[0].id, campaigns[0].id)
+        assert ids(found[1]) == (None, None)
+        assert ids(one) == (family[0].id, campaigns[0].id)
+
+    async def test_of_letters_without_campaigns_neither(
+        self, matcher: MessageMatcher, repositories: Repositories, family: list[Patient]
+    ) -> None:
+        ann, ben = family
+        await written(repositories, ann, "c-1", Direction.OUTGOING)
+        before = await matcher.match("c-1", self.NUMBER, channel=Channel.WHATSAPP)
+        await written(repositories, ben, "c-1", Direction.OUTGOING)
+        after = await matcher.match("c-1", self.NUMBER, channel=Channel.WHATSAPP)
+        by_mail = await matcher.match("c-1", STRANGER)
+
+        assert ids(before) == (ann.id, None)
+        assert ids(after) == (None, None)
+        assert by_mail.patient is not None
+
+
 class TestAnotherContact:
     """An address or number of a record that was merged into the patient's."""
 

@@ -51,6 +51,11 @@ class InteractionRepository(DocumentRepository[Interaction]):
         """What was said in a thread of the mail provider, by either side, oldest first."""
         return await self._find({"thread_id": thread_id}, sort=OLDEST_FIRST)
 
+    async def has_other_in_thread(self, thread_id: str, patient_id: PyObjectId) -> bool:
+        """Whether anything in a thread was said by or to anybody known but this patient."""
+        others = {"thread_id": thread_id, "patient_id": {"$exists": True, "$ne": patient_id}}
+        return await self._collection.find_one(others, {"_id": 1}) is not None
+
     async def _record_once(self, interaction: Interaction) -> Interaction:
         try:
             return await self.insert(interaction)
