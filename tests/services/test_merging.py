@@ -18,6 +18,7 @@ pytestmark = pytest.mark.mongo
 
 DAY = timedelta(days=1)
 EXAM = Treatment(procedure_name="Exam", procedure_date=NOON - DAY)
+FILLING = Treatment(procedure_name="Filling", procedure_date=NOON - 2 * DAY)
 CLEANING = Treatment(procedure_name="Cleaning", procedure_date=NOON - 200 * DAY)
 
 
@@ -50,7 +51,7 @@ class TestMerge:
             (NOON - 90 * DAY, [CLEANING], NOON + 180 * DAY, [EXAM], NOON + 180 * DAY),
             (None, [CLEANING], NOON - 90 * DAY, [], NOON - 90 * DAY),
             (NOON - 90 * DAY, [], NOON - 9 * DAY, [CLEANING], NOON - 9 * DAY),
-            (NOON - 9 * DAY, [], NOON - 9 * DAY, [EXAM], NOON - 9 * DAY),
+            (NOON - 9 * DAY, [EXAM], NOON - 9 * DAY, [FILLING], NOON - 9 * DAY),
         ],
         ids=[
             "seen since",
