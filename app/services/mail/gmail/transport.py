@@ -6,6 +6,7 @@ left alone, everything waits, and no message loses a try by that.
 """
 
 import asyncio
+import logging
 import random
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,8 @@ from app.services.mail.transport import (
     SentMail,
     TransientMailError,
 )
+
+logger = logging.getLogger(__name__)
 
 KEY_HEADER = "X-Outbox-Key"
 ID_HEADER = "Message-ID"
@@ -98,67 +101,82 @@ class GmailTransport:
         message = bytes(build_message(mail, self._sender))
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                sent = await self._once(mail, message)
+                return await self._once(mail, message)
         except TimeoutError as error:
             raise self._pause.after(GmailUnavailableError(NO_ANSWER)) from error
         except GmailError as error:
-            raise self._mail_error(error) from error
-        self._pause.end()
-        return sent
+            raise self._put_off(error) from error
 
     async def look_up(self, key: str, since: datetime) -> SentMail | None:
         """Whether a message with this key was sent. Raises `TransientMailError`."""
         self._pause.check()
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                return await self._found(key, since)
+                found = await self._found(key, since)
+                return await self._named(found, key) if found else None
         except TimeoutError as error:
             raise self._pause.after(GmailUnavailableError(NO_ANSWER)) from error
         except GmailError as error:
-            raise self._mail_error(error) from error
+            raise self._put_off(error) from error
 
     async def _once(self, mail: OutgoingMail, message: bytes) -> SentMail:
         since = mail.tried_since
-        if since is not None and (found := await self._found(mail.key, since)):
-            return found
+        ref = await self._found(mail.key, since) if since is not None else None
+        if ref is None:
+            ref = await self._handed_over(mail, message)
+        self._pause.end()
+        return await self._named(ref, mail.key)
+
+    async def _handed_over(self, mail: OutgoingMail, message: bytes) -> MessageRef:
+        """The only question whose refusal a letter can be to blame for."""
         await self._pace.wait()
         self._pause.check()
         thread_id = mail.thread_id if _THREAD_ID.fullmatch(mail.thread_id) else None
         try:
-            ref = await self._client.send(message, thread_id)
-        except NotInMailboxError:
-            if thread_id is None:
-                raise
-            ref = await self._client.send(message, None)  # the thread was deleted meanwhile
-        return SentMail(await self._real_id(ref, mail.key), ref.thread_id)
+            try:
+                return await self._client.send(message, thread_id)
+            except NotInMailboxError:
+                if thread_id is None:
+                    raise
+                return await self._client.send(message, None)  # the thread was deleted meanwhile
+        except GmailRefusedError as error:
+            if error.status == _TOO_LARGE or _is_bad_request(error):
+                raise PermanentMailError(str(error)) from error
+            raise
 
-    async def _found(self, key: str, since: datetime) -> SentMail | None:
+    async def _found(self, key: str, since: datetime) -> MessageRef | None:
         """Our own header first; `rfc822msgid:` only finds what Gmail left its Message-ID."""
         ref = await self._sent.find(key, since - CLOCKS_DIFFER_BY)
-        if ref is None:
-            own = message_id(key, self._sender)
-            query = f"rfc822msgid:{own[1:-1]}"
-            by_id = await self._ask(self._client.messages, query=query, label="SENT")
-            ref = by_id.messages[0] if by_id.messages else None
-        return SentMail(await self._real_id(ref, key), ref.thread_id) if ref else None
+        if ref is not None:
+            return ref
+        query = f"rfc822msgid:{message_id(key, self._sender)[1:-1]}"
+        by_id = await self._ask(self._client.messages, query=query, label="SENT")
+        return by_id.messages[0] if by_id.messages else None
 
-    async def _real_id(self, ref: MessageRef, key: str) -> str:
-        """What the recipient's answer will refer to. A message deleted by now keeps our name."""
+    async def _named(self, ref: MessageRef, key: str) -> SentMail:
+        """A message that left, as the recipient's answer will refer to it. What Gmail does not tell
+        just now keeps our name: it left all the same.
+        """
         own = message_id(key, self._sender)
         try:
             stored = await self._ask(self._client.message, ref.id, [ID_HEADER])
         except NotInMailboxError:
-            return own
-        return stored.headers.get(ID_HEADER.casefold(), own)
+            return SentMail(own, ref.thread_id)  # deleted by now
+        except GmailError as error:
+            self._put_off(error)
+            logger.warning("sent under our own id", extra={"error_type": type(error).__name__})
+            return SentMail(own, ref.thread_id)
+        return SentMail(stored.headers.get(ID_HEADER.casefold(), own), ref.thread_id)
 
-    def _mail_error(self, error: GmailError) -> TransientMailError | PermanentMailError:
-        if isinstance(error, GmailRefusedError):
-            is_messages_fault = error.status == _TOO_LARGE or (
-                error.status == _BAD_REQUEST and error.reason not in _OPERATORS_FAULTS
-            )
-            if is_messages_fault:
-                return PermanentMailError(str(error))
+    def _put_off(self, error: GmailError) -> TransientMailError:
+        """A bad request is that question's trouble, and no reason to leave Gmail alone."""
+        if isinstance(error, GmailRefusedError) and _is_bad_request(error):
+            return TransientMailError(str(error))
         return self._pause.after(error)
+
+
+def _is_bad_request(error: GmailRefusedError) -> bool:
+    return error.status == _BAD_REQUEST and error.reason not in _OPERATORS_FAULTS
 
 
 class Pause:

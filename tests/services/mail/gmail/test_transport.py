@@ -4,9 +4,12 @@ import asyncio
 import time
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from app.demo.gmail.mailbox import IncomingReply
+from app.demo.gmail.server import FakeGmail
+from app.services.mail.gmail import Gmail
 from app.services.mail.gmail.transport import (
     FIRST_OUTAGE_PAUSE,
     LONGEST_PAUSE,
@@ -14,8 +17,9 @@ from app.services.mail.gmail.transport import (
     Pace,
 )
 from app.services.mail.transport import PermanentMailError, TransientMailError
-from tests.fakes import NOON
-from tests.gmail_parts import Wired, make_mail
+from tests.factories import make_settings
+from tests.fakes import NOON, FrozenClock
+from tests.gmail_parts import GMAIL_SETTINGS, MAILBOX, Wired, make_mail
 
 SINCE = NOON
 
@@ -150,6 +154,47 @@ class TestLookUp:
         at_gmail.break_with()
 
         assert await searching is not None
+
+
+class BadRequests(httpx.AsyncBaseTransport):
+    """Gmail, but every question about what is there is a bad request."""
+
+    def __init__(self, gmail: FakeGmail) -> None:
+        self._gmail = httpx.ASGITransport(gmail.application())
+        self.are_on = True
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See `httpx.AsyncBaseTransport`."""
+        if request.method == "GET" and self.are_on:
+            error = {"message": "No.", "errors": [{"reason": "invalidArgument"}]}
+            return httpx.Response(400, json={"error": error})
+        return await self._gmail.handle_async_request(request)
+
+
+class TestBadRequest:
+    """Only the sending itself can be refused because of the letter."""
+
+    async def test_a_question_that_gmail_refuses_is_not_the_letters_fault(
+        self, clock: FrozenClock
+    ) -> None:
+        fake = FakeGmail(MAILBOX, clock=clock, seed=1)
+        broken = BadRequests(fake)
+        async with httpx.AsyncClient(transport=broken) as http:
+            transport = Gmail.build(make_settings(**GMAIL_SETTINGS), clock, http).transport
+
+            sent = await transport.send(make_mail())
+            with pytest.raises(TransientMailError) as looked_up:
+                await transport.look_up(make_mail().key, SINCE)
+            with pytest.raises(TransientMailError) as tried_again:
+                await transport.send(make_mail(tried_since=SINCE))
+            broken.are_on = False
+            found = await transport.send(make_mail(tried_since=SINCE))
+
+        assert sent.provider_message_id == f"<{make_mail().key}@example.com>"
+        assert looked_up.value.retry_after is None
+        assert tried_again.value.retry_after is None
+        assert found.thread_id == sent.thread_id
+        assert len(fake.mailbox.ledger) == 1
 
 
 class TestPause:
