@@ -309,8 +309,11 @@ def _note_on(patient: Patient, fields: Mapping[str, Any], opted_out_at: datetime
 
 
 def _outcome_of_known(batch: _Batch, known: Patient, row: PatientRow) -> RowOutcome:
-    """After a crash, whom this very import made is still told as created."""
-    if str(known.id) in batch.unknown or known.created_at <= batch.wanted.created_at:
+    """After a crash, whom this very import made is still told as created: rows that nobody has
+    tried before made nobody, and files of a kind are worked off one after the other.
+    """
+    begun = batch.wanted.started_at if batch.wanted.attempts else None
+    if begun is None or known.created_at < begun or str(known.id) in batch.unknown:
         return RowOutcome.UNCHANGED
     is_theirs = known.id == row.person.lasting_ids[0]
     return RowOutcome.CREATED if is_theirs else RowOutcome.UNCHANGED

@@ -149,6 +149,20 @@ class TestManyAtOnce:
 
         assert len(await everybody(bench)) == 120
 
+    async def test_of_two_files_sent_at_once_only_the_first_creates(self, bench: Bench) -> None:
+        """Nor does a row that comes again a hundred rows later."""
+        lines = [f"Patient Number{n},p{n}@example.com,,,,,," for n in range(101)]
+        text = file_of(*lines, lines[0])
+        sent = [await bench.send(text, kind=P) for _ in range(2)]
+        bench.practice.clock.advance(seconds=1)
+
+        while await bench.processor.work_off():
+            bench.practice.clock.advance(seconds=1)
+
+        done = await bench.practice.repositories.imports.get_many(one.id for one in sent)
+        counts = [done[one.id].counts for one in sent]
+        assert counts == [{"created": 101, "unchanged": 1}, {"unchanged": 102}]
+
     async def test_two_of_one_name_on_one_address_stay_two(self, bench: Bench) -> None:
         """Which of them a row means, nobody can say: the first is taken, none is added."""
         directory = bench.practice.directory
