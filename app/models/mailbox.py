@@ -29,6 +29,20 @@ class Trouble(StoredModel):
     at: UtcDatetime
 
 
+class Look(StoredModel):
+    """A look through everything since `since` (seconds of the Unix epoch), under way.
+
+    `page` comes next; none for the first. At the end `history_id` is where the history is followed
+    from. `in_one_go`: Gmail once refused to go on at a page, and may again.
+    """
+
+    since: int
+    history_id: int
+    began_at: UtcDatetime
+    page: str | None = None
+    in_one_go: bool = False
+
+
 class Mailbox(Document):
     """One mailbox. `history_id` is Gmail's cursor: everything up to it is stored.
 
@@ -39,6 +53,7 @@ class Mailbox(Document):
     address: str
     history_id: int
     synced_at: UtcDatetime
+    look: Look | None = None
     advanced_at: UtcDatetime | None = None
     notified_at: UtcDatetime | None = None
     watch_expires_at: UtcDatetime | None = None

@@ -71,8 +71,8 @@ class MailboxMail:
     async def follow(self, notification: GmailNotification, told_at: datetime) -> str | None:
         """Find what the notification of `told_at` tells of; a note where there was nothing to do.
 
-        Raises `NotNowError`: while another replica reads, too, so that the one that comes after it
-        finds what came meanwhile.
+        Raises `NotNowError`: while another replica reads, too, or there is more than one run reads,
+        so that what comes after finds what came meanwhile.
         """
         if not _is_same(notification.email_address, self._sync.address):
             return ANOTHER_MAILBOX
@@ -81,7 +81,7 @@ class MailboxMail:
         with _waiting_instead():
             is_done = await self._sync.run()
         if not is_done:
-            message = "Another replica reads the mailbox."
+            message = "The mailbox is not read to its end yet."
             raise NotNowError(message, BUSY)
         return None
 

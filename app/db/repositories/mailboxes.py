@@ -4,7 +4,7 @@ from datetime import datetime
 
 from app.db.errors import DuplicateValueError
 from app.db.repositories.base import DocumentRepository
-from app.models.mailbox import Mailbox, Trouble
+from app.models.mailbox import Look, Mailbox, Trouble
 
 
 class MailboxRepository(DocumentRepository[Mailbox]):
@@ -38,6 +38,16 @@ class MailboxRepository(DocumentRepository[Mailbox]):
         """Everything that came until `began_at` is stored; a later look stands."""
         guard = {"address": address, "synced_at": {"$lt": began_at}}
         return await self._update(guard, {"$set": {"synced_at": began_at}})
+
+    async def note_look(self, address: str, look: Look) -> bool:
+        """How far everything was looked through."""
+        return await self._update({"address": address}, {"$set": {"look": look.to_stored()}})
+
+    async def end_look(self, address: str, look: Look) -> bool:
+        """It came to its end: the cursor and the time of the last look move, together."""
+        reached = {"history_id": look.history_id, "synced_at": look.began_at}
+        changes = {"$set": {"advanced_at": self._clock.now()}, "$unset": {"look": ""}}
+        return await self._update({"address": address}, {"$max": reached, **changes})
 
     async def note_watch(self, address: str, *, renewed_at: datetime, expires_at: datetime) -> bool:
         """Gmail promised to notify until `expires_at`."""

@@ -212,10 +212,13 @@ class GmailApi:
     def _page(self, request: Request, found: Sequence[Any]) -> tuple[Sequence[Any], Json]:
         asked = int(request.query_params.get("maxResults", DEFAULT_PAGE))
         size = min(asked, self.faults.page_size)
-        start = int(request.query_params.get("pageToken", "0"))
+        token = request.query_params.get("pageToken", "0")
+        if not token.isdecimal():
+            raise ApiError(400, "Invalid pageToken")
+        start = int(token)
         is_last = start + size >= len(found)
-        token = {} if is_last else {"nextPageToken": str(start + size)}
-        return found[start : start + size], token
+        following = {} if is_last else {"nextPageToken": str(start + size)}
+        return found[start : start + size], following
 
 
 def _is_asked_for(message: FakeMessage, request: Request) -> bool:

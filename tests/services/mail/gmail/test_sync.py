@@ -9,8 +9,8 @@ from app.db.repositories import Repositories
 from app.demo.gmail.mailbox import FakeMessage, HandWritten, IncomingReply
 from app.models.records import InboundEvent
 from app.services.leases import Leases
-from app.services.mail.gmail.errors import GmailUnavailableError
-from app.services.mail.gmail.sync import LEASE, MailboxSync
+from app.services.mail.gmail.errors import GmailRefusedError, GmailUnavailableError
+from app.services.mail.gmail.sync import LEASE, MAX_PAGES, MailboxSync
 from tests.fakes import NOON
 from tests.gmail_parts import MAILBOX, Wired, make_mail, make_sync
 
@@ -220,6 +220,71 @@ class TestExpiredHistory:
 
         assert [event.id for event in await stored(repositories)] == event_ids(came)
         assert at_gmail.times("messages.list") == listed
+
+
+class TestALookThatOneRunCannotEnd:
+    """The oldest come last: the cursor never moves past what was not stored."""
+
+    @pytest.fixture
+    async def begun(
+        self, at_gmail: Wired, repositories: Repositories, sync: MailboxSync
+    ) -> list[FakeMessage]:
+        """Everything that came, of which the first run has stored the newest."""
+        at_gmail.break_with(page_size=1)
+        came = arrive(at_gmail, MAX_PAGES + 2)
+        at_gmail.fake.mailbox.expire_history()
+        before = await cursor(repositories)
+        at_gmail.clock.advance(minutes=1)
+
+        assert not await sync.run()
+
+        assert len(await stored(repositories)) == MAX_PAGES
+        assert await cursor(repositories) == before
+        return came
+
+    async def test_goes_on_where_it_stopped(
+        self, at_gmail: Wired, repositories: Repositories, begun: list[FakeMessage]
+    ) -> None:
+        began_at = at_gmail.clock.now()
+        listed = at_gmail.times("messages.list")
+        at_gmail.clock.advance(seconds=1)
+
+        await make_sync(at_gmail, repositories).poll()
+
+        assert [event.id for event in await stored(repositories)] == event_ids(begun)
+        assert at_gmail.times("messages.list") == listed + 2
+        assert await cursor(repositories) == at_gmail.fake.mailbox.history_id
+        mailbox = await repositories.mailboxes.with_address(MAILBOX)
+        assert mailbox is not None
+        assert (mailbox.look, mailbox.synced_at) == (None, began_at)
+
+    async def test_what_comes_meanwhile_is_found_afterwards(
+        self, at_gmail: Wired, repositories: Repositories, begun: list[FakeMessage]
+    ) -> None:
+        sync = make_sync(at_gmail, repositories)
+        later = arrive(at_gmail, 1)
+
+        assert await sync.run()
+        assert await cursor(repositories) < at_gmail.fake.mailbox.history_id
+        assert await sync.run()
+
+        assert [event.id for event in await stored(repositories)] == event_ids([*begun, *later])
+
+    async def test_begins_anew_where_gmail_knows_the_place_no_more(
+        self, at_gmail: Wired, repositories: Repositories, begun: list[FakeMessage]
+    ) -> None:
+        sync = make_sync(at_gmail, repositories)
+        mailbox = await sync.mailbox()
+        assert mailbox.look is not None
+        gone = mailbox.look.model_copy(update={"page": "forgotten"})
+        await repositories.mailboxes.note_look(MAILBOX, gone)
+
+        with pytest.raises(GmailRefusedError):
+            await sync.run()
+        assert await sync.run()
+
+        assert [event.id for event in await stored(repositories)] == event_ids(begun)
+        assert await cursor(repositories) == at_gmail.fake.mailbox.history_id
 
 
 class TestPoll:
