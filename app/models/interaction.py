@@ -70,6 +70,11 @@ class Delivery(StoredModel):
     day_slot: str | None = None
     error: str | None = None
 
+    @property
+    def was_tried(self) -> bool:
+        """Whether it may have left. Letters of before `tried_at` was noted tell by their tries."""
+        return self.tried_at is not None or self.attempts > 0
+
 
 class Decision(StoredModel):
     """What the agent decided about an incoming message, stored before anything is done about it.

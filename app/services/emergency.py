@@ -72,7 +72,7 @@ class EmergencyAccess:
         if member.role.includes(EMERGENCY_ROLE):
             message = f"Your role, {member.role}, may do all of it already."
             raise EmergencyNeedlessError(message)
-        await self._passwords.confirm_own(member, password)
+        await self._passwords.confirm_own(user, password)
         until = self._clock.now() + self._lasts
         # The record comes first: rights that nobody could see having been taken are the worse half.
         details = {"reason": reason, "until": until.isoformat()}

@@ -86,7 +86,7 @@ class FactorEnrolment:
         session ended meanwhile, `TooManyRequestsError`, `BusyError`.
         """
         member = user.member
-        await self._passwords.confirm_own(member, password)
+        await self._passwords.confirm_own(user, password)
         secret = self._factors.new_secret()
         until = self._clock.now() + CONFIRM_WITHIN
         pending = PendingFactor(sealed_secret=self._factors.seal(secret), expires_at=until)
@@ -108,7 +108,7 @@ class FactorEnrolment:
         pending = member.pending_factor
         if pending is None or now >= pending.expires_at:
             raise SecondFactorStateError(_NOTHING_OFFERED)
-        tries = await self._count(member)
+        tries = await self._count(user)
         if not self._factors.is_code_of(pending.sealed_secret, code, now):
             raise WrongCodeError(WRONG_CODE)
         await self._limiter.forget(tries)
@@ -136,8 +136,8 @@ class FactorEnrolment:
         member = user.member
         if member.second_factor is None:
             raise SecondFactorStateError(_IS_OFF)
-        await self._passwords.confirm_own(member, password)
-        tries = await self._count(member)
+        await self._passwords.confirm_own(user, password)
+        tries = await self._count(user)
         if not await self._factors.accepts(member, code):
             raise WrongCodeError(WRONG_CODE)
         await self._limiter.forget(tries)
@@ -162,9 +162,9 @@ class FactorEnrolment:
         if factor is not None and await self._staff.remove_factor(member_id, factor.id, None):
             await self._factors.note("second_factor.reset", member, by=by)
 
-    async def _count(self, member: StaffMember) -> tuple[Counted, ...]:
+    async def _count(self, user: Identity) -> tuple[Counted, ...]:
         """Whoever found an open session must not find the code by trying here."""
-        tries = self._limiter.rules.of_account(f"own code of {member.id}")
+        tries = self._limiter.rules.of_account(f"own code in {user.session.id}")
         await self._limiter.take_each(tries)
         return tries
 

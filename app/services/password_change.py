@@ -78,7 +78,7 @@ class PasswordChanges:
         `TooManyRequestsError` and `BusyError`.
         """
         member = user.member
-        await self.confirm_own(member, current)
+        await self.confirm_own(user, current)
         hashed = await self._hasher.hash_new(new, await self._context(member))
         if not await self._staff.set_password(member, hashed, keep=user.session):
             await require_session(self._staff, user, self._clock.now())
@@ -87,12 +87,15 @@ class PasswordChanges:
         await self._sign_in.forgive(member.email)
         await self._note("password.changed", member.id, by=member.id)
 
-    async def confirm_own(self, member: StaffMember, password: str) -> None:
+    async def confirm_own(self, user: Identity, password: str) -> None:
         """Compare the password once more. Raises `WrongPasswordError`, `TooManyRequestsError` and
         `BusyError`.
+
+        Whoever found an open session must not find the password by trying here, nor keep its owner
+        in another session from changing it: a session's guesses count against itself.
         """
-        # Whoever found an open session must not find the password by trying here.
-        tries = self._limiter.rules.of_account(f"own password of {member.id}")
+        member = user.member
+        tries = self._limiter.rules.of_account(f"own password in {user.session.id}")
         await self._limiter.take_each(tries)
         try:
             matches, _ = await self._hasher.verify(password, member.hashed_password)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from app.core.clock import Clock
 from app.models.patient import normalise_email
 from app.models.role import StaffMember
+from app.services.audit.trail import TrailFullError
 from app.services.passwords import BusyError
 from app.services.rate_limits import Counted, RateLimiter, Rule, TooManyRequestsError
 from app.services.second_factor import (
@@ -70,10 +71,11 @@ class SignIn:
         attempt = await self._count(email, client)
         try:
             member = await self._security.login(email, password)
+            self._notes.require_room()
         except RefusedLoginError as refused:
             self._notes.refused(refused.member_id, Refusal.WRONG)
             raise
-        except BusyError:
+        except (BusyError, TrailFullError):
             await self._limiter.give_back((attempt.by_client, *attempt.by_account))
             raise
         await self._require_code(member, code, attempt)

@@ -35,8 +35,12 @@ class SignInNotes:
         self._trail = trail
         self._clock = clock
 
+    def require_room(self) -> None:
+        """Raises `TrailFullError`: who comes in unseen does not come in."""
+        self._trail.require_room()
+
     def opened(self, member_id: PyObjectId, session_id: PyObjectId) -> None:
-        """Somebody signed in. Raises `TrailFullError`: who comes in unseen does not come in."""
+        """Somebody signed in. Raises `TrailFullError`."""
         self._trail.add(self._entry(member_id, "session.opened", session_id))
 
     def refused(self, member_id: PyObjectId | None, why: Refusal) -> None:

@@ -26,7 +26,7 @@ from app.services.sessions import Sessions
 from app.services.sign_in import SignIn
 from app.services.sign_in_notes import Refusal, SignInNotes
 from tests.factories import KEYS, SECRET, make_settings, make_staff
-from tests.fakes import FrozenClock
+from tests.fakes import NOON, FrozenClock
 
 pytestmark = pytest.mark.mongo
 
@@ -310,6 +310,25 @@ class TestWhatIsNoted:
         with pytest.raises(TrailFullError):
             notes.opened(new_id(), new_id())
 
+    async def test_nothing_is_left_of_a_sign_in_that_the_log_had_no_room_for(
+        self, sign_in: SignIn, repositories: Repositories
+    ) -> None:
+        trail = AuditTrail(repositories.audit, FrozenClock(), capacity=1)
+        sign_in._notes = SignInNotes(trail, FrozenClock())
+        for _ in range(2):
+            sign_in._notes.refused(new_id(), Refusal.WRONG)
+
+        for _ in range(12):
+            with pytest.raises(TrailFullError):
+                await sign_in.login(ROBIN, PASSWORD, HOME)
+
+        robin = await repositories.staff.with_email(ROBIN)
+        assert robin is not None
+        assert robin.sessions == []
+
+
+OPEN = LiveSession(id=new_id(), ends_at=NOON + timedelta(hours=12))
+
 
 class TestOnceMoreInASession:
     """Whoever found an open session guesses no oftener than at the door, by the day too."""
@@ -345,11 +364,13 @@ class TestOnceMoreInASession:
             clock=clock,
         )
 
-    async def outcome(self, passwords: PasswordChanges, password: str) -> str:
+    async def outcome(
+        self, passwords: PasswordChanges, password: str, session: LiveSession = OPEN
+    ) -> str:
         robin = await passwords._staff.with_email(ROBIN)
         assert robin is not None
         try:
-            await passwords.confirm_own(robin, password)
+            await passwords.confirm_own(Identity(robin, session), password)
         except (WrongPasswordError, TooManyRequestsError, BusyError) as refused:
             return type(refused).__name__
         return "right"
@@ -365,6 +386,9 @@ class TestOnceMoreInASession:
         assert outcomes == {"WrongPasswordError": 7, "TooManyRequestsError": 13}
         assert hasher.compared == 7
         assert await self.outcome(passwords, PASSWORD) == "TooManyRequestsError"
+
+        owners = LiveSession(id=new_id(), ends_at=OPEN.ends_at)
+        assert await self.outcome(passwords, PASSWORD, owners) == "right"
 
     async def test_the_right_one_and_what_was_not_compared_give_back(
         self, passwords: PasswordChanges, hasher: CountingHasher

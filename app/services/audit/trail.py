@@ -128,13 +128,17 @@ class AuditTrail:
         for part in parts or ([[]] if deed.is_always_kept else []):
             await self._record(self._entry(access.actor, part, deed))
 
+    def require_room(self) -> None:
+        """Raises `TrailFullError` where the log takes nothing just now."""
+        if not self._has_room.is_set():
+            raise TrailFullError
+
     def add(self, entry: AuditEntry) -> None:
         """Record something that is about no patient; nothing waits until it is stored.
 
         Raises `TrailFullError` where the log takes nothing just now.
         """
-        if not self._has_room.is_set():
-            raise TrailFullError
+        self.require_room()
         self._enqueue(_Waiting(entry, None))
 
     async def watched(self, operation: str, work: Callable[[], Awaitable[int]]) -> int:

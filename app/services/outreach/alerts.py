@@ -74,7 +74,7 @@ class StaffAlerts:
         logger.warning(
             "unmatched message", extra={"interaction_id": str(interaction_id), "urgency": urgency}
         )
-        if urgency == Urgency.URGENT:
+        if urgency == Urgency.URGENT and self._settings.staff_alert_email is not None:
             await self._interactions.owe_alert(interaction_id, self._clock.now())
             await self.send_due()
 

@@ -158,7 +158,7 @@ class SendGate:
         """
         if patient is None:
             return None
-        was_tried = message.delivery is not None and message.delivery.tried_at is not None
+        was_tried = message.delivery is not None and message.delivery.was_tried
         first = message.channel if was_tried else message.answers_on
         ways = self._routes.of(patient, first)
         if len(ways) <= 1:

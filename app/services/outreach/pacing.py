@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from app.db.repositories import Repositories
-from app.models.campaign import CampaignStatus
+from app.models.campaign import Campaign, CampaignStatus
 from app.models.interaction import Interaction
 from app.services.clinic import ClinicService
 from app.services.outreach.planner import DAYS_TO_FOLLOW_UP, DAYS_TO_GIVE_UP, days_after
@@ -37,9 +37,7 @@ class Pacing:
         campaign = await self._campaigns.get(message.campaign_id)
         if campaign is None:
             return
-        days = self._days_after(message.attempt, campaign.follow_up_details.max_attempts)
-        if campaign.status == CampaignStatus.RE_ENGAGED:
-            days = DAYS_TO_FOLLOW_UP
+        days = self._days_after(message.attempt, campaign)
         await self._campaigns.space_out(
             campaign.id,
             attempt=message.attempt,
@@ -47,7 +45,9 @@ class Pacing:
             not_before=days_after(at, days, zone),
         )
 
-    def _days_after(self, attempt: int, max_attempts: int) -> int:
-        if attempt >= max_attempts or not self._gaps:
+    def _days_after(self, attempt: int, campaign: Campaign) -> int:
+        if attempt >= campaign.follow_up_details.max_attempts or not self._gaps:
             return DAYS_TO_GIVE_UP
+        if campaign.status == CampaignStatus.RE_ENGAGED:
+            return DAYS_TO_FOLLOW_UP
         return self._gaps[min(attempt, len(self._gaps)) - 1]

@@ -6,6 +6,7 @@ that day, at whatever hour it runs, finds the attempt due.
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from app.models.campaign import CampaignStatus, FollowUpDetails
@@ -44,7 +45,8 @@ def next_attempt_after(
     """When the campaign is due again, once the attempts in `follow_up` were made (the last `now`).
 
     `interval_days` count from the first message (0, 3, 7, 14). After an outage the next attempt is
-    never on the day of the last one. Out of attempts, it is when the campaign is given up.
+    no nearer to the last one than any two of the plan are. Out of attempts, it is when the campaign
+    is given up.
     """
     if follow_up.attempts_made >= follow_up.max_attempts:
         return days_after(now, DAYS_TO_GIVE_UP, zone)
@@ -52,7 +54,11 @@ def next_attempt_after(
         return follow_up_after_reply(now, zone)
     first = follow_up.first_attempt_at or now
     planned = days_after(first, _interval(interval_days, follow_up.attempts_made), zone)
-    return max(planned, days_after(now, 1, zone))
+    return max(planned, days_after(now, _shortest_distance(interval_days), zone))
+
+
+def _shortest_distance(interval_days: Sequence[int]) -> int:
+    return max(1, min((later - earlier for earlier, later in pairwise(interval_days)), default=1))
 
 
 def _interval(interval_days: Sequence[int], attempts_made: int) -> int:

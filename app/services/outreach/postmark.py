@@ -108,7 +108,10 @@ def thread_subject(message: Interaction, earlier: list[Interaction]) -> str:
 
 def _tried_since(message: Interaction) -> datetime | None:
     """Since when it may have left, by a try before this one."""
-    return message.delivery.tried_at if message.delivery is not None else None
+    delivery = message.delivery
+    if delivery is None or not delivery.was_tried:
+        return None
+    return delivery.tried_at or message.timestamp
 
 
 def _thread_of(

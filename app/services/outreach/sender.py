@@ -66,7 +66,9 @@ class _Claim:
     lease_until: datetime
     route: Route | None = None
     has_moved: bool = False
-    """Whether it may have left for another address, whose slot of the day it holds still."""
+    """Whether it may have left for another address, whose slot of the day it holds still, or on
+    another channel: there it is known should it have left.
+    """
 
 
 class OutboxSender:
@@ -154,13 +156,15 @@ class OutboxSender:
         delivery = _delivery_of(message)
         route = await self._gate.route(message, await self._patient(message))
         slot = await self._gate.day_slot(message, route, now)
-        has_moved = are_of_two_addresses(delivery.day_slot, slot)
+        has_moved = are_of_two_addresses(delivery.day_slot, slot) or (
+            delivery.was_tried and route is not None and route.channel != message.channel
+        )
         try:
             claimed = await self._repositories.interactions.claim_for_sending(
                 message,
                 lease_until=now + self._lease,
                 day_slot=None if has_moved else slot,
-                channel=route.channel if route else None,
+                channel=None if has_moved or route is None else route.channel,
             )
         except DuplicateValueError as error:
             if error.index != INTERACTION_DAY_SLOT:
@@ -223,7 +227,7 @@ class OutboxSender:
         """It had left and is noted so, or it waits until somebody can tell. One of unknown outcome
         is staff's already.
         """
-        if claim.delivery.tried_at is None:
+        if not claim.delivery.was_tried:
             return False
         sent = None
         try:
@@ -316,7 +320,7 @@ class OutboxSender:
             "attempts": claim.delivery.attempts,
             "error": verdict.reason,
         }
-        may_have_left = was_tried or claim.delivery.tried_at is not None
+        may_have_left = was_tried or claim.delivery.was_tried
         await self._finish(claim, fields, verdict.verdict, may_have_left=may_have_left)
 
     async def _try_later(

@@ -201,6 +201,8 @@ class TestAutomaticReplyByWording:
         [
             "In case of emergency call 911. If urgent, contact my colleague.",
             "If this is an emergency, please call 911 or go to the nearest emergency room.",
+            "Patients with swelling, bleeding or severe pain should go to the nearest ER.",
+            "Bei starken Schmerzen oder Atemnot waehlen Sie den Notruf.",
             "If you have chest pain or trouble breathing while I am away, call 911.",
             "For a dental emergency (severe pain, swelling, trauma) call 555-0100.",
             "Call 911 if you have severe bleeding. I will respond when I return.",

@@ -39,8 +39,8 @@ class TestNextAttemptAfter:
     ) -> None:
         assert next_at(made, sent_on) == expected
 
-    def test_after_an_outage_never_twice_on_one_day(self) -> None:
-        assert next_at(2, midnight(10, 1)) == midnight(10, 2)
+    def test_after_an_outage_no_nearer_than_the_plan_has_any_two(self) -> None:
+        assert next_at(2, midnight(10, 1)) == midnight(10, 4)
 
     def test_somebody_who_replied_is_followed_up_three_days_after_the_last_message(self) -> None:
         assert next_at(2, midnight(9, 1), "RE_ENGAGED") == midnight(9, 4)

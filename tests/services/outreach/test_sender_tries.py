@@ -112,6 +112,42 @@ class TestAnotherAddressSince:
         ]
 
 
+class TestAnotherChannelSince:
+    async def test_what_may_have_left_is_looked_up_where_it_went(
+        self, repositories: Repositories, settings: Settings, clock: FrozenClock
+    ) -> None:
+        mail, texts = RecordingTransport(), RecordingTransport()
+        parts = Parts.build(repositories, settings, clock, mail, {Channel.SMS: texts})
+        patient = await parts.patient(phone=PHONE)
+        letter = await parts.message(patient, M.OUTREACH, await parts.campaign(patient))
+        mail.failures = [TransientMailError("broke")]
+        await parts.drain()
+        mail.known[str(letter.id)] = SentMail("<x@example.com>", "thread-1")
+        mail.look_up_failure = TransientMailError("away")
+        await repositories.patients.update_fields(patient.id, {"email": None})
+        clock.advance(minutes=1)
+        await parts.drain()
+
+        mail.look_up_failure = None
+        clock.advance(hours=1)
+        await parts.drain()
+
+        assert texts.sent == []
+        state = await delivery(parts, letter)
+        assert (state.status, state.provider_message_id) == ("sent", "<x@example.com>")
+
+    async def test_also_one_of_before_tries_were_noted(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        letter = await parts.message(await parts.patient(), M.VISIT_NOTICE)
+        tried = {"delivery.term": 1, "delivery.attempts": 1}
+        await parts.repositories.interactions.update_fields(letter.id, tried)
+
+        await parts.drain()
+
+        assert [mail.tried_since for mail in transport.sent] == [letter.timestamp]
+
+
 class TestOneADayForTheirOwnSake:
     async def test_what_never_left_keeps_nothing_from_them(
         self, repositories: Repositories, settings: Settings, clock: FrozenClock
@@ -273,3 +309,20 @@ class TestALetterThatLeftLate:
             days += [day] * (len(transport.sent) - before)
 
         assert days == [0, 3, 7, 14]
+
+    async def test_also_where_a_later_one_was_late(
+        self, parts: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        follow_up = FollowUpDetails(max_attempts=4, next_attempt_at=clock.now())
+        await parts.campaign(await parts.patient(), follow_up_details=follow_up)
+        pause = TransientMailError("paused", retry_after=timedelta(minutes=15))
+        days = []
+        for day in range(40):
+            transport.failures = [pause] * 20 if 3 <= day < 10 else []
+            before = len(transport.sent)
+            await parts.sweeps.run_now(None)
+            await parts.drain()
+            days += [day] * (len(transport.sent) - before)
+            clock.advance(days=1)
+
+        assert days == [0, 10, 14, 17]

@@ -10,7 +10,8 @@ _ON_CONDITION = phrases(
     (
         "^(?:please |and |or )?(?:if (?:you|your|this|it|its|there|someone|somebody|anyone)|"
         "should (?:you|this|it)|in case (?:you|of)|in (?:an?|any|the event)|"
-        "for (?:\\w+ ){0,4}(?:emergenc\\w+|urgent))",
+        "for (?:\\w+ ){0,4}(?:emergenc\\w+|urgent)|"
+        "(?:patients|anyone|anybody|those|people) (?:with|who))",
         "^(?:si (?:usted|su|es|esto|se trata|tiene|necesita|sufre|presenta)|en caso de|"
         "para (?:emergencias|urgencias))",
         "^(?:si (?:vous|cest)|en cas (?:de|durgence)|pour (?:\\w+ ){0,2}urgences?)",
@@ -23,7 +24,7 @@ _TURN_ELSEWHERE = phrases(
         "call|dial|phone|text|contact|reach|e ?mail|seek|visit|proceed to|go (?:directly )?to|911",
         "llam[ea]\\w*|marque|acuda|vaya|contacte|escriba|dirijase|comuniquese",
         "appelez|composez|contactez|rendez vous|adressez|ecrivez",
-        "rufen sie|wahlen sie|wenden sie|kontaktieren sie|gehen sie|schreiben sie",
+        "rufen sie|wahlen sie|waehlen sie|wenden sie|kontaktieren sie|gehen sie|schreiben sie",
         "ligue|disque|contac?te|procure|dirija|escreva",
     )
 )
