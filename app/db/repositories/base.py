@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -72,6 +73,15 @@ class Repository(Generic[ModelT]):
 
     async def _find_one(self, query: Filter, sort: Sort | None = None) -> ModelT | None:
         return self._read(await self._collection.find_one(query, sort=sort))
+
+    async def _first_instant(self, query: Filter, path: str) -> datetime | None:
+        """The earliest instant at `path` of those that match. It is read alone, so that a document
+        that does not fit its model hides nothing.
+        """
+        found: Any = await self._collection.find_one(query, {path: 1}, sort=[(path, 1)])
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found if isinstance(found, datetime) else None
 
     async def _find(
         self, query: Filter, *, sort: Sort | None = None, skip: int = 0, limit: int = 0

@@ -265,9 +265,7 @@ class InteractionRepository(DocumentRepository[Interaction]):
     async def next_due_at(self) -> datetime | None:
         """When the next pending message wants to leave."""
         pending = {"delivery.status": DeliveryStatus.PENDING}
-        waiting = await self._find_readable(pending, sort=[("delivery.not_before", 1)], limit=1)
-        first = waiting[0].delivery if waiting else None
-        return first.not_before if first else None
+        return await self._first_instant(pending, "delivery.not_before")
 
     async def abandoned(self, now: datetime, limit: int) -> list[Interaction]:
         """Messages being sent by somebody whose lease ran out."""

@@ -117,8 +117,7 @@ class InboundEventRepository(Repository[InboundEvent]):
     async def next_due_at(self) -> datetime | None:
         """When the pending event that is due first is, or was, due."""
         pending = {"state": InboundState.PENDING}
-        first = await self._find_readable(pending, sort=[("not_before", 1)], limit=1)
-        return first[0].not_before if first else None
+        return await self._first_instant(pending, "not_before")
 
     async def count_by_state(self) -> dict[InboundState, int]:
         """How many events wait, and how many are dead."""

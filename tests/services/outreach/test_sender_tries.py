@@ -257,15 +257,12 @@ class TestUnreadable:
 
         assert [mail.key for mail in transport.sent] == [str(good.id)]
 
-    async def test_one_that_waits_does_not_hide_when_the_next_is_due(self, parts: Parts) -> None:
-        patient = await parts.patient()
-        bad = await parts.message(patient, M.VISIT_NOTICE, key="bad")
+    async def test_one_that_waits_does_not_hide_since_when(self, parts: Parts) -> None:
+        bad = await parts.message(await parts.patient(), M.VISIT_NOTICE)
         of_tomorrow = {"delivery.message_class": "of_tomorrow"}
         await parts.repositories.interactions.update_fields(bad.id, of_tomorrow)
-        later = NOON + timedelta(hours=1)
-        await parts.message(patient, M.VISIT_NOTICE, key="good", not_before=later)
 
-        assert await parts.repositories.interactions.next_due_at() == later
+        assert await parts.repositories.interactions.next_due_at() == NOON
 
 
 class TestAnAnswerThatMustNotLeave:
