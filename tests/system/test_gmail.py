@@ -174,7 +174,7 @@ async def _kill(practice: Practice, service: Live, *, at_once: bool = False) -> 
         practice.sending |= {(str(one["_id"]), one["delivery"]["term"]) for one in sending}
         working = database["inbound_events"].find({"state": "processing"})
         practice.answering |= {(str(one["_id"]), one["term"]) for one in working}
-        service.kill()
+    service.kill()  # the driver waits 30 s to take leave of a database that is gone
     await writing
 
 

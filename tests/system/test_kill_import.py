@@ -61,7 +61,7 @@ class TestAnImportAcrossAKill:
                 await eventually(
                     reached, seconds=PATIENCE_SECONDS, message="No import.", every=0.005
                 )
-                service.kill()
+            service.kill()  # the driver waits 30 s to take leave of a database that is gone
         async with live(tmp_path) as service:
             with stored(tmp_path) as database:
                 before = imported(database)

@@ -115,7 +115,7 @@ async def _killed_in_a_sweep(aftermath: Aftermath) -> None:
                 every=0.005,
             )
             aftermath.sweeps_when_killed.update(s["status"] for s in database["sweeps"].find({}))
-            service.kill()
+        service.kill()  # the driver waits 30 s to take leave of a database that is gone
         await sweep
 
 
