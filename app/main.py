@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE_NAME, __version__
-from app.api.access import PUBLIC, check_access
+from app.api.access import check_access
 from app.api.audit import AuditMiddleware
 from app.api.errors import ProblemRenderer, install_error_handlers
 from app.api.middleware import (
@@ -80,9 +80,9 @@ SITE = APIRouter()
 """Every route. The applications of a process share them: FastAPI works out at first use what each
 needs, and keeps that with the routes. (An application's `dependency_overrides` is empty for them.)
 """
-SITE.include_router(root.router, dependencies=[PUBLIC])
+SITE.include_router(root.router)
 SITE.include_router(router)
-SITE.include_router(pages.router, dependencies=[PUBLIC])
+SITE.include_router(pages.router)
 
 
 class LifespanState(TypedDict):

@@ -18,7 +18,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access import PUBLIC
+from app.api.access import PublicRoute
 from app.api.deps import ServicesDep
 from app.core.access import Access
 from app.core.config import Settings
@@ -92,7 +92,7 @@ class Measured:
 
 def routes(measured: Measured) -> APIRouter:
     """The routes beside the service's."""
-    router = APIRouter(prefix=PREFIX, dependencies=[PUBLIC])
+    router = APIRouter(prefix=PREFIX, route_class=PublicRoute)
     _add_comparisons(router, measured)
 
     @router.put("/references/{name}", status_code=204)

@@ -4,7 +4,13 @@ import pytest
 from asgi_lifespan import LifespanManager
 from fastapi import APIRouter, FastAPI
 
-from app.api.access import PUBLIC, Access, UndeclaredAccessError, check_access, declarations
+from app.api.access import (
+    Access,
+    PublicRoute,
+    UndeclaredAccessError,
+    check_access,
+    declarations,
+)
 from app.api.deps import IdentityDep, ReadAccess, WriteAccess
 from app.main import create_app
 from app.models.role import StaffMember, StaffRole
@@ -48,18 +54,18 @@ class TestADeclaration:
         async def signed_in(_user: IdentityDep) -> None: ...
         async def nested(_user: WriteAccess) -> None: ...
 
-        router = APIRouter(dependencies=[PUBLIC])
-        router.add_api_route("/on-the-router", open_to_whom)
+        router = APIRouter(route_class=PublicRoute)
+        router.add_api_route("/of-the-router", open_to_whom)
         app = FastAPI(openapi_url=None)
         app.include_router(router)
-        app.add_api_route("/on-the-route", open_to_whom, dependencies=[PUBLIC])
+        app.router.add_api_route("/of-the-route", open_to_whom, route_class_override=PublicRoute)
         app.add_api_route("/signed-in", signed_in)
         app.add_api_route("/nested", nested)
         app.add_api_route("/forgotten", open_to_whom)
 
         assert {path: access for (_, path), access in declarations(app).items()} == {
-            "/on-the-router": Access.ANYBODY,
-            "/on-the-route": Access.ANYBODY,
+            "/of-the-router": Access.ANYBODY,
+            "/of-the-route": Access.ANYBODY,
             "/signed-in": Access.SIGNED_IN,
             "/nested": Access.FRONT_DESK,
             "/forgotten": None,
@@ -70,7 +76,9 @@ class TestADeclaration:
             return user
 
         app = FastAPI(openapi_url=None)
-        app.add_api_route("/both", both, dependencies=[PUBLIC], response_model=None)
+        app.router.add_api_route(
+            "/both", both, response_model=None, route_class_override=PublicRoute
+        )
 
         with pytest.raises(UndeclaredAccessError, match="/both is declared public and for READ"):
             declarations(app)

@@ -19,12 +19,12 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.api.access import PublicRoute
 from app.api.deps import ClinicDep, services_of
 from app.api.errors import RETRY_AFTER_SECONDS
 from app.api.pages.words import OTHER_LANGUAGE, WORDS, Words
@@ -239,7 +239,7 @@ FormDep = Annotated[dict[str, str], Depends(form_fields)]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class PageRoute(APIRoute):
+class PageRoute(PublicRoute):
     """Answers failures with a page: whoever came from a letter cannot read a problem document."""
 
     def get_route_handler(self) -> Handler:

@@ -1,6 +1,5 @@
 """Every operation of version 1, under `/api/v1`. Each file of endpoints has one line here."""
 
-from app.api.access import PUBLIC
 from app.api.routes import PrefixRouter
 from app.api.v1.endpoints import (
     auth,
@@ -66,11 +65,12 @@ admin.include_router(retention.router)
 # Routers are tried in this order and each costs time, so those that see the most traffic stand
 # first; one whose prefix is not in the path is passed over (see `PrefixRouter`).
 router = PrefixRouter(prefix="/api/v1")
-router.include_router(webhooks.router, dependencies=[PUBLIC])
-router.include_router(public.router, dependencies=[PUBLIC])
-router.include_router(manage.router, dependencies=[PUBLIC])
-router.include_router(unsubscribe.router, dependencies=[PUBLIC])
-router.include_router(waitlist.router, dependencies=[PUBLIC])
+router.include_router(webhooks.router)
+router.include_router(public.router)
+router.include_router(manage.router)
+router.include_router(unsubscribe.router)
+router.include_router(waitlist.router)
+router.include_router(auth.way_in)
 router.include_router(auth.router)
 router.include_router(second_factor.router)
 router.include_router(emergency.router)

@@ -5,12 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.access import PUBLIC
+from app.api.access import PublicRoute
 from app.api.deps import IdentityDep, PasswordChangesDep, SessionsDep, SignInDep
 from app.api.limits import REFRESH_LIMIT, ClientDep
 from app.api.openapi import problems
 from app.schemas.auth import Me, PasswordByLink, PasswordChange, RefreshToken, Tokens
 from app.schemas.second_factor import CODE_PATTERN, MAX_CODE_LENGTH
+
+way_in = APIRouter(tags=["auth"], route_class=PublicRoute)
+"""What is asked before there is a sign-in, or in place of one."""
 
 router = APIRouter(tags=["auth"])
 
@@ -24,12 +27,11 @@ SecondCode = Annotated[
 ]
 
 
-@router.post(
+@way_in.post(
     "/auth/login",
     operation_id="login",
     summary="Sign in",
     responses=problems(401, 429),
-    dependencies=[PUBLIC],
 )
 async def login(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
@@ -46,12 +48,12 @@ async def login(
     return Tokens.model_validate(await sign_in.login(form.username, form.password, client, code))
 
 
-@router.post(
+@way_in.post(
     "/auth/refresh",
     operation_id="refresh",
     summary="Stay signed in",
     responses=problems(401, 429),
-    dependencies=[PUBLIC, REFRESH_LIMIT],
+    dependencies=[REFRESH_LIMIT],
 )
 async def refresh(body: RefreshToken, sessions: SessionsDep) -> Tokens:
     """A new pair for a refresh token, which works once. Sent again within ten seconds (a lost
@@ -97,13 +99,12 @@ async def change_password(
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-@router.post(
+@way_in.post(
     "/auth/reset-password",
     status_code=status.HTTP_204_NO_CONTENT,
     operation_id="reset_password",
     summary="Set a password with a one-time link",
     responses=problems(404),
-    dependencies=[PUBLIC],
 )
 async def reset_password(body: PasswordByLink, passwords: PasswordChangesDep) -> Response:
     """`token` is the last part of the link that an administrator made. It works once; every session

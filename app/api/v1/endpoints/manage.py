@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from starlette.responses import Response
 
+from app.api.access import PublicRoute
 from app.api.deps import VisitSelfServiceDep
 from app.api.openapi import problems
 from app.api.routes import PrefixRouter
@@ -15,7 +16,9 @@ from app.schemas.public import ManagedVisit, VisitReschedule
 from app.services.mail.mime import CALENDAR_FILE_NAME
 from app.services.scheduling.self_service import PatientVisitView
 
-router = PrefixRouter(prefix="/appointments/manage/{token}", tags=["manage"])
+router = PrefixRouter(
+    prefix="/appointments/manage/{token}", tags=["manage"], route_class=PublicRoute
+)
 
 CALENDAR: dict[str, Any] = {
     "description": "The visit as an iCalendar file (RFC 5545).",

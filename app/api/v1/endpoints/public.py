@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, status
 
+from app.api.access import PublicRoute
 from app.api.deps import (
     AvailabilityDep,
     BookingDep,
@@ -25,7 +26,7 @@ from app.schemas.public import (
 )
 from app.services.scheduling.booking import PublicBooking
 
-router = APIRouter(tags=["public"])
+router = APIRouter(tags=["public"], route_class=PublicRoute)
 
 Edge = Annotated[str, Query(min_length=10, max_length=40)]
 

@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Response
 
 from app import SERVICE_NAME, __version__
+from app.api.access import PublicRoute
 from app.api.deps import ServicesDep
 from app.api.openapi import problems
 from app.schemas.root import About, Health, Readiness
 from app.services import health
 from app.services.metrics import CONTENT_TYPE
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=PublicRoute)
 
 
 @router.get("/", operation_id="about", summary="What answers here")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from fastapi.responses import HTMLResponse
 
+from app.api.access import PublicRoute
 from app.api.deps import ConsentDep
 from app.api.openapi import problems
 from app.api.pages.rendering import Page, PageDep
@@ -13,7 +14,7 @@ from app.api.routes import PrefixRouter
 from app.models.patient import Patient
 from app.services.tokens import InvalidLinkError
 
-router = PrefixRouter(prefix="/unsubscribe", tags=["public"])
+router = PrefixRouter(prefix="/unsubscribe", tags=["public"], route_class=PublicRoute)
 
 PAGE: dict[str, Any] = {
     "description": "A page for people.",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Header, Path, status
 
+from app.api.access import PublicRoute
 from app.api.deps import WaitlistAnswersDep, WaitlistDep
 from app.api.limits import BOOKING_LIMIT
 from app.api.openapi import problems
@@ -23,7 +24,7 @@ from app.schemas.waitlist import (
 from app.services.scheduling.waitlist import WaitlistWish
 from app.services.scheduling.waitlist_answers import OfferView
 
-router = PrefixRouter(prefix="/waitlist", tags=["waitlist"])
+router = PrefixRouter(prefix="/waitlist", tags=["waitlist"], route_class=PublicRoute)
 
 Token = Annotated[str, Path(max_length=2000, description="From the letter with the offer.")]
 AcceptLanguage = Annotated[str, Header(max_length=1000, examples=["es"])]

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Header, Request, Response, status
 
+from app.api.access import PublicRoute
 from app.api.deps import MessageIntakeDep, PushIntakeDep
 from app.api.openapi import problems
 from app.api.routes import PrefixRouter
@@ -14,7 +15,7 @@ from app.schemas.webhooks import (
     PushBody,
 )
 
-router = PrefixRouter(prefix="/webhooks", tags=["webhooks"])
+router = PrefixRouter(prefix="/webhooks", tags=["webhooks"], route_class=PublicRoute)
 
 
 def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
