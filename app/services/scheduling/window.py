@@ -101,10 +101,19 @@ class Window:
         return self._mask(self.timetable.absences(provider), self.base)
 
     def _mask(self, spans: Iterable[BucketSpan], origin: int = 0) -> int:
-        """The bits of spans that count from `origin`; what lies outside the window is left out."""
-        digits = bytearray(b"0" * self.size)
+        """The bits of spans that count from `origin`; what lies outside the window is left out.
+
+        Compared, not by `min` and `max`: a month of a full practice has thousands of spans, and
+        two calls for each were a fifth of its free times.
+        """
+        size = self.size
+        digits = bytearray(b"0" * size)
         for start, end in spans:
-            low, high = max(start - origin, 0), min(end - origin, self.size)
+            low, high = start - origin, end - origin
+            if low < 0:  # noqa: PLR1730
+                low = 0
+            if high > size:  # noqa: PLR1730
+                high = size
             if low < high:
                 digits[low:high] = b"1" * (high - low)
         return _from_digits(digits)
