@@ -200,15 +200,10 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         found = await self._find({"external_id": {"$in": list(external_ids)}})
         return {one.external_id: one for one in found if one.external_id is not None}
 
-    async def stream_imported_live(
-        self, since: datetime, until: datetime, provider_ids: Iterable[PyObjectId]
-    ) -> AsyncIterator[Appointment]:
-        """Imported visits still to come that start in [since, until] with any of these, by start;
-        without their claims.
-        """
+    async def stream_imported_live(self, since: datetime) -> AsyncIterator[Appointment]:
+        """Imported visits still to come from `since` on, by start; without their claims."""
         query = {
-            "appointment_date": {"$gte": since, "$lte": until},
-            "provider_id": {"$in": list(provider_ids)},
+            "appointment_date": {"$gte": since},
             "created_from": CreatedFrom.IMPORT,
             "status": {"$in": sorted(LIVE_STATUSES)},
             "external_id": {"$exists": True},

@@ -1,6 +1,8 @@
 """Visits of earlier imports that a file no longer names.
 
 A file speaks for the providers it names, from its first start to its last, and only ahead of now.
+What counts is where the visit stood in the files before: one that was moved here since, into the
+span of a file that never had it, is none that the file could name.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 
 from app.core.clock import Clock
 from app.db.repositories import Repositories
-from app.models.appointment import LIVE_STATUSES
+from app.models.appointment import LIVE_STATUSES, Appointment
 from app.models.base import PyObjectId
 from app.models.imports import FileSpan, Import, ImportRow, MissingVisits, RowOutcome
 from app.services.imports.conflicts import ScheduleConflicts
@@ -83,13 +85,13 @@ class MissingVisitsSearch:
     async def _gone(
         self, wanted: Import, span: FileSpan, named: set[str]
     ) -> tuple[list[_Gone], int]:
-        """The visits that the file does not name, and how many the book has in its span."""
-        found = self._repositories.appointments.stream_imported_live(
-            max(span.first, self._clock.now()), span.last, span.provider_ids
-        )
+        """The visits that the file does not name, and of how many it speaks."""
+        found = self._repositories.appointments.stream_imported_live(self._clock.now())
         missing: list[_Gone] = []
         there = 0
         async for visit in found:
+            if not _speaks_for(span, visit):
+                continue
             there += 1
             if visit.external_id not in named:
                 missing.append(_Gone(there, visit.id, visit.patient_id, visit.external_id))
@@ -129,6 +131,14 @@ class MissingVisitsSearch:
             for one in missing
         ]
         await self._repositories.import_rows.store(rows)
+
+
+def _speaks_for(span: FileSpan, visit: Appointment) -> bool:
+    """Whether the file would name this visit, had nothing become of it in the other system."""
+    said = visit.imported
+    starts_at = said.starts_at if said else visit.appointment_date
+    provider_id = said.provider_id if said else visit.provider_id
+    return span.first <= starts_at <= span.last and provider_id in span.provider_ids
 
 
 def _in_parts(missing: Sequence[_Gone]) -> Iterator[Sequence[_Gone]]:

@@ -521,6 +521,25 @@ class TestMissing:
 
         assert done.counts == {"unchanged": 2}
 
+    async def test_one_that_was_moved_here_is_missed_where_the_files_had_it(
+        self, bench: Bench
+    ) -> None:
+        """Moved into the span of a file that never had it, it is none that the file could name."""
+        first, last = row(), row(external_id="A-2", start="2026-08-24T16:00")
+        moved_in = row(external_id="A-3", start="2026-08-26T09:00")
+        moved_out = row(external_id="A-4", start="2026-08-24T11:00")
+        await bench.run(file_of(first, last, moved_in, moved_out))
+        for external_id, start in (("A-3", "2026-08-24T14:00"), ("A-4", "2026-08-27T09:00")):
+            change = VisitChange(starts_at=moment(start))
+            visit = await bench.visit(external_id)
+            await bench.practice.appointments.change(visit.id, change, by="patient", staff=False)
+
+        done = await bench.run(file_of(first, last), missing="cancel")
+
+        assert done.counts == {"unchanged": 2, "missing": 1}
+        assert (await bench.visit("A-3")).status == A.BOOKED
+        assert (await bench.visit("A-4")).status == A.CANCELLED
+
 
 class TestDryRun:
     async def test_writes_nothing_and_tells_what_the_run_then_does(self, bench: Bench) -> None:
