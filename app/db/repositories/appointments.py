@@ -240,14 +240,16 @@ class AppointmentRepository(DocumentRepository[Appointment]):
         """One write: the change, its claims and the event whose effects are still to be done.
 
         Without an event nobody outside the book needs to know. A visit that starts at another time
-        has its reminders planned anew. Guarded by the status and the sequence it was read in.
-        Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved claims collide.
+        has its reminders planned anew, and can be asked about again. Guarded by the status and the
+        sequence it was read in. Raises `DuplicateValueError(APPOINTMENT_CLAIMS)` where moved claims
+        collide.
         """
         pending = {"pending_event": event.to_stored()} if event else {}
         update: dict[str, Any] = {"$set": {**fields, **pending}, "$inc": {"sequence": 1}}
         unset = {"claims": ""} if frees_time else {}
         start = appointment.appointment_date
         if fields.get("appointment_date", start) != start:
+            unset["asked_about_at"] = ""
             update["$set"]["start_set_at"] = self._clock.now()
             update["$set"]["reminder_plan"] = ReminderPlan.to_be_made().to_stored()
         if unset:

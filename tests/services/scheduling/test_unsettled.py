@@ -3,8 +3,9 @@
 import pytest
 
 from app.models.campaign import CampaignStatus
+from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.unsettled import REASON, UnsettledVisits
-from tests.services.scheduling.practice import Practice
+from tests.services.scheduling.practice import Practice, moment
 
 pytestmark = pytest.mark.mongo
 
@@ -51,6 +52,21 @@ class TestAsk:
         assert await unsettled.ask() == 0
 
         assert not (await practice.campaign(campaign)).needs_person
+
+    async def test_one_that_was_moved_on_is_asked_about_again(
+        self, practice: Practice, unsettled: UnsettledVisits
+    ) -> None:
+        visit = await practice.book(await practice.add_patient(), "2026-08-20T09:00")
+        practice.clock.set(visit.appointment_date)
+        practice.clock.advance(days=3)
+        asked = [await unsettled.ask(), await unsettled.ask()]
+        change = VisitChange(starts_at=moment("2026-08-27T09:00"))
+        moved = await practice.appointments.change(visit.id, change, by=STAFF, staff=True)
+
+        practice.clock.set(moved.appointment_date)
+        practice.clock.advance(days=3)
+
+        assert [*asked, await unsettled.ask()] == [1, 0, 1]
 
     @pytest.mark.parametrize("settled", ["complete", "cancel", "no_show"])
     async def test_nobody_is_asked_about_a_settled_visit(
