@@ -169,6 +169,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("waitlist_queue", ("status", UP), ("created_at", UP), ("_id", UP)),
         _index("waitlist_end", ("status", UP), ("expires_at", UP)),
         _index("waitlist_open_offer", ("open_until", UP), sparse=True),
+        _index("waitlist_contact", ("contact", UP)),
+        _index("waitlist_phone", ("phone", UP), sparse=True),
         _index("waitlist_patient_day", ("patient_id", UP), ("last_offered_on", UP)),
         _index("waitlist_keep", ("closed_at", UP), expireAfterSeconds=WAITLIST_KEEP_SECONDS),
     ],

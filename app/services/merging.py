@@ -12,6 +12,7 @@ from typing import Any
 
 from app.core.clock import Clock
 from app.core.errors import AppError, ConflictError, UnprocessableError
+from app.db.database import UNAVAILABLE_ERRORS
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
 from app.models.appointment import Appointment
@@ -93,15 +94,20 @@ class PatientMerging:
     async def take_up(self) -> None:
         """Finish what a crash cut short, and look once more for what came late."""
         now = self._clock.now()
-        for merge in await self._repositories.patient_merges.to_take_up(now, AT_ONCE):
+        merges = self._repositories.patient_merges
+        for merge in await merges.to_take_up(now, AT_ONCE):
             try:
                 await self._take_up(merge)
+            except UNAVAILABLE_ERRORS:
+                raise
             except AppError as error:
                 logger.warning(
                     "merge put off", extra={"patient_id": str(merge.id), "problem": error.slug}
                 )
-                later = {"again_at": now + TAKE_UP_AFTER}
-                await self._repositories.patient_merges.note(merge, later)
+                await merges.put_off(merge, now + TAKE_UP_AFTER)
+            except Exception:  # one bad merge must not hold up the others
+                logger.exception("merge failed", extra={"patient_id": str(merge.id)})
+                await merges.put_off(merge, now + TAKE_UP_AFTER)
 
     async def _take_up(self, merge: PatientMerge) -> None:
         if merge.finished_at is not None:

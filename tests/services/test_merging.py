@@ -7,10 +7,12 @@ import pytest
 
 from app.db.repositories import Repositories
 from app.models.campaign import Campaign, CampaignStatus
+from app.models.merge import PatientMerge
 from app.models.patient import Treatment
 from app.services.campaigns import CampaignLifecycle, MoveResult
 from app.services.merging import PatientMerging
 from app.services.merging_campaigns import CampaignHandover
+from app.services.retention.erasure import PatientErasure
 from tests.factories import make_appointment, make_campaign, make_patient
 from tests.fakes import NOON, FrozenClock
 
@@ -39,6 +41,21 @@ class BooksMeanwhile(CampaignLifecycle):
             )
             await self._repositories.appointments.insert(visit)
             await super().move(campaign, CampaignStatus.BOOKING_INITIATED, by="booking")
+        return await super().move(campaign, to, **given)
+
+
+class BreaksOver(CampaignLifecycle):
+    """Fails over one campaign as nobody foresaw."""
+
+    def __init__(self, repositories: Repositories, clock: FrozenClock, broken: Campaign) -> None:
+        super().__init__(repositories.campaigns, clock)
+        self._broken = broken
+
+    async def move(self, campaign: Campaign, to: CampaignStatus, **given: Any) -> MoveResult:
+        """As ever, but for that one."""
+        if campaign.id == self._broken.id:
+            message = "broken"
+            raise RuntimeError(message)
         return await super().move(campaign, to, **given)
 
 
@@ -102,3 +119,46 @@ class TestMerge:
         assert active is not None
         assert (active.id, active.status) == (theirs.id, CampaignStatus.BOOKING_INITIATED)
         assert visit.campaign_id == active.id
+
+
+class TestTakeUp:
+    async def test_one_that_fails_holds_up_no_other_merge_and_no_other_erasure(
+        self, repositories: Repositories, clock: FrozenClock
+    ) -> None:
+        people = [await repositories.patients.insert(make_patient()) for _ in range(6)]
+        stays, goes, also_stays, also_goes, unlucky, other = people
+        campaigns = [make_campaign(patient_id=one.id) for one in (stays, goes, unlucky)]
+        for campaign in campaigns:
+            await repositories.campaigns.insert(campaign)
+        for kept, gone, minutes in ((stays, goes, 2), (also_stays, also_goes, 1)):
+            begun = PatientMerge(
+                id=gone.id,
+                survivor_id=kept.id,
+                by="staff:x",
+                parties=[kept.id, gone.id],
+                again_at=NOON - timedelta(minutes=minutes),
+                created_at=NOON,
+                updated_at=NOON,
+            )
+            await repositories.patient_merges.begin(begun)
+
+        handover = CampaignHandover(repositories, BreaksOver(repositories, clock, campaigns[1]))
+        await PatientMerging(repositories, handover, clock).take_up()
+
+        (late,) = await repositories.patient_merges.to_take_up(NOON + timedelta(seconds=59), 9)
+        assert late.id == goes.id
+        assert late.again_at is not None
+        assert late.again_at > NOON
+        assert await repositories.patients.get(also_goes.id) is None
+
+        await repositories.patients.begin_erasure(unlucky, "staff:x")
+        clock.advance(minutes=1)
+        await repositories.patients.begin_erasure(other, "staff:x")
+        clock.advance(minutes=1)
+        breaks = BreaksOver(repositories, clock, campaigns[2])
+        await PatientErasure(repositories, breaks, clock).take_up()
+
+        first, last = await repositories.patients.to_erase(9)
+        assert (first.id, last.id) == (other.id, unlucky.id)
+        assert first.name == "Erased patient"
+        assert last.name == unlucky.name

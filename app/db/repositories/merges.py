@@ -75,6 +75,11 @@ class PatientMergeRepository(Repository[PatientMerge]):
         guard = {"_id": merge.id, "parties": {"$exists": True}}
         return await self._update(guard, {"$set": dict(fields)})
 
+    async def put_off(self, merge: PatientMerge, again_at: datetime) -> bool:
+        """Take it up later, whether it runs or is only looked at once more."""
+        guard = {"_id": merge.id, "again_at": {"$exists": True}}
+        return await self._update(guard, {"$set": {"again_at": again_at}})
+
     async def finish(self, merge: PatientMerge, again_at: datetime) -> bool:
         """Only the pointer is left, and one more look for what came late; whether it ran still."""
         fields = {"finished_at": self._clock.now(), "again_at": again_at}

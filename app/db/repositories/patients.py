@@ -325,6 +325,11 @@ class PatientRepository(DocumentRepository[Patient]):
         guard = {"_id": patient_id, "erasure.done_at": {"$exists": True}}
         await self._update(guard, {"$set": {"erasure.pending_since": self._clock.now()}})
 
+    async def put_off_erasure(self, patient_id: PyObjectId) -> None:
+        """Those that wait behind it come first."""
+        guard = {"_id": patient_id, "erasure.pending_since": {"$exists": True}}
+        await self._update(guard, {"$set": {"erasure.pending_since": self._clock.now()}})
+
     async def settle_erasure(self, patient_id: PyObjectId) -> None:
         """Nothing is left to look for."""
         await self._update({"_id": patient_id}, {"$unset": {"erasure.pending_since": ""}})

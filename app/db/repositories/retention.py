@@ -114,6 +114,13 @@ class RetentionRepository:
         """Remove what came back from an address."""
         await self._bounces.delete_many({"address": address})
 
+    async def forget_waitlist(self, contact: str, name_key: str | None = None) -> None:
+        """Remove the entries on a contact that were nobody's on file: all, or one name's."""
+        named = {} if name_key is None else {"name_key": name_key}
+        nobodys = {"patient_id": {"$exists": False}}
+        for where in ("contact", "phone"):
+            await self._waitlist.delete_many({where: contact, **named, **nobodys})
+
     async def _forget_sources(self, which: Mapping[str, Any]) -> None:
         """The deliveries that messages came in, and the questions that were in them."""
         rows = await self._interactions.find(which, {"provider_id": 1}).to_list(None)

@@ -6,22 +6,26 @@ every step may run twice: after a crash the reconciler takes it up. What somebod
 while it ran (the agent about their last message, say) is looked for once more a while later.
 """
 
+import logging
 from contextlib import suppress
 from datetime import timedelta
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError
+from app.db.database import UNAVAILABLE_ERRORS
 from app.db.errors import DuplicateValueError
 from app.db.repositories import Repositories
 from app.models.appointment import LIVE_STATUSES
 from app.models.base import PyObjectId
 from app.models.campaign import BOOKED_STATUSES, Campaign, CampaignStatus
-from app.models.patient import Patient
+from app.models.patient import Patient, name_key
 from app.models.records import AuditEntry
 from app.services.campaigns import CampaignLifecycle
 from app.services.imports.people import lasting_id
 from app.services.merging import MergeRunningError
 from app.services.patient_records import ids_of, stored_patient
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 20
 LOOK_AGAIN_AFTER = timedelta(minutes=10)
@@ -64,15 +68,24 @@ class PatientErasure:
 
     async def take_up(self) -> None:
         """Finish what a crash cut short, and look once more for what came late."""
-        settled = self._clock.now() - LOOK_AGAIN_AFTER
-        for patient in await self._repositories.patients.to_erase(AT_ONCE):
-            if patient.erasure is None:
-                continue
-            if patient.erasure.done_at is None:
-                await self._run(patient, patient.erasure.by)
-            elif patient.erasure.done_at <= settled:
-                await self._clear(patient, patient.erasure.by)
-                await self._repositories.patients.settle_erasure(patient.id)
+        patients = self._repositories.patients
+        for patient in await patients.to_erase(AT_ONCE):
+            try:
+                await self._take_up(patient)
+            except UNAVAILABLE_ERRORS:
+                raise
+            except Exception:  # one that fails must not hold up the others
+                logger.exception("erasure failed", extra={"patient_id": str(patient.id)})
+                await patients.put_off_erasure(patient.id)
+
+    async def _take_up(self, patient: Patient) -> None:
+        if patient.erasure is None:
+            return
+        if patient.erasure.done_at is None:
+            await self._run(patient, patient.erasure.by)
+        elif patient.erasure.done_at <= self._clock.now() - LOOK_AGAIN_AFTER:
+            await self._clear(patient, patient.erasure.by)
+            await self._repositories.patients.settle_erasure(patient.id)
 
     async def _get(self, patient_id: PyObjectId) -> Patient:
         return await stored_patient(self._repositories, patient_id)
@@ -113,13 +126,20 @@ class PatientErasure:
         await self._repositories.audit.clear_details(ids)
 
     async def _seal(self, patient: Patient) -> None:
-        """Not where somebody else is on the same mailbox or number: they may go on hearing."""
-        patients = self._repositories.patients
+        """Not where somebody else is on the same mailbox or number: they may go on hearing.
+
+        On the waitlist nobody may have seen whose an entry was: of a shared contact the namesakes'
+        go.
+        """
+        patients, retention = self._repositories.patients, self._repositories.retention
         for address in patient.contacts:
             look_up = patients.with_email if "@" in address else patients.with_phone
             if all(other.id == patient.id for other in await look_up(address)):
                 await self._repositories.suppressions.seal(address, self._clock.now())
-                await self._repositories.retention.forget_bounces(address)
+                await retention.forget_bounces(address)
+                await retention.forget_waitlist(address)
+            else:
+                await retention.forget_waitlist(address, name_key(patient.name))
 
     async def _end(self, campaign: Campaign, by: str) -> None:
         """One that still stands booked has no live visit any more, and is led out of there."""

@@ -16,9 +16,10 @@ from app.models.interaction import (
     Interaction,
     MessageClass,
 )
-from app.models.patient import Patient
+from app.models.patient import Patient, name_key
 from app.models.records import InboundEvent
 from app.models.role import StaffRole
+from app.models.waitlist import WaitlistEntry
 from app.services.container import Services
 from app.services.tokens import TokenPurpose
 from tests.api.test_public import problem
@@ -87,6 +88,22 @@ class Known:
         at: dict[str, Any] = {"not_before": NOON, "created_at": NOON, "updated_at": NOON}
         await stored.inbound_events.store(InboundEvent(**event, **at))
         await stored.unanswered.record(self.reply.id, "canary words")
+
+
+def a_wish(name: str, contact: str | None, phone: str | None) -> WaitlistEntry:
+    """On the waitlist, of somebody whom nobody found on file."""
+    return WaitlistEntry(
+        service_id="checkup",
+        name=name,
+        name_key=name_key(name),
+        contact=str(contact),
+        phone=phone,
+        first_day=NOON.date().isoformat(),
+        last_day=NOON.date().isoformat(),
+        expires_at=NOON,
+        next_offer_at=NOON,
+        added_by="patient",
+    )
 
 
 @pytest.fixture
@@ -208,6 +225,16 @@ class TestErase:
         stored = services.repositories
         child = make_patient(name="Lee Quennell", email=known.patient.email)
         await stored.patients.insert(child)
+        waiting = [
+            await stored.waitlist.insert(a_wish(*whose))
+            for whose in (
+                (known.patient.name, child.email, None),
+                (child.name, child.email, None),
+                ("P. Quennell", "+12125550147", None),
+                ("Pip Quennell", "elsewhere@example.com", "+12125550147"),
+                ("Pip Quennell", "another@example.com", None),
+            )
+        ]
         await stored.appointments.delete(known.visit.id)
         await stored.patients.begin_erasure(known.patient, "staff:1")
 
@@ -222,6 +249,8 @@ class TestErase:
         assert await stored.suppressions.for_address(str(child.email)) is None
         assert await stored.suppressions.for_address("+12125550147") is not None
         assert len(await stored.audit.about(str(known.patient.id))) == 1
+        left = await stored.waitlist.get_many(one.id for one in waiting)
+        assert sorted(left) == sorted([waiting[1].id, waiting[4].id])
 
     async def test_what_was_being_written_meanwhile_goes_too(
         self, *, known: Known, services: Services, database: Database, clock: FrozenClock
