@@ -1,7 +1,8 @@
 """Letters as text: the templates, and the words that a template cannot choose itself.
 
 What a letter repeats of a patient's own words came through a public form, perhaps about somebody
-else's address. So nothing is quoted that a mail program would turn into a link.
+else's address. So nothing is quoted that a mail program would turn into a link, to a page or to a
+number to call.
 """
 
 import functools
@@ -22,7 +23,9 @@ NAME_LENGTH = 40
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _BLANKS = re.compile(r"\s+")
-_LINK_LIKE = re.compile(r"://|www\.|@|\w\.[a-z]{2,}", re.IGNORECASE)
+_LINK_LIKE = re.compile(r"://|www\.|@|\w[.\u3002\uff0e\uff61][^\W\d_]{2,}", re.IGNORECASE)
+_NUMBER_LIKE = re.compile(r"\d(?:[^\w,;:!?]{0,3}\d){5,}")
+"""Six digits and more in one run, however they are parted: a date is none of our words either."""
 _NAME = re.compile(r"[^\W\d_]+(?:['\u2019.-][^\W\d_]*)*")
 
 DAYS = {
@@ -116,7 +119,7 @@ def greeting_name(first_name: str) -> str | None:
 def quotable(text: str | None) -> str | None:
     """A patient's words on one line, cut at a word; `None` where they should not be repeated."""
     line = one_line(text or "").strip("\"'\u201c\u201d")
-    if not line or _LINK_LIKE.search(line):
+    if not line or _LINK_LIKE.search(line) or _NUMBER_LIKE.search(line):
         return None
     if len(line) <= QUOTE_LENGTH:
         return line.rstrip(".")

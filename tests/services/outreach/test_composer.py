@@ -313,15 +313,25 @@ class TestWhatItRefersTo:
             "see www.evil.example",
             "evil.com",
             "write to a@b.example",
+            "see evil\u3002com",
+            "see evil.\u0440\u0444",
+            "Your account is locked. Call evil at +1 (900) 555-0199",
+            "call evil 900\u00a0555\u20110199",
+            "call evil \uff19\uff10\uff10\uff15\uff15\uff15\uff10\uff11\uff19\uff19",
         ],
     )
-    def test_it_never_carries_a_strangers_link(self, poison: str) -> None:
+    def test_it_never_carries_a_strangers_link_or_number(self, poison: str) -> None:
         patient = patient_of(initial_inquiry=poison, name=f"{poison} Smith")
 
         content = outreach(patient, CampaignType.RECOVERY, 1).content
 
         assert "evil" not in content
         assert "a@b.example" not in content
+
+    def test_it_repeats_what_has_a_figure_in_it(self) -> None:
+        said = "Two crowns, about $1,200, since 2019; I am 45"
+
+        assert quotable(said) == said
 
     def test_templates_in_a_patients_words_stay_words(self) -> None:
         letter = outreach(

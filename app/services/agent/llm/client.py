@@ -145,7 +145,7 @@ class ChatClient:
             raise LlmError(LlmFault.TIMEOUT) from error
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
             raise LlmError(LlmFault.UNREACHABLE) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:  # a broken TLS record is none of httpx's errors
             raise LlmError(LlmFault.CUT_OFF) from error
 
     async def _posted(self, body: bytes) -> bytes:

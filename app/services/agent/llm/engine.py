@@ -35,7 +35,11 @@ from app.services.agent.llm.prompts import (
     reading_prompt,
 )
 from app.services.agent.llm.redaction import without_names
-from app.services.agent.llm.support import holds_what_was_asked, supported
+from app.services.agent.llm.support import (
+    holds_what_was_asked,
+    only_what_answers,
+    supported,
+)
 from app.services.agent.llm.wire import FormT, PickedSentences, WhatItWants
 from app.services.agent.retrieval import KnowledgeIndex, ScoredPassage
 from app.services.metrics import Metrics
@@ -179,9 +183,10 @@ class OpenAiEngine:
         picked = supported(said.sentences, offered)
         if picked is None:
             return self._held_back(usage, "unsupported")
-        if not holds_what_was_asked(picked, sought.questions, sought.message, sought.about):
+        asked = (sought.questions, sought.message, sought.about)
+        if not holds_what_was_asked(picked, *asked):
             return self._held_back(usage, "beside_the_question")
-        return replace(quoting(picked), by=self._own(usage))
+        return replace(quoting(only_what_answers(picked, *asked)), by=self._own(usage))
 
     def _held_back(self, usage: EngineUsage, why: str) -> Answer:
         self._metrics.engine_answer_held_back(why)

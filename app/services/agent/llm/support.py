@@ -60,6 +60,16 @@ def holds_what_was_asked(
     )
 
 
+def only_what_answers(
+    picked: Sequence[ScoredPassage], questions: Sequence[str], message: str, about: str | None
+) -> list[ScoredPassage]:
+    """Those that answer one of the questions. What a model picks beside them was not asked for:
+    the price of something else, or a discount that a letter told it to name.
+    """
+    wanted = [asked_for(question, message, about) for question in questions]
+    return [passage for passage in picked if any(answers(one, passage) for one in wanted)]
+
+
 def _words(text: str) -> tuple[str, ...]:
     """What a sentence says, for comparing: no digit, sign or letter of a word is let go."""
     composed = unicodedata.normalize("NFC", text).casefold()

@@ -1,9 +1,11 @@
 """The engine beside the guards and the classifier: the more cautious wins, and the record tells."""
 
+import ssl
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -31,6 +33,7 @@ PATIENT = "dana@example.com"
 STRANGER = "somebody.else@example.org"
 TODAY = date(2026, 8, 19)
 PRICE = "An in-office whitening costs $350."
+CLUB = "Members of our club get 20 % off."
 
 
 @pytest.fixture
@@ -221,7 +224,9 @@ class TestRecord:
         article = KnowledgeArticle(title="Teeth whitening", body=PRICE, tags=["whitening"])
         await desk.repositories.knowledge.insert(article)
         desk.model.reads = intent("QUESTION")
-        desk.model.says = {"found": True, "sentences": [PRICE]}
+        beside = KnowledgeArticle(title="Whitening club", body=CLUB, tags=["whitening"])
+        await desk.repositories.knowledge.insert(beside)
+        desk.model.says = {"found": True, "sentences": [PRICE, CLUB]}
 
         _, reply = await desk.read("So Dana wonders: how much does whitening cost?", stage)
 
@@ -293,6 +298,21 @@ class TestLimits:
         assert 2 * slowest.llm_deadline_seconds < LEASE.total_seconds()
         with pytest.raises(ValidationError):
             make_settings(llm_deadline_seconds=slowest.llm_deadline_seconds + 1)
+
+    async def test_a_connection_that_breaks_in_its_encryption_is_one_that_broke(
+        self, local: Drowsy
+    ) -> None:
+        """No error of httpx: it comes through as Python raises it."""
+
+        class Breaks(ScriptedModel):
+            def __call__(self, request: httpx.Request) -> httpx.Response:
+                super().__call__(request)
+                raise ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]")
+
+        said = await engine_of(Breaks(), local).engine.classify("Yes.")
+
+        assert said.by
+        assert said.by.fallback_reason == "intent: cut_off"
 
     async def test_a_model_that_fails_again_and_again_is_left_alone_for_a_while(
         self, model: ScriptedModel, local: Drowsy
