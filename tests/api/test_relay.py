@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import pytest
 
 from app.core.config import Settings
 from app.db.repositories import Repositories
-from app.models.interaction import DeliveryStatus, Direction
+from app.models.interaction import DeliveryStatus, Direction, MessageClass
 from app.models.patient import Channel
 from app.models.role import StaffRole
+from app.services.container import Services
 from app.services.webhook_signature import SignatureVerifier
 from tests.conftest import Drain, HeadersFor
 from tests.factories import make_campaign, make_patient, make_settings
 from tests.fakes import FrozenClock
+from tests.services.scheduling.waiting import NINE, Waiting, book
 from tests.services.test_webhook_signature import SECRET, signed
 
 pytestmark = pytest.mark.mongo
@@ -143,3 +146,33 @@ class TestAnswerByText:
         assert answer.status_code == 201, answer.text
         [(_, body)] = relay.asked
         assert "Friday at ten?" in json.loads(body)["text"]
+
+
+class TestVisitsByText:
+    async def test_whoever_has_a_phone_alone_hears_of_their_visit_and_of_time_that_freed_up(
+        self, services: Services, relay: Relay, clock: FrozenClock
+    ) -> None:
+        repositories = services.repositories
+        waiting = await Waiting.build(services, clock)
+        patient = await waiting.patient(
+            phone=PHONE, email=None, preferred_channel=[Channel.SMS], name="Sam Doe"
+        )
+        entry = await waiting.joins(patient, email=None, phone=PHONE)
+        visit = await book(services, patient, NINE + timedelta(days=12))
+        await waiting.frees()
+        await waiting.look()
+        clock.set(visit.appointment_date - timedelta(days=7))
+        await services.scheduling.reminders.queue_due()
+
+        theirs = await repositories.interactions._find({"patient_id": patient.id})
+        kinds = {one.delivery.message_class for one in theirs if one.delivery}
+        assert kinds == {
+            MessageClass.VISIT_NOTICE,
+            MessageClass.WAITLIST_OFFER,
+            MessageClass.REMINDER,
+        }
+        assert (await waiting.entry(entry)).held_back is None
+        await waiting.send()
+        by_text = [json.loads(body) for _, body in relay.asked]
+        assert {one["to"] for one in by_text} == {PHONE}
+        assert any("your visit is booked" in one["text"] for one in by_text)

@@ -32,6 +32,7 @@ from app.services.clinic import ClinicService
 from app.services.outreach.composer import Composer
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Draft, Outbox
+from app.services.outreach.routes import Routes
 from app.services.scheduling.localtime import day_bounds, local_day, months_later
 from app.services.scheduling.newcomers import Newcomers
 from app.services.scheduling.schedule_reader import ScheduleReader
@@ -98,6 +99,7 @@ class AppointmentEffects:
         links: Links,
         calendar: VisitCalendar,
         outbox: Outbox,
+        routes: Routes,
         waitlist: Wakeable,
         clock: Clock,
         announce: Callable[[Appointment], Awaitable[None]] | None = None,
@@ -113,6 +115,7 @@ class AppointmentEffects:
         self._links = links
         self._calendar = calendar
         self._outbox = outbox
+        self._routes = routes
         self._waitlist = waitlist
         self._clock = clock
         self._announce = announce
@@ -251,7 +254,7 @@ class AppointmentEffects:
         patient = known.patient if known else None
         if patient is None or patient.id != appointment.patient_id:
             patient = await self._repositories.patients.get(appointment.patient_id)
-        if patient is None or patient.email is None:
+        if patient is None or not self._routes.of(patient):
             return
         setup = known.setup if known else await self._reader.setup()
         compose = {

@@ -21,6 +21,7 @@ from app.services.outreach.composer import Composer
 from app.services.outreach.gate import REMINDER_HOURS
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Draft, Outbox
+from app.services.outreach.routes import Routes
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ class VisitReminders:
         composer: Composer,
         links: Links,
         outbox: Outbox,
+        routes: Routes,
         clock: Clock,
     ) -> None:
         self._appointments = repositories.appointments
@@ -120,6 +122,7 @@ class VisitReminders:
         self._composer = composer
         self._links = links
         self._outbox = outbox
+        self._routes = routes
         self._clock = clock
         self._planned_by: str | None = None
 
@@ -177,7 +180,7 @@ class VisitReminders:
 
     async def _enqueue(self, visit: Appointment, clinic: Clinic, reminder: Reminder) -> bool:
         patient = await self._patients.get(visit.patient_id)
-        if patient is None or patient.email is None:
+        if patient is None or not self._routes.of(patient):
             return False
         page = self._links.visit_page(visit.id)
         letter = self._composer.visit_reminder(clinic, patient, visit, page, self._clock.now())

@@ -7,7 +7,7 @@ from app.models.patient import Patient, PatientType
 from app.models.waitlist import HeldBack, WaitlistEntry
 from app.services.clinic import ClinicService
 from app.services.outreach.reach import obstacle_to_outreach
-from app.services.outreach.routes import by_email
+from app.services.outreach.routes import Routes, addresses_of, best_of
 from app.services.patients import PatientDirectory
 
 
@@ -23,11 +23,16 @@ class WaitingPeople:
     """Finds the patient of an entry, by the rules of booking."""
 
     def __init__(
-        self, repositories: Repositories, directory: PatientDirectory, clinic: ClinicService
+        self,
+        repositories: Repositories,
+        directory: PatientDirectory,
+        clinic: ClinicService,
+        routes: Routes,
     ) -> None:
         self._repositories = repositories
         self._directory = directory
         self._clinic = clinic
+        self._routes = routes
 
     async def reachable(self, entry: WaitlistEntry) -> Reachable:
         """The patient, if they can be written to. A stranger becomes a lead where the clinic takes
@@ -36,10 +41,12 @@ class WaitingPeople:
         patient, held_back = await self._patient(entry)
         if patient is None:
             return Reachable(held_back=held_back)
-        if patient.email is None:
+        ways = self._routes.of(patient)
+        suppressions = await self._repositories.suppressions.among(addresses_of(ways))
+        route = best_of(ways, suppressions)
+        if route is None:
             return Reachable(held_back=HeldBack.NO_ADDRESS)
-        suppression = await self._repositories.suppressions.for_address(patient.email)
-        if obstacle_to_outreach(patient, by_email(patient), suppression):
+        if obstacle_to_outreach(patient, route, suppressions.get(route.address)):
             return Reachable(held_back=HeldBack.NOT_WANTED)
         return Reachable(patient)
 

@@ -18,6 +18,7 @@ from app.services.idempotency import OnceOnly
 from app.services.outreach.composer import Composer
 from app.services.outreach.links import Links
 from app.services.outreach.outbox import Outbox
+from app.services.outreach.routes import BY_EMAIL, Routes
 from app.services.patients import PatientDirectory
 from app.services.rate_limits import RateLimiter
 from app.services.scheduling.appointments import AppointmentService
@@ -165,7 +166,12 @@ def _meet(a: tuple[datetime, datetime], b: tuple[datetime, datetime]) -> bool:
     return a[0] < b[1] and b[0] < a[1]
 
 
-def build_practice(repositories: Repositories, settings: Settings, clock: FrozenClock) -> Practice:
+def build_practice(
+    repositories: Repositories,
+    settings: Settings,
+    clock: FrozenClock,
+    routes: Routes = BY_EMAIL,
+) -> Practice:
     """Put the parts together."""
     tokens = LinkTokens(KEYS, clock)
     links = Links(settings, tokens)
@@ -187,6 +193,7 @@ def build_practice(repositories: Repositories, settings: Settings, clock: Frozen
         links=links,
         calendar=calendar,
         outbox=Outbox(repositories.interactions, clock, WakeSignal()),
+        routes=routes,
         waitlist=WakeSignal(),
         clock=clock,
     )

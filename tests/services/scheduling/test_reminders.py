@@ -14,6 +14,7 @@ from app.models.records import SuppressionReason
 from app.services.mail.transport import TransientMailError
 from app.services.outreach.composer import Composer
 from app.services.outreach.outbox import Outbox
+from app.services.outreach.routes import BY_EMAIL
 from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.reminders import VisitReminders
 from app.services.work import WakeSignal
@@ -58,6 +59,7 @@ def build_reminders(parts: Parts) -> VisitReminders:
         composer=Composer(parts.links),
         links=parts.links,
         outbox=Outbox(parts.repositories.interactions, parts.clock, WakeSignal()),
+        routes=BY_EMAIL,
         clock=parts.clock,
     )
 
