@@ -14,6 +14,7 @@ from app.core.clock import Clock
 from app.db.database import UNAVAILABLE_ERRORS
 from app.db.repositories import Repositories
 from app.models.appointment import Appointment, ReminderPlan
+from app.models.imports import ConflictState
 from app.models.interaction import MessageClass
 from app.models.schedule import Clinic
 from app.services.clinic import ClinicService
@@ -118,6 +119,7 @@ class VisitReminders:
     ) -> None:
         self._appointments = repositories.appointments
         self._patients = repositories.patients
+        self._conflicts = repositories.schedule_conflicts
         self._clinic = clinic
         self._composer = composer
         self._links = links
@@ -171,12 +173,24 @@ class VisitReminders:
         )
         due, following = due_reminder(planned, visit, now), next_reminder(planned, now)
         is_new = False
-        if due is not None and visit.wants_reminders:
+        if due is not None and visit.wants_reminders and not await self._is_elsewhere(visit):
             is_new = await self._enqueue(visit, clinic, due)
         next_at = following.leaves_at if following else None
         plan = ReminderPlan(rules=_rules(clinic), next_at=next_at)
         await self._appointments.set_reminder_plan(visit, plan)
         return is_new
+
+    async def _is_elsewhere(self, visit: Appointment) -> bool:
+        """Whether the practice's own system has it at a time for which our book has no place yet:
+        a reminder would name the wrong one.
+        """
+        if visit.external_id is None:
+            return False
+        named = await self._conflicts.named([visit.external_id])
+        return any(
+            one.state == ConflictState.OPEN and one.appointment_date != visit.appointment_date
+            for one in named.values()
+        )
 
     async def _enqueue(self, visit: Appointment, clinic: Clinic, reminder: Reminder) -> bool:
         patient = await self._patients.get(visit.patient_id)

@@ -8,6 +8,8 @@ import pytest
 from app.core.config import Settings
 from app.db.repositories import Repositories
 from app.models.appointment import Appointment, AppointmentStatus
+from app.models.base import new_id
+from app.models.imports import ConflictState, ScheduleConflict
 from app.models.interaction import DeliveryStatus, Interaction, MessageClass
 from app.models.patient import Consent, Patient, PatientStatus
 from app.models.records import SuppressionReason
@@ -142,6 +144,38 @@ class TestQueueDue:
 
         assert (silent, await reminders.queue_due()) == (0, 1)
         assert [minutes for _, minutes in await minutes_queued(repositories)] == ["2880"]
+
+    async def test_none_while_the_practices_own_system_has_it_at_another_time(
+        self,
+        reminders: VisitReminders,
+        repositories: Repositories,
+        clock: FrozenClock,
+        visit: Appointment,
+    ) -> None:
+        """Moved there to a time that somebody has here: the one in our book is no longer right."""
+        await repositories.appointments.update_fields(visit.id, {"external_id": "A-1"})
+        conflict = await repositories.schedule_conflicts.insert(
+            ScheduleConflict(
+                external_id="A-1",
+                import_id=new_id(),
+                patient_id=visit.patient_id,
+                provider_id=visit.provider_id,
+                service_name=visit.service_name,
+                appointment_date=visit.appointment_date + timedelta(days=1),
+                duration_minutes=visit.duration_minutes,
+                status=A.BOOKED,
+                claims=["p:1@1"],
+                collides_with=[],
+            )
+        )
+        clock.set(visit.appointment_date - timedelta(days=7))
+        silent = await reminders.queue_due()
+        await repositories.schedule_conflicts.settle(
+            conflict.id, ConflictState.DISMISSED, at=clock.now(), by=STAFF
+        )
+        clock.set(visit.appointment_date - timedelta(days=2))
+
+        assert (silent, await reminders.queue_due()) == (0, 1)
 
     async def test_of_many_replicas_one_queues_it(
         self, parts: Parts, repositories: Repositories, clock: FrozenClock, visit: Appointment
