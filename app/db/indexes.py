@@ -138,6 +138,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "role": [
         _index(STAFF_EMAIL, ("email", UP), unique=True),
         _unique_if_there(STAFF_LINK, "link_hash"),
+        _index("staff_alert_due", ("emergency_alert_due_at", UP), sparse=True),
     ],
     "services": [_index(SERVICE_ID, ("service_id", UP), unique=True)],
     "clinic": [_index("clinic_key", ("key", UP), unique=True)],

@@ -75,6 +75,8 @@ class StaffMember(Document):
     """Until when they may do what `EMERGENCY_ROLE` may."""
     emergency_session: PyObjectId | None = None
     """The session that took those rights, and the only one that has them."""
+    emergency_alert_due_at: UtcDatetime | None = None
+    """When they took them, while the others are yet to be told; it outlasts the rights."""
 
     def acts_as(self, session_id: PyObjectId, now: datetime) -> StaffRole:
         """The role whose rights they have `now` in this session, where any are lent."""

@@ -49,6 +49,7 @@ class EmergencyAccess:
         self._passwords = passwords
         self._alerts = alerts
         self._lasts = timedelta(minutes=settings.emergency_access_minutes)
+        self._tells = settings.staff_alert_email is not None
         self._clock = clock
 
     def role_of(self, user: Identity) -> StaffRole:
@@ -73,15 +74,17 @@ class EmergencyAccess:
             message = f"Your role, {member.role}, may do all of it already."
             raise EmergencyNeedlessError(message)
         await self._passwords.confirm_own(user, password)
-        until = self._clock.now() + self._lasts
+        now = self._clock.now()
+        until = now + self._lasts
         # The record comes first: rights that nobody could see having been taken are the worse half.
         details = {"reason": reason, "until": until.isoformat()}
         await self._note("emergency_access.begun", member.id, details)
-        if not await self._staff.begin_emergency(member, user.session, until):
+        owed = now if self._tells else None
+        if not await self._staff.begin_emergency(member, user.session, until, owed_since=owed):
             await require_session(self._staff, user, self._clock.now())
             message = "Your account was changed just now. Please try again."
             raise ConflictError(message)
-        await self._alerts.emergency_access_begun(member.id, self._clock.now())
+        await self._alerts.emergency_access_begun(member.id)
         return until
 
     async def end(self, user: Identity) -> None:

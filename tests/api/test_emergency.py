@@ -84,6 +84,7 @@ class TestEmergencyAccess:
         (told,) = (services.settings.data_dir / "outbox-staff").iterdir()
         assert f"staff_id={robin.id}" in told.read_text()
         assert TAKE["reason"] not in told.read_text()
+        assert await services.repositories.staff.owed_emergency_alerts() == []
         clock.advance(minutes=60)
         assert (await app_client.patch(CLINIC, json=change, headers=headers)).status_code == 403
 

@@ -241,6 +241,18 @@ class ScheduleConflictRepository(DocumentRepository[ScheduleConflict]):
         query = {"state": ConflictState.OPEN, "alerted_at": {"$exists": False}}
         return await self._find(query, sort=[("created_at", 1)], limit=limit)
 
+    async def owed(
+        self, now: datetime, changed_before: datetime, limit: int
+    ) -> list[ScheduleConflict]:
+        """Open ones still to come that staff were not told of, though they stand so since then."""
+        query = {
+            "state": ConflictState.OPEN,
+            "appointment_date": {"$gte": now},
+            "updated_at": {"$lt": changed_before},
+            "alerted_at": {"$exists": False},
+        }
+        return await self._find(query, sort=[("appointment_date", 1)], limit=limit)
+
     async def mark_told(self, ids: Iterable[PyObjectId], at: datetime) -> None:
         """Staff were told."""
         await self._collection.update_many(

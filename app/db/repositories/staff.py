@@ -168,9 +168,15 @@ class StaffRepository(DocumentRepository[StaffMember]):
         return await self._update(guard, {"$set": {"sessions": _only(keep)}, "$unset": gone})
 
     async def begin_emergency(
-        self, member: StaffMember, session: LiveSession, until: datetime
+        self,
+        member: StaffMember,
+        session: LiveSession,
+        until: datetime,
+        *,
+        owed_since: datetime | None = None,
     ) -> bool:
-        """Lend more rights to one session until then; `False` where it ended, or the account was
+        """Lend more rights to one session until then, and owe the others word of it (`owed_since`)
+        in the same step; `False` where it ended, or the account was
         closed or got another role or password, since `member` was read.
         """
         guard = {
@@ -180,8 +186,20 @@ class StaffRepository(DocumentRepository[StaffMember]):
             "hashed_password": member.hashed_password,
             "sessions.id": session.id,
         }
-        lent = {"emergency_until": until, "emergency_session": session.id}
+        lent: dict[str, Any] = {"emergency_until": until, "emergency_session": session.id}
+        if owed_since is not None:
+            lent["emergency_alert_due_at"] = owed_since
         return await self._update(guard, {"$set": lent})
+
+    async def owed_emergency_alerts(self) -> list[StaffMember]:
+        """Who took more rights without the others having been told."""
+        owed = {"emergency_alert_due_at": {"$exists": True}}
+        return await self._find(owed, sort=[("emergency_alert_due_at", 1)])
+
+    async def settle_emergency_alert(self, member_id: PyObjectId, since: datetime) -> bool:
+        """They were told of it; of rights that were taken anew meanwhile they are still to be."""
+        guard = {"_id": member_id, "emergency_alert_due_at": since}
+        return await self._update(guard, {"$unset": {"emergency_alert_due_at": ""}})
 
     async def end_emergency(self, member_id: PyObjectId) -> bool:
         """Take them back; whether any were lent."""

@@ -104,7 +104,7 @@ class ScheduleConflicts:
     async def tell_staff(self) -> None:
         """Of those that nobody was told of: one message, however many. Past ones are closed.
 
-        Where the message does not leave, the next import tries again; the list has them anyway.
+        Where the message does not leave, the alerts make up for it; the list has them anyway.
         """
         now = self._clock.now()
         await self._conflicts.expire(now - SETTLING_TIME, now)

@@ -1,7 +1,8 @@
 """Telling staff that somebody waits for a person: a link and the urgency, no patient data.
 
 `attention.alerted_at` marks what was told of a campaign, `alert_due_at` what is yet to be told of a
-message outside campaigns. What is urgent is told at once, and what a crash or a dead mail server
+message outside campaigns, `emergency_alert_due_at` that somebody took emergency access. What is
+urgent is told at once, and what a crash or a dead mail server
 left untold by the next `send_due`; the rest goes into one digest at `SWEEP_TIME`.
 """
 
@@ -16,6 +17,7 @@ from app.db.repositories import Repositories
 from app.models.base import PyObjectId
 from app.models.campaign import Attention, Campaign
 from app.models.decision import Urgency
+from app.models.role import StaffMember
 from app.services.clinic import ClinicService
 from app.services.leases import Leases
 from app.services.mail.transport import (
@@ -35,6 +37,9 @@ LEASE = "staff-alerts"
 THREAD = "staff-alerts"
 UNMATCHED_AT_ONCE = 50
 """Owed alerts of messages outside campaigns that one `send_due` makes up for."""
+CONFLICTS_AT_ONCE = 1000
+IMPORT_TELLS_WITHIN = timedelta(minutes=30)
+"""So long the import that finds conflicts is left to tell of all of them in one mail."""
 
 
 class StaffAlerts:
@@ -52,6 +57,8 @@ class StaffAlerts:
     ) -> None:
         self._campaigns = repositories.campaigns
         self._interactions = repositories.interactions
+        self._conflicts = repositories.schedule_conflicts
+        self._staff = repositories.staff
         self._transport = transport
         self._clinic = clinic
         self._leases = leases
@@ -98,19 +105,11 @@ class StaffAlerts:
     async def _unmatched_mail(self, interaction_id: PyObjectId) -> OutgoingMail:
         subject = "Urgent: a message that belongs to no campaign waits for a person"
         link = f"{self._settings.base_url}{API_PREFIX}/admin/unmatched"
-        return OutgoingMail(
-            key=f"urgent-{interaction_id}",
-            to=str(self._settings.staff_alert_email),
-            sender_name=(await self._clinic.current()).name,
-            subject=subject,
-            text=f"{subject}.\n\n- {link}\n",
-            date=self._clock.now(),
-            thread_id=THREAD,
-            audience=Audience.STAFF,
-        )
+        return await self._notice(f"urgent-{interaction_id}", subject, f"{subject}.\n\n- {link}\n")
 
     async def schedule_conflicts_opened(self, count: int, key: PyObjectId) -> bool:
-        """So many imported visits have no place in the book; whether staff were told.
+        """So many imported visits have no place in the book; whether staff were told. What did not
+        leave is left to `send_due`.
 
         `key` names the occasion: a repetition is recognisable as one.
         """
@@ -120,38 +119,57 @@ class StaffAlerts:
         plural = "" if count == 1 else "s"
         subject = f"{count} imported visit{plural} without a place in the book"
         link = f"{self._settings.base_url}{API_PREFIX}/admin/schedule/conflicts"
-        mail = OutgoingMail(
-            key=f"conflicts-{key}",
-            to=str(self._settings.staff_alert_email),
-            sender_name=(await self._clinic.current()).name,
-            subject=subject,
-            text=f"{subject}.\n\n- {link}\n",
-            date=self._clock.now(),
-            thread_id=THREAD,
-            audience=Audience.STAFF,
+        return await self._has_left(
+            await self._notice(f"conflicts-{key}", subject, f"{subject}.\n\n- {link}\n")
         )
-        return await self._has_left(mail)
 
-    async def emergency_access_begun(self, staff_id: PyObjectId, now: datetime) -> None:
-        """Somebody took more rights than their role has. The audit log must do where the mail
-        server does not answer.
+    async def _tell_conflicts(self, now: datetime) -> int:
+        """Those whose import could not tell of them: the mail did not leave, or a crash came."""
+        owed = await self._conflicts.owed(now, now - IMPORT_TELLS_WITHIN, CONFLICTS_AT_ONCE)
+        if not owed or not await self.schedule_conflicts_opened(len(owed), owed[-1].id):
+            return 0
+        await self._conflicts.mark_told([one.id for one in owed], now)
+        return 1
+
+    async def emergency_access_begun(self, staff_id: PyObjectId) -> None:
+        """Somebody took more rights than their role has. Tell the others now; a failure is left to
+        `send_due`.
         """
         logger.warning("emergency access begun", extra={"staff_id": str(staff_id)})
         if self._settings.staff_alert_email is None:
             return
+        async with self._leases.hold(LEASE) as held:
+            if held is not None:  # who asked for them waits: for this alone, and not for a digest
+                await self._tell_emergencies()
+
+    async def _tell_emergencies(self) -> int:
+        told = 0
+        for member in await self._staff.owed_emergency_alerts():
+            since = member.emergency_alert_due_at
+            if since is not None and await self._has_left(
+                await self._emergency_mail(member, since)
+            ):
+                await self._staff.settle_emergency_alert(member.id, since)
+                told += 1
+        return told
+
+    async def _emergency_mail(self, member: StaffMember, since: datetime) -> OutgoingMail:
         subject = "A member of staff took emergency access"
-        link = f"{self._settings.base_url}{API_PREFIX}/admin/audit?staff_id={staff_id}"
-        mail = OutgoingMail(
-            key=f"emergency-{staff_id}-{int(now.timestamp())}",
+        link = f"{self._settings.base_url}{API_PREFIX}/admin/audit?staff_id={member.id}"
+        text = f"{subject}. Who, why and what was done:\n\n- {link}\n"
+        return await self._notice(f"emergency-{member.id}-{int(since.timestamp())}", subject, text)
+
+    async def _notice(self, key: str, subject: str, text: str) -> OutgoingMail:
+        return OutgoingMail(
+            key=key,
             to=str(self._settings.staff_alert_email),
             sender_name=(await self._clinic.current()).name,
             subject=subject,
-            text=f"{subject}. Who, why and what was done:\n\n- {link}\n",
-            date=now,
+            text=text,
+            date=self._clock.now(),
             thread_id=THREAD,
             audience=Audience.STAFF,
         )
-        await self._has_left(mail)
 
     async def send_due(self) -> int:
         """Tell staff what they were not told yet; how many mails left.
@@ -176,6 +194,7 @@ class StaffAlerts:
         digest = [(c, a) for c, a in untold if a.urgency != Urgency.URGENT and a.since < boundary]
         sent = await self._tell_unmatched(now)
         sent += sum([await self._tell([entry], now, urgent=True) for entry in urgent])
+        sent += await self._tell_emergencies() + await self._tell_conflicts(now)
         return sent + (await self._tell(digest, now, urgent=False) if digest else 0)
 
     def _last_digest_time(self, now: datetime, zone: ZoneInfo) -> datetime:

@@ -6,16 +6,21 @@ import pytest
 
 from app.core.config import Settings
 from app.db.repositories import Repositories
+from app.models.appointment import AppointmentStatus
 from app.models.base import new_id
 from app.models.campaign import Campaign
 from app.models.decision import Urgency
+from app.models.imports import ScheduleConflict
 from app.models.interaction import Direction, Interaction, Settlement
+from app.models.role import LiveSession
 from app.services.mail.transport import Audience, TransientMailError, UnknownOutcomeError
+from tests.factories import make_staff
 from tests.fakes import NOON, FrozenClock
 from tests.services.outreach.parts import Parts, RecordingTransport
 
 NEXT_DIGEST = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
 STAFF = "staff@example.com"
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -175,6 +180,64 @@ class TestUrgentOutsideCampaigns:
         assert await alerting.alerts.send_due() == 1
         assert await alerting.alerts.send_due() == 1
         assert len({mail.key for mail in transport.sent}) == 2
+
+
+class TestEmergencyAccess:
+    async def test_is_owed_until_it_was_told_and_each_time_anew(
+        self, alerting: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        staff, error = alerting.repositories.staff, TransientMailError("down")
+        session = LiveSession(id=new_id(), ends_at=NOON + DAY)
+        robin = await staff.insert(make_staff(sessions=[session]))
+        until = NOON + timedelta(hours=1)
+        transport.failures = [error, error]
+        assert await staff.begin_emergency(robin, session, until, owed_since=NOON)
+
+        await alerting.alerts.emergency_access_begun(robin.id)
+        assert await alerting.alerts.send_due() == 0
+        assert await staff.close(robin.id)
+        assert await alerting.alerts.send_due() == 1
+        assert await alerting.alerts.send_due() == 0
+
+        (mail,) = transport.sent
+        assert f"/admin/audit?staff_id={robin.id}" in mail.text
+        again = await staff.insert(
+            robin.model_copy(update={"id": new_id(), "email": "r@x.example"})
+        )
+        clock.advance(minutes=1)
+        assert await staff.begin_emergency(again, session, until, owed_since=clock.now())
+        assert not await staff.settle_emergency_alert(again.id, NOON)
+        assert await alerting.alerts.send_due() == 1
+
+
+class TestScheduleConflicts:
+    async def test_what_an_import_could_not_tell_of_is_told_once_it_is_over(
+        self, alerting: Parts, clock: FrozenClock, transport: RecordingTransport
+    ) -> None:
+        for name, starts_at in (("a", NOON + DAY), ("b", NOON + DAY), ("past", NOON)):
+            await alerting.repositories.schedule_conflicts.put(
+                ScheduleConflict(
+                    external_id=name,
+                    import_id=new_id(),
+                    patient_id=new_id(),
+                    provider_id=new_id(),
+                    service_name="Check-up",
+                    appointment_date=starts_at,
+                    duration_minutes=30,
+                    status=AppointmentStatus.CONFIRMED,
+                    claims=[],
+                    collides_with=[],
+                )
+            )
+        clock.advance(minutes=29)
+        assert await alerting.alerts.send_due() == 0
+        clock.advance(minutes=2)
+        transport.failures = [TransientMailError("down")]
+
+        assert [await alerting.alerts.send_due() for _ in range(3)] == [0, 1, 0]
+
+        (mail,) = transport.sent
+        assert mail.subject == "2 imported visits without a place in the book"
 
 
 class TestDigest:
