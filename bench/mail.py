@@ -153,13 +153,13 @@ async def outbox(site: Site, recorder: CommandRecorder, sizes: Sizes) -> AsyncIt
 
 async def _noted(repositories: Repositories, letters: Sequence[Interaction]) -> float:
     """Claim and note each as the sender does; how many a second."""
-    interactions, now = repositories.interactions, utc_now()
+    outbox, now = repositories.outbox, utc_now()
     started = time.perf_counter()
     for letter in letters:
-        await interactions.claim_for_sending(
+        await outbox.claim_for_sending(
             letter, lease_until=now, day_slot=None, channel=Channel.EMAIL
         )
-        await interactions.record_sent(
+        await outbox.record_sent(
             letter, 1, _outcome(letter.id, now), subject="A word", thread_id=f"t-{letter.id}"
         )
     return len(letters) / (time.perf_counter() - started)

@@ -186,7 +186,7 @@ class Stage:
         consent = ConsentService(
             repositories=repositories, lifecycle=self.lifecycle, tokens=tokens, clock=clock
         )
-        outbox = Outbox(repositories.interactions, clock, WakeSignal())
+        outbox = Outbox(repositories.outbox, clock, WakeSignal())
         mail = ReplyMail(repositories, outbox)
         self.actions = CampaignActions(
             repositories=repositories,

@@ -271,7 +271,7 @@ class Conversations:
 
     async def _said(self, campaign_id: PyObjectId, occasion: PyObjectId) -> Answer | None:
         key = _dedupe_key(campaign_id, occasion)
-        stored = await self._repositories.interactions.with_dedupe_key(key)
+        stored = await self._repositories.outbox.with_dedupe_key(key)
         return None if stored is None else {"interaction_id": str(stored.id)}
 
     async def _message(self, answer: Answer) -> Interaction:

@@ -301,7 +301,7 @@ class Outreach:
                 settings=settings,
                 clock=clock,
             ),
-            deliveries=Deliveries(repositories.interactions, base.outbox_signal, clock),
+            deliveries=Deliveries(repositories, base.outbox_signal, clock),
             mail_health=MailboxHealth(repositories, settings.mail_transport, base.gmail, clock),
         )
 

@@ -49,6 +49,7 @@ class EventLog:
         self._events = repositories.events
         self._campaigns = repositories.campaigns
         self._interactions = repositories.interactions
+        self._outbox = repositories.outbox
         self._clock = clock
         self._pending: list[Event] = []
         self._storing = asyncio.Lock()
@@ -111,7 +112,7 @@ class EventLog:
         now = self._clock.now()
         waiting = await self._campaigns.open_attentions()
         closed = await self._campaigns.attentions_closed(now - LOOKS_BACK, now - CLOSED_LATELY)
-        failed = await self._interactions.given_up_since(now - LOOKS_BACK)
+        failed = await self._outbox.given_up_since(now - LOOKS_BACK)
         told = [event for campaign in (*waiting, *closed) for event in _attention(campaign)]
         told += [event for letter in failed for event in _given_up(letter)]
         kept = [event for event in told if event.at > now - SURELY_KEPT]

@@ -125,5 +125,5 @@ class Foundation:
             outbox_signal=outbox_signal,
             inbound_signal=WakeSignal(),
             waitlist_signal=WakeSignal(),
-            outbox=Outbox(repositories.interactions, clock, outbox_signal),
+            outbox=Outbox(repositories.outbox, clock, outbox_signal),
         )

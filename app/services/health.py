@@ -62,9 +62,9 @@ def measure_audit(trail: AuditTrail, now: datetime, metrics: Metrics) -> None:
 
 
 async def _measure(repositories: Repositories, now: datetime, metrics: Metrics) -> None:
-    outgoing = await repositories.interactions.count_by_delivery_status()
+    outgoing = await repositories.outbox.count_by_delivery_status()
     incoming = await repositories.inbound_events.count_by_state()
-    next_out = await repositories.interactions.next_due_at()
+    next_out = await repositories.outbox.next_due_at()
     next_in = await repositories.inbound_events.next_due_at()
     metrics.queue("outbox", {s.value: n for s, n in outgoing.items()}, _age(next_out, now))
     metrics.queue("inbound", {s.value: n for s, n in incoming.items()}, _age(next_in, now))

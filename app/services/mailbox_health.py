@@ -39,15 +39,15 @@ class MailboxHealth:
         """As it stands."""
         await self.keep()
         now = self._clock.now()
-        interactions, events = self._repositories.interactions, self._repositories.inbound_events
+        outbox, events = self._repositories.outbox, self._repositories.inbound_events
         return MailReport(
             transport=self._transport,
             now=now,
             mailbox=await health.mailbox_of(self._repositories, self.address),
             incoming=await events.count_by_state(),
             incoming_due_since=await events.next_due_at(),
-            outgoing=await interactions.count_by_delivery_status(),
-            outgoing_due_since=await interactions.next_due_at(),
+            outgoing=await outbox.count_by_delivery_status(),
+            outgoing_due_since=await outbox.next_due_at(),
             degraded=await health.degraded(self._repositories, self.address, now),
         )
 

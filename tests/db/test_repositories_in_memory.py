@@ -233,7 +233,7 @@ class TestQueues:
             messages[0].id, {"delivery.message_class": "carrier_pigeon"}
         )
 
-        due = await repositories.interactions.due(clock.now(), limit=2)
+        due = await repositories.outbox.due(clock.now(), limit=2)
 
         assert {message.id for message in due} == {messages[1].id, messages[2].id}
         assert "unreadable document passed over" in caplog.text

@@ -146,7 +146,7 @@ class TestLog:
         await log.letter_given_up(failed.id)
         await log.letter_given_up(failed.id)
         assert await log.reconcile() == 1
-        assert await repositories.interactions.requeue(failed.id, [DeliveryStatus.FAILED])
+        assert await repositories.outbox.requeue(failed.id, [DeliveryStatus.FAILED])
         await log.letter_given_up(failed.id)  # it waits again
 
         told = await repositories.events.after(start, 20)

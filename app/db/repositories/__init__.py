@@ -20,6 +20,7 @@ from app.db.repositories.imports import (
 from app.db.repositories.interactions import InteractionRepository
 from app.db.repositories.mailboxes import MailboxRepository
 from app.db.repositories.merges import PatientMergeRepository
+from app.db.repositories.outbox import OutboxRepository
 from app.db.repositories.patients import PatientRepository
 from app.db.repositories.rate_limits import RateLimitRepository
 from app.db.repositories.records import (
@@ -51,6 +52,7 @@ class Repositories:
     patients: PatientRepository
     campaigns: CampaignRepository
     interactions: InteractionRepository
+    outbox: OutboxRepository
     appointments: AppointmentRepository
     staff: StaffRepository
     sessions: SessionRepository
@@ -88,6 +90,7 @@ class Repositories:
             patients=PatientRepository(database, clock),
             campaigns=CampaignRepository(database, clock),
             interactions=InteractionRepository(database, clock),
+            outbox=OutboxRepository(database, clock),
             appointments=AppointmentRepository(database, clock),
             staff=StaffRepository(database, clock),
             sessions=SessionRepository(database, clock),

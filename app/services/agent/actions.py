@@ -293,11 +293,11 @@ class CampaignActions:
                 source=interaction_source(reply.interaction),
                 letter_id=letter_id,
             )
-        interactions = self._repositories.interactions
+        outbox = self._repositories.outbox
         if letter_id is not None:
-            await interactions.mark_bounced(letter_id, Reason.BOUNCED)
+            await outbox.mark_bounced(letter_id, Reason.BOUNCED)
         else:
-            await interactions.mark_last_bounced(reply.campaign.id, reply.interaction.timestamp)
+            await outbox.mark_last_bounced(reply.campaign.id, reply.interaction.timestamp)
         await self._give_up(reply)
 
     async def _soft_bounce(self, reply: CampaignReply) -> None:
@@ -311,7 +311,7 @@ class CampaignActions:
             at=reply.interaction.timestamp,
             source=interaction_source(reply.interaction),
         )
-        await self._repositories.interactions.mark_bounced(letter_id, Reason.SOFT_BOUNCE)
+        await self._repositories.outbox.mark_bounced(letter_id, Reason.SOFT_BOUNCE)
         if is_given_up:
             await self._give_up(reply)
         elif reply.decision.campaign_status not in FOLLOWED_UP_STATUSES:

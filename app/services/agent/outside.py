@@ -92,7 +92,7 @@ class OutsideActions:
             )
         if action in _RETURNED and letter_id:
             reason = reply.decision.reason or Reason.BOUNCED
-            await self._repositories.interactions.mark_bounced(letter_id, reason)
+            await self._repositories.outbox.mark_bounced(letter_id, reason)
 
     async def _send_emergency_text(self, reply: Reply, patient: Patient) -> None:
         letter = self._composer.emergency(reply.clinic, patient)

@@ -103,7 +103,7 @@ class ReplyMail:
     async def is_queued(self, interaction: Interaction, purpose: str) -> bool:
         """Whether an earlier run got as far as this message."""
         key = reply_key(interaction.id, purpose)
-        return await self._repositories.interactions.with_dedupe_key(key) is not None
+        return await self._repositories.outbox.with_dedupe_key(key) is not None
 
     async def suppress_sender(self, interaction: Interaction) -> None:
         """Stop what goes to a contact whose owner asked for that and is no patient we can name."""

@@ -2,9 +2,9 @@
 
 from app.core.clock import Clock
 from app.core.errors import ConflictError, NotFoundError
+from app.db.repositories import Repositories
 from app.db.repositories.base import Page
 from app.db.repositories.delivery_filter import DeliveryFilter
-from app.db.repositories.interactions import InteractionRepository
 from app.models.base import PyObjectId
 from app.models.interaction import DeliveryStatus, Interaction
 from app.services.work import Wakeable
@@ -29,14 +29,15 @@ class FateKnownError(ConflictError):
 class Deliveries:
     """Lists the outbox and puts failed messages back into it."""
 
-    def __init__(self, interactions: InteractionRepository, sender: Wakeable, clock: Clock) -> None:
-        self._interactions = interactions
+    def __init__(self, repositories: Repositories, sender: Wakeable, clock: Clock) -> None:
+        self._interactions = repositories.interactions
+        self._outbox = repositories.outbox
         self._sender = sender
         self._clock = clock
 
     async def page(self, wanted: DeliveryFilter, *, page: int, limit: int) -> Page[Interaction]:
         """Outgoing messages, newest first."""
-        return await self._interactions.deliveries_page(wanted, page=page, limit=limit)
+        return await self._outbox.deliveries_page(wanted, page=page, limit=limit)
 
     async def unmatched(self, *, page: int, limit: int) -> Page[Interaction]:
         """Incoming messages that matched no campaign, newest first."""
@@ -45,7 +46,7 @@ class Deliveries:
     async def retry(self, interaction_id: PyObjectId) -> Interaction:
         """Queue a message again. Raises `NotFoundError`, `NotRetryableError`."""
         interaction = await self._outgoing(interaction_id)
-        if not await self._interactions.requeue(interaction_id, sorted(RETRYABLE)):
+        if not await self._outbox.requeue(interaction_id, sorted(RETRYABLE)):
             message = "Only a message that failed or whose fate is unknown can be sent again."
             raise NotRetryableError(message)
         self._sender.wake()
@@ -57,7 +58,7 @@ class Deliveries:
         Raises `NotFoundError`, `FateKnownError`.
         """
         interaction = await self._outgoing(interaction_id)
-        if not await self._interactions.mark_sent(interaction_id, self._clock.now()):
+        if not await self._outbox.mark_sent(interaction_id, self._clock.now()):
             message = "Only a message whose fate is unknown can be marked as sent."
             raise FateKnownError(message)
         return await self._interactions.get(interaction_id) or interaction

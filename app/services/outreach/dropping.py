@@ -72,7 +72,7 @@ class DroppedMessages:
         """
         gives_back = message.attempt is not None and message.campaign_id is not None
         given_back = gives_back and await self._give_back(message)
-        await self._repositories.interactions.suppress(
+        await self._repositories.outbox.suppress(
             message,
             status=status,
             term=term,

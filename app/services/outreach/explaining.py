@@ -119,7 +119,7 @@ class ContactExplainer:
             asked_at=now,
             findings=[self._switch(), *findings],
             campaigns=campaigns,
-            messages=await self._repositories.interactions.outreach_to(patient_id, MESSAGES),
+            messages=await self._repositories.outbox.outreach_to(patient_id, MESSAGES),
         )
 
     def _switch(self) -> Finding:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from app.core.config import Settings
 from app.core.hours import SendingHours
 from app.db.repositories import Repositories
-from app.db.repositories.interactions import day_slot
+from app.db.repositories.outbox import day_slot
 from app.models.appointment import LIVE_STATUSES, Appointment
 from app.models.campaign import FOLLOWED_UP_STATUSES, Campaign
 from app.models.interaction import Interaction, MessageClass
@@ -195,7 +195,7 @@ class SendGate:
         may yet fail.
         """
         if rules_of(message).day_limit is DayLimit.PATIENT_AND_CLASS:
-            if slot and await self._repositories.interactions.is_slot_of_unsent(slot):
+            if slot and await self._repositories.outbox.is_slot_of_unsent(slot):
                 return GateVerdict(Verdict.DEFER, "the_other_leaves", now + RECHECK_OTHER)
             return GateVerdict(Verdict.DROP, "already_sent_today")
         zone = (await self._clinic.recent()).zone
@@ -344,7 +344,7 @@ class SendGate:
             return None
         today = local_day(case.now, case.zone)
         first, last = today - timedelta(days=WEEK_DAYS - 1), today - timedelta(days=1)
-        sent = await self._repositories.interactions.count_outreach_days(
+        sent = await self._repositories.outbox.count_outreach_days(
             case.route.address, first.isoformat(), last.isoformat()
         )
         if sent < self._settings.outreach_per_week:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.clock import Clock
-from app.db.repositories.interactions import InteractionRepository
+from app.db.repositories.outbox import OutboxRepository
 from app.models.base import PyObjectId
 from app.models.interaction import (
     CalendarPart,
@@ -49,8 +49,8 @@ class Draft:
 class Outbox:
     """Queues messages durably and wakes the sender."""
 
-    def __init__(self, interactions: InteractionRepository, clock: Clock, sender: Wakeable) -> None:
-        self._interactions = interactions
+    def __init__(self, queue: OutboxRepository, clock: Clock, sender: Wakeable) -> None:
+        self._queue = queue
         self._clock = clock
         self._sender = sender
 
@@ -79,6 +79,6 @@ class Outbox:
                 message_class=draft.message_class, not_before=draft.not_before or now
             ),
         )
-        stored, is_new = await self._interactions.enqueue(message)
+        stored, is_new = await self._queue.enqueue(message)
         self._sender.wake()
         return stored, is_new

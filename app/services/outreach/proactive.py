@@ -99,7 +99,7 @@ class ProactivePath:
             clinic=await self._clinic.current(),
             patients=patients,
             reach=await Reach.read(repositories, list(patients.values()), now, self._routes),
-            waiting=await repositories.interactions.waiting_outreach(c.id for c in campaigns),
+            waiting=await repositories.outbox.waiting_outreach(c.id for c in campaigns),
         )
 
     async def advance_knowing(
@@ -228,7 +228,7 @@ class ProactivePath:
         current = await self._repositories.campaigns.get(campaign.id) or campaign
         if current.follow_up_details.attempts_made >= (message.attempt or 0):
             return  # another worker counted it
-        await self._repositories.interactions.suppress(
+        await self._repositories.outbox.suppress(
             message,
             status=DeliveryStatus.PENDING,
             term=0,

@@ -16,7 +16,7 @@ from app.db.database import UNAVAILABLE_ERRORS
 from app.db.errors import DuplicateValueError
 from app.db.indexes import INTERACTION_DAY_SLOT
 from app.db.repositories import Repositories
-from app.db.repositories.interactions import are_of_two_addresses
+from app.db.repositories.outbox import are_of_two_addresses
 from app.db.repositories.records import CLOCK_SKEW_MARGIN
 from app.models.base import PyObjectId
 from app.models.campaign import Campaign
@@ -115,11 +115,11 @@ class OutboxSender:
 
     async def work_off(self) -> int:
         """Send what is due, after settling what a crash left; how many messages were worked on."""
-        interactions = self._repositories.interactions
+        outbox = self._repositories.outbox
         now = self._clock.now()
-        abandoned = await interactions.abandoned(now - CLOCK_SKEW_MARGIN, BATCH)
+        abandoned = await outbox.abandoned(now - CLOCK_SKEW_MARGIN, BATCH)
         settled = await each_of(abandoned, self._settle_or_log, at_once=CONCURRENCY)
-        due = await interactions.due(now, BATCH)
+        due = await outbox.due(now, BATCH)
         return settled + await each_of(due, self._work_on, at_once=CONCURRENCY)
 
     async def _work_on(self, message: Interaction) -> bool:
@@ -148,7 +148,7 @@ class OutboxSender:
                 "not_before": self._clock.now() + LONGEST_BACKOFF,
                 "error": type(error).__name__,
             }
-            await self._repositories.interactions.hold(message, fields)
+            await self._repositories.outbox.hold(message, fields)
             return None
 
     async def _claim(self, message: Interaction) -> _Claim | None:
@@ -160,7 +160,7 @@ class OutboxSender:
             delivery.was_tried and route is not None and route.channel != message.channel
         )
         try:
-            claimed = await self._repositories.interactions.claim_for_sending(
+            claimed = await self._repositories.outbox.claim_for_sending(
                 message,
                 lease_until=now + self._lease,
                 day_slot=None if has_moved else slot,
@@ -181,7 +181,7 @@ class OutboxSender:
             await self._dropped.drop(message, DeliveryStatus.PENDING, delivery.term, verdict.reason)
             return
         fields = {"not_before": verdict.until, "error": verdict.reason}
-        await self._repositories.interactions.hold(message, fields)
+        await self._repositories.outbox.hold(message, fields)
         self._observe(delivery.message_class, verdict.verdict)
 
     async def _send(self, claim: _Claim) -> None:
@@ -213,8 +213,8 @@ class OutboxSender:
         now = self._clock.now()
         if now + timedelta(seconds=self._transports.deadline_seconds) <= claim.lease_until:
             return True
-        interactions, until = self._repositories.interactions, now + self._lease
-        return await interactions.renew_lease(claim.message.id, claim.term, until)
+        outbox, until = self._repositories.outbox, now + self._lease
+        return await outbox.renew_lease(claim.message.id, claim.term, until)
 
     async def _drop(self, claim: _Claim, reason: str, campaign: Campaign | None) -> None:
         """Unless a try before this one got through: what the patient has got was not dropped."""
@@ -298,7 +298,7 @@ class OutboxSender:
             "provider_message_id": sent.provider_message_id,
             **({"sent_to": normalise_email(to)} if to else {}),
         }
-        await self._repositories.interactions.record_sent(
+        await self._repositories.outbox.record_sent(
             claim.message, claim.term, fields, subject=subject, thread_id=sent.thread_id
         )
         await self._pacing.left(claim.message, self._clock.now())
@@ -390,9 +390,7 @@ class OutboxSender:
             gone.append("delivery.tried_at")
         if not (may_have_left and self._gate.is_one_an_address(message)):
             gone.append("delivery.day_slot")
-        await self._repositories.interactions.finish_sending(
-            message.id, claim.term, fields, unset=gone
-        )
+        await self._repositories.outbox.finish_sending(message.id, claim.term, fields, unset=gone)
         self._observe(claim.delivery.message_class, outcome)
 
     async def _settle_or_log(self, message: Interaction) -> bool:
@@ -408,7 +406,7 @@ class OutboxSender:
         """Decide what became of a message whose sender is gone; whether it was ours to decide."""
         delivery = _delivery_of(message)
         lease_until = self._clock.now() + self._lease
-        if not await self._repositories.interactions.take_over(message, lease_until):
+        if not await self._repositories.outbox.take_over(message, lease_until):
             return False
         claim = _Claim(message, delivery, delivery.term + 1, lease_until)
         try:

@@ -66,7 +66,7 @@ class TestPreview:
         assert "Buenos días, Dana:" in theirs["text"]
         assert "Dr. Ana Ruiz" in theirs["text"]
         assert str(known.id) not in theirs["text"]
-        assert await repositories.interactions.outreach_to(known.id, 1) == []
+        assert await repositories.outbox.outreach_to(known.id, 1) == []
         settings = await app_client.get(f"{ADMIN}/clinic", headers=headers)
         assert settings.json()["voice"]["signature"] is None
 

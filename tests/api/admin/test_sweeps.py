@@ -122,7 +122,7 @@ class TestRun:
         assert first.json()["sweep_id"] != second.json()["sweep_id"]
         counts = second.json()["counts"]
         assert (counts["recovery_created"], counts["messages_queued"]) == (0, 0)
-        page = await repositories.interactions.deliveries_page(None, page=1, limit=10)
+        page = await repositories.outbox.deliveries_page(None, page=1, limit=10)
         assert page.total_items == 2
 
     async def test_a_dry_run_lists_who_and_why_and_writes_nothing(

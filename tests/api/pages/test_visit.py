@@ -29,7 +29,7 @@ async def link(app_client: httpx.AsyncClient, furnished: Services) -> str:
     """The path of the link in the letter about a fresh visit, on 20 August at 09:00."""
     patient = await known_patient(furnished, phone="+12125550142")
     await app_client.post(BOOK, json=booking_form(patient, notes="A secret of mine"))
-    page = await furnished.repositories.interactions.deliveries_page(None, page=1, limit=10)
+    page = await furnished.repositories.outbox.deliveries_page(None, page=1, limit=10)
     (letter,) = page.items
     found = re.search(r"http\S+/visit/\S+", letter.content)
     assert found is not None

@@ -101,7 +101,7 @@ class Parts:
         lifecycle = CampaignLifecycle(repositories.campaigns, clock)
         tokens = LinkTokens(KEYS, clock)
         links = Links(settings, tokens)
-        outbox = Outbox(repositories.interactions, clock, WakeSignal())
+        outbox = Outbox(repositories.outbox, clock, WakeSignal())
         leases = Leases(repositories.leases)
         outcomes: list[tuple[str, str]] = []
         gate = SendGate(repositories=repositories, clinic=clinic, settings=settings, routes=routes)

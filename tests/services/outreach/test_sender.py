@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from app.core.config import Settings
 from app.db.repositories import Repositories
-from app.db.repositories.interactions import InteractionRepository
+from app.db.repositories.outbox import OutboxRepository
 from app.models.campaign import FollowUpDetails
 from app.models.interaction import (
     CalendarMethod,
@@ -45,11 +45,11 @@ TOMORROWS_OPENING = datetime(2026, 8, 20, 13, 0, tzinfo=UTC)
 TOMORROW = datetime(2026, 8, 20, 4, 0, tzinfo=UTC)
 
 
-class FaultyInteractions(InteractionRepository):
+class FaultyOutbox(OutboxRepository):
     """Cannot write down what became of a message, for another reason than an outage."""
 
     def __init__(self, repositories: Repositories) -> None:
-        self.__dict__.update(vars(repositories.interactions))
+        self.__dict__.update(vars(repositories.outbox))
         self.is_broken = True
 
     async def _update(self, query: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
@@ -527,8 +527,8 @@ class TestFailures:
         transport: RecordingTransport,
         failure: Exception | None,
     ) -> None:
-        faulty = FaultyInteractions(repositories)
-        forgetful = dataclasses.replace(repositories, interactions=faulty)
+        faulty = FaultyOutbox(repositories)
+        forgetful = dataclasses.replace(repositories, outbox=faulty)
         parts = Parts.build(forgetful, settings, clock, transport)
         transport.failures = [failure] if failure else []
         message = await parts.message(await parts.patient(), M.VISIT_NOTICE)

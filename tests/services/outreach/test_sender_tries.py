@@ -262,7 +262,7 @@ class TestUnreadable:
         of_tomorrow = {"delivery.message_class": "of_tomorrow"}
         await parts.repositories.interactions.update_fields(bad.id, of_tomorrow)
 
-        assert await parts.repositories.interactions.next_due_at() == NOON
+        assert await parts.repositories.outbox.next_due_at() == NOON
 
 
 class TestAnAnswerThatMustNotLeave:

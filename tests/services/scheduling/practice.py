@@ -102,7 +102,7 @@ class Practice:
 
     async def letters(self) -> list[str]:
         """The dedupe keys of everything queued."""
-        page = await self.repositories.interactions.deliveries_page(None, page=1, limit=100)
+        page = await self.repositories.outbox.deliveries_page(None, page=1, limit=100)
         return [one.dedupe_key or "" for one in page.items]
 
     async def every_visit(self) -> list[Appointment]:
@@ -192,7 +192,7 @@ def build_practice(
         composer=Composer(links),
         links=links,
         calendar=calendar,
-        outbox=Outbox(repositories.interactions, clock, WakeSignal()),
+        outbox=Outbox(repositories.outbox, clock, WakeSignal()),
         routes=routes,
         waitlist=WakeSignal(),
         clock=clock,

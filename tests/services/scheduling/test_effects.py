@@ -271,7 +271,7 @@ class TestLetters:
     ) -> None:
         _, campaign, visit = await booked(practice)
 
-        page = await practice.repositories.interactions.deliveries_page(None, page=1, limit=10)
+        page = await practice.repositories.outbox.deliveries_page(None, page=1, limit=10)
 
         (letter,) = page.items
         assert "/visit/" in letter.content
@@ -610,7 +610,7 @@ class TestCalendar:
 
 async def calendars(practice: Practice) -> list[tuple[str, Component]]:
     """The method and the visit of every queued letter's file, in the order they were written."""
-    page = await practice.repositories.interactions.deliveries_page(None, page=1, limit=100)
+    page = await practice.repositories.outbox.deliveries_page(None, page=1, limit=100)
     found = []
     for letter in sorted(page.items, key=lambda one: one.id):
         assert letter.calendar is not None

@@ -60,7 +60,7 @@ def build_reminders(parts: Parts) -> VisitReminders:
         clinic=parts.clinic,
         composer=Composer(parts.links),
         links=parts.links,
-        outbox=Outbox(parts.repositories.interactions, parts.clock, WakeSignal()),
+        outbox=Outbox(parts.repositories.outbox, parts.clock, WakeSignal()),
         routes=BY_EMAIL,
         clock=parts.clock,
     )

@@ -232,4 +232,4 @@ class TestAPersonIsAsked:
 
 
 def _healthy(practice: Practice) -> Outbox:
-    return Outbox(practice.repositories.interactions, practice.clock, WakeSignal())
+    return Outbox(practice.repositories.outbox, practice.clock, WakeSignal())
