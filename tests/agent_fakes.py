@@ -73,6 +73,7 @@ class ScriptedEngine:
 
     name = "scripted"
     version = "1"
+    is_broken = False
 
     def __init__(self) -> None:
         self.intent = Intent.BOOKING_REQUEST

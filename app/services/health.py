@@ -21,6 +21,10 @@ CHECK_SECONDS = 2.0
 WATCH_ENDING = "Gmail's notifications end within 48 hours: their renewal fails, see the log."
 WATCH_ENDED = "Gmail's notifications have ended: replies are found by polling alone."
 NOT_READ = "The mailbox was not read for over an hour: replies wait there, see the log."
+MODEL_BROKEN = (
+    "The agent's model could not be loaded: people get every reply that no guard settles. See the "
+    "log, and what `python -m app check` says."
+)
 NOT_READ_FOR = timedelta(hours=1)
 """However rarely it is looked at, it is looked at far more often."""
 

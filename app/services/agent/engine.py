@@ -42,6 +42,11 @@ class Engine(Protocol):
         """Names the training; `None` before the first use."""
         ...
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether what it needs could not be loaded when that was tried last."""
+        ...
+
     async def warm_up(self) -> None:
         """Load what the first reply would otherwise wait for."""
         ...
@@ -107,12 +112,18 @@ class LocalEngine:
     def __init__(self, load: Callable[[], LoadedModels] = load_models) -> None:
         self._load = load
         self._models: LoadedModels | None = None
+        self._is_broken = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
 
     @property
     def version(self) -> str | None:
         """See `Engine`."""
         return self._models.classifier.version if self._models else None
+
+    @property
+    def is_broken(self) -> bool:
+        """See `Engine`."""
+        return self._is_broken
 
     async def warm_up(self) -> None:
         """See `Engine`."""
@@ -159,6 +170,11 @@ class LocalEngine:
     def _loaded(self) -> LoadedModels:
         """Only ever called in the one thread."""
         if self._models is None:
-            models = self._load()
+            try:
+                models = self._load()
+            except Exception:
+                self._is_broken = True
+                raise
+            self._is_broken = False
             self._models = replace(models, encoder=RememberingEncoder(models.encoder))
         return self._models

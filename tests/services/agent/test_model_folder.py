@@ -4,6 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.core.config import Settings
@@ -18,6 +19,7 @@ from app.services.agent.intent import (
 )
 from app.services.checks import Checks
 from app.services.container import Services
+from app.services.health import MODEL_BROKEN
 
 
 @pytest.fixture
@@ -84,6 +86,20 @@ class TestTheService:
     ) -> None:
         with pytest.raises(ModelMismatchError, match="no readable intent model"):
             await services.agent.engine.warm_up()
+
+    async def test_says_that_it_is_ready_and_lacks_its_model_until_that_is_mended(
+        self, app_client: httpx.AsyncClient, services: Services, damaged: Path
+    ) -> None:
+        said = [(await app_client.get("/health/ready")).json()["degraded"]]
+        with pytest.raises(ModelMismatchError):
+            await services.agent.engine.warm_up()
+        said.append((await app_client.get("/health/ready")).json()["degraded"])
+        shutil.copy(MODEL_DIRECTORY / MANIFEST_FILE, damaged / MANIFEST_FILE)
+
+        await services.agent.engine.warm_up()
+
+        said.append((await app_client.get("/health/ready")).json()["degraded"])
+        assert said == [[], [MODEL_BROKEN], []]
 
     async def test_check_names_what_is_wrong(self, settings: Settings) -> None:
         [line] = [one async for one in Checks(settings).run() if one.name == "model"]

@@ -35,7 +35,9 @@ async def ready(services: ServicesDep) -> Readiness:
     """503 names the failing `check`: send no traffic until it is gone. `degraded` is none."""
     await health.check_database(services.database)
     address, now = services.outreach.mail_health.address, services.clock.now()
-    return Readiness(degraded=await health.degraded(services.repositories, address, now))
+    found = await health.degraded(services.repositories, address, now)
+    broken = [health.MODEL_BROKEN] if services.agent.engine.is_broken else []
+    return Readiness(degraded=[*broken, *found])
 
 
 @router.get(

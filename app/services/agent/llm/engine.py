@@ -126,6 +126,11 @@ class OpenAiEngine:
         """The model asked for, and the wording it is asked in."""
         return self._version
 
+    @property
+    def is_broken(self) -> bool:
+        """See `Engine`: the local engine is."""
+        return self._local.is_broken
+
     async def warm_up(self) -> None:
         """See `Engine`: the local engine is needed with every reply."""
         await self._local.warm_up()
