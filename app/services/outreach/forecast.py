@@ -4,6 +4,7 @@ The rules are those of the sweep itself: who is due on which day, the day's limi
 between attempts. Nothing is written.
 """
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +13,18 @@ from zoneinfo import ZoneInfo
 
 from app.core.clock import Clock
 from app.core.config import Settings
+from app.db.database import UNAVAILABLE_ERRORS
 from app.db.repositories import Repositories
 from app.db.repositories.base import Unreadable
 from app.models.campaign import Campaign, CampaignStatus, CampaignType, FollowUpDetails
 from app.services.clinic import ClinicService
 from app.services.outreach.eligibility import Due
 from app.services.outreach.planner import next_attempt_after, start_of
-from app.services.outreach.proactive import AttemptResult, ProactivePath
+from app.services.outreach.proactive import AttemptResult, CampaignFacts, ProactivePath
 from app.services.outreach.recruiting import Recruiter
 from app.services.scheduling.localtime import local_day
+
+logger = logging.getLogger(__name__)
 
 FORECAST_DAYS = 7
 BATCH = 100
@@ -92,13 +96,27 @@ class SweepForecast:
     async def _follow_up(self, course: "_Course", now: datetime) -> None:
         end = start_of(course.days[-1].day + timedelta(days=1), course.zone)
         async for batch in self._due_before(end):
-            facts = await self._proactive.facts(batch, now)
-            for campaign in batch:
+            for campaign, facts in await self._readable(batch, now):
                 place = course.place_of(campaign.follow_up_details.next_attempt_at or now)
                 outcome = self._proactive.judge(campaign, facts)
                 has_left_by_then = outcome.reason == MESSAGE_WAITING and place > 0
                 if outcome.result in _GOES_ON or has_left_by_then:
                     course.follow(campaign.status, campaign.follow_up_details, place)
+
+    async def _readable(
+        self, batch: Sequence[Campaign], now: datetime
+    ) -> list[tuple[Campaign, CampaignFacts]]:
+        """Each with its facts. What cannot be read is left out, as the sweep passes over it."""
+        try:
+            facts = await self._proactive.facts(batch, now)
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception:
+            logger.exception("not in the forecast, or one by one", extra={"campaigns": len(batch)})
+            if len(batch) == 1:
+                return []
+            return [pair for one in batch for pair in await self._readable([one], now)]
+        return [(campaign, facts) for campaign in batch]
 
     async def _due_before(self, end: datetime) -> AsyncIterator[list[Campaign]]:
         batch: list[Campaign] = []

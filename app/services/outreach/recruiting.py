@@ -101,8 +101,10 @@ class Recruiter:
         calendars = [replace(await self._calendar(now), today=day) for day in days]
         booked = await self._repositories.appointments.everybody_with_live_visit(now)
         async for batch in self._batches(calendars[-1], SweepCounts()):
-            past = await self._past(batch, now, booked)
+            past = await self._readable_past(batch, now, booked)
             for patient in batch:
+                if patient.id not in past:
+                    continue
                 for place, calendar in enumerate(calendars):
                     verdict = judge(patient, past[patient.id], calendar)
                     if isinstance(verdict, Due):
@@ -205,6 +207,21 @@ class Recruiter:
     ) -> Iterator[Due | str]:
         past = await self._past(batch, now)
         return (judge(patient, past[patient.id], calendar) for patient in batch)
+
+    async def _readable_past(
+        self, batch: Sequence[Patient], now: datetime, booked: set[PyObjectId]
+    ) -> dict[PyObjectId, PastContact]:
+        """Of whom it can be read: a sweep passes over the others."""
+        try:
+            return await self._past(batch, now, booked)
+        except UNAVAILABLE_ERRORS:
+            raise
+        except Exception:
+            logger.exception("not in the forecast, or one by one", extra={"patients": len(batch)})
+            if len(batch) == 1:
+                return {}
+            alone = [await self._readable_past([one], now, booked) for one in batch]
+            return {patient_id: past for found in alone for patient_id, past in found.items()}
 
     async def _past(
         self, batch: Sequence[Patient], now: datetime, booked: set[PyObjectId] | None = None

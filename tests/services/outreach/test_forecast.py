@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from app.core.config import Settings
+from app.db.database import Database
 from app.db.repositories import Repositories
 from app.models.campaign import CampaignStatus, FollowUpDetails
 from app.services.outreach.forecast import Forecast, SweepForecast
@@ -93,3 +94,21 @@ class TestForecast:
         assert (first.contacts, first.waiting) == (LIMIT + 1, 3)
         assert first.by_rule["attempt 2 of 4"] == 1
         assert sum(day.ending for day in foreseen.days) == 1
+
+    async def test_what_nobody_can_read_keeps_nobody_from_looking_ahead(
+        self, parts: Parts, database: Database
+    ) -> None:
+        await people(parts)
+        foreseen = await forecast(parts)
+        due = FollowUpDetails(max_attempts=4, next_attempt_at=NOON)
+        unlucky, lead = await parts.patient(), await parts.patient()
+        await parts.campaign(unlucky, follow_up_details=due)
+        broken = await parts.campaign(lead)
+        await database.collection("patients").update_one(
+            {"_id": unlucky.id}, {"$set": {"language": {"not": "text"}}}
+        )
+        await database.collection("campaigns").update_one(
+            {"_id": broken.id}, {"$set": {"channel": "gone"}}
+        )
+
+        assert await forecast(parts) == foreseen
