@@ -53,6 +53,8 @@ class VisitCampaigns:
     ) -> None:
         """Move the campaign as `event` asks; `known` where it was read a moment ago."""
         campaign = await self._campaign_of(appointment, known)
+        if event.kind == _Kind.COMPLETED:
+            campaign = await self._ended_by(appointment, campaign)
         if campaign is None:
             return
         if event.kind == _Kind.BOOKED:
@@ -67,6 +69,19 @@ class VisitCampaigns:
             await self._move(campaign, CampaignStatus.RECOVERED, event)
         elif event.kind in _LOSSES and campaign.status in BOOKED_STATUSES:
             await self._campaign_lost_visit(campaign, appointment, event)
+
+    async def _ended_by(self, visit: Appointment, linked: Campaign | None) -> Campaign | None:
+        """Which campaign a completed visit ends: its own, else, where that has ended or there is
+        none, the patient's active one that had begun by then, as in an import. Whoever was seen
+        must not be asked any more why they do not come.
+        """
+        if linked is not None and (linked.is_active or linked.status == CampaignStatus.RECOVERED):
+            return linked
+        active = await self._campaigns.active_for(visit.patient_id)
+        if active is None or active.created_at > visit.appointment_date:
+            return linked
+        await self._appointments.update_fields(visit.id, {"campaign_id": active.id})
+        return active
 
     async def catch_up(self, overtaken: Appointment, event: AppointmentEvent) -> None:
         """The visit was changed again while `event` was worked on.

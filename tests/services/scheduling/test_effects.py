@@ -126,6 +126,38 @@ class TestCampaign:
         assert recovered.status == C.RECOVERED
         assert recovered.ended_at == practice.clock.now()
 
+    @pytest.mark.parametrize("link", ["none", "ended"])
+    async def test_a_completed_visit_ends_the_active_one_that_it_was_not_linked_to(
+        self, practice: Practice, link: str
+    ) -> None:
+        """Staff wrote to somebody who had a visit, or booked it from the page of an older one."""
+        patient = await practice.add_patient()
+        given = {}
+        if link == "ended":
+            given["campaign_id"] = (
+                await practice.add_campaign(patient, status=C.RECOVERY_FAILED)
+            ).id
+        visit = await practice.staff_book(patient, NINE, **given)
+        campaign = await practice.add_campaign(patient)
+
+        await practice.appointments.complete(visit.id, by=STAFF)
+
+        assert (await practice.campaign(campaign)).status == C.RECOVERED
+        assert (await practice.visit(visit)).campaign_id == campaign.id
+
+    async def test_a_visit_of_before_a_campaign_is_none_of_its_success(
+        self, practice: Practice
+    ) -> None:
+        patient = await practice.add_patient()
+        visit = await practice.staff_book(patient, NINE)
+        practice.clock.set(visit.appointment_date + timedelta(days=9))
+        campaign = await practice.add_campaign(patient)
+
+        await practice.appointments.complete(visit.id, by=STAFF)
+
+        assert (await practice.campaign(campaign)).status == C.ATTEMPTING_RECOVERY
+        assert (await practice.visit(visit)).campaign_id is None
+
     @pytest.mark.parametrize("status", [C.ATTEMPTING_RECOVERY, C.RE_ENGAGED, C.HANDOFF_REQUIRED])
     @pytest.mark.parametrize("lost", ["cancel", "no_show", "delete"])
     async def test_a_visit_that_falls_away_releases_no_campaign_that_is_elsewhere(
