@@ -198,6 +198,8 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+AcceptLanguage = Annotated[str, Header(max_length=1000, examples=["es"])]
+
 
 async def conversations(parts: ServicesDep) -> Conversations:
     """Staff's side of conversations."""

@@ -116,7 +116,7 @@ class BookingPages:
         read = schema.model_validate({**fields, "appointment_date": as_text(at)})
         key = sent.get("key", "")
         answer = await self.parts.scheduling.booking.book(
-            PublicBooking(**read.model_dump()),
+            PublicBooking(**read.model_dump(), language=self.page.language),
             key if _KEY.fullmatch(key) else None,
             body=read.model_dump(mode="json"),
         )

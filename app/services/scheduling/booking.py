@@ -65,6 +65,8 @@ class PublicBooking:
     provider_id: PyObjectId | None = None
     booking_token: str | None = None
     notes: str | None = None
+    language: str | None = None
+    """In which somebody new is written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,7 @@ class BookingService:
             phone=request.phone,
             patient_type=PatientType.COLD_LEAD,
             clinic=clinic,
+            language=request.language,
         )
         async with self._lookups.counted(request.email, newcomer.phone):
             patient = await self._directory.find_for_booking(

@@ -29,7 +29,7 @@ from app.services.tokens import TokenPurpose
 from tests.api.pages.browser import Browser, hold_to_the_headers
 from tests.api.pages.conftest import Snapshot
 from tests.api.test_public import BOOK, booking_form, known_patient
-from tests.factories import make_campaign
+from tests.factories import make_campaign, make_patient
 from tests.fakes import FrozenClock
 
 pytestmark = pytest.mark.mongo
@@ -624,6 +624,24 @@ class TestLanguage:
 
         assert browser.document.tags[0] == ("html", {"lang": "es"})
         assert "jueves, 20 de agosto de 2026, 09:00 EDT" in browser.text
+
+    async def test_somebody_new_is_written_to_in_the_language_they_booked_in(
+        self, app_client: httpx.AsyncClient, browser: Browser, furnished: Services
+    ) -> None:
+        await furnished.base.clinic.update({"allow_new_patient_booking": True})
+        await browser.open(f"{DETAILS}&lang=es")
+        stranger = make_patient(name="Ana Ruiz", email="ana@example.com")
+        await browser.press("Reservar esta cita", **who(stranger))
+        body = {"name": "Eva Sol", "email": "eva@example.com", "phone": "212 555 0198"}
+        wish = {"service_id": "cleaning", "appointment_date": "2026-08-20T15:00:00Z"}
+        answer = await app_client.post(
+            "/api/v1/appointments/book", json=body | wish, headers={"Accept-Language": "es-MX"}
+        )
+
+        assert (browser.heading, answer.status_code) == ("Su cita está reservada", 201)
+        for address in ("ana@example.com", "eva@example.com"):
+            [patient] = await furnished.repositories.patients.with_email(address)
+            assert patient.language == "es"
 
     async def test_a_chosen_language_stays_to_the_end(
         self, browser: Browser, furnished: Services

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, status
 
 from app.api.access import PublicRoute
 from app.api.deps import (
+    AcceptLanguage,
     AvailabilityDep,
     BookingDep,
     ClinicDep,
@@ -14,6 +15,7 @@ from app.api.deps import (
 )
 from app.api.limits import AVAILABILITY_LIMIT, BOOKING_LIMIT
 from app.api.openapi import problems
+from app.api.pages.rendering import preferred_language
 from app.models.base import PyObjectId
 from app.models.schedule import ServiceSlug
 from app.schemas.public import (
@@ -105,12 +107,15 @@ async def list_free_slots(
     dependencies=[BOOKING_LIMIT],
 )
 async def book_appointment(
-    body: BookingCreate, booking: BookingDep, idempotency_key: IdempotencyKey = None
+    body: BookingCreate,
+    booking: BookingDep,
+    idempotency_key: IdempotencyKey = None,
+    accept_language: AcceptLanguage = "en",
 ) -> BookingCreated:
     """The patient is found by e-mail, else by phone; a valid `booking_token` outranks both. A 409
-    names three free times near the one that was taken.
+    names three free times near the one that was taken. Somebody new is written to in the language
+    preferred here.
     """
-    answer = await booking.book(
-        PublicBooking(**body.model_dump()), idempotency_key, body=body.model_dump(mode="json")
-    )
+    request = PublicBooking(**body.model_dump(), language=preferred_language(accept_language))
+    answer = await booking.book(request, idempotency_key, body=body.model_dump(mode="json"))
     return BookingCreated.model_validate(answer)

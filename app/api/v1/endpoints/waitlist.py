@@ -5,10 +5,10 @@ GET changes nothing: mail scanners follow links.
 
 from typing import Annotated
 
-from fastapi import Header, Path, status
+from fastapi import Path, status
 
 from app.api.access import PublicRoute
-from app.api.deps import WaitlistAnswersDep, WaitlistDep
+from app.api.deps import AcceptLanguage, WaitlistAnswersDep, WaitlistDep
 from app.api.limits import BOOKING_LIMIT
 from app.api.openapi import problems
 from app.api.pages.rendering import preferred_language
@@ -27,7 +27,6 @@ from app.services.scheduling.waitlist_answers import OfferView
 router = PrefixRouter(prefix="/waitlist", tags=["waitlist"], route_class=PublicRoute)
 
 Token = Annotated[str, Path(max_length=2000, description="From the letter with the offer.")]
-AcceptLanguage = Annotated[str, Header(max_length=1000, examples=["es"])]
 
 
 def _answer(view: OfferView) -> OfferRead:
