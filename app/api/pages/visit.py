@@ -38,7 +38,13 @@ _DONE = {
 }
 """What was just done, and how the visit then stands; an old address claims nothing else."""
 _STATE_REFUSALS = frozenset(
-    {"visit-has-begun", "too-late-to-change", "appointment-transition", "appointment-changed"}
+    {
+        "visit-has-begun",
+        "visit-moved",
+        "too-late-to-change",
+        "appointment-transition",
+        "appointment-changed",
+    }
 )
 _NEAR = timedelta(days=7)
 
@@ -141,6 +147,7 @@ class VisitPages:
             status,
             view=view,
             moment=self.page.moment(view.appointment.appointment_date),
+            seen=as_text(view.appointment.appointment_date),
             links={name: self._way(f"/{name}").to() for name in ("confirm", "cancel", "move")},
             visit_link=self._way().to(),
             book_link=self.page.way("book").to(),
@@ -207,15 +214,17 @@ async def choose_time(pages: VisitPagesDep) -> Response:
 
 
 @router.post("/confirm")
-async def confirm(pages: VisitPagesDep) -> Response:
-    """The patient comes."""
-    return await pages.change(pages.visits.confirm(pages.token), "confirmed")
+async def confirm(pages: VisitPagesDep, form: FormDep) -> Response:
+    """The patient comes, at the time that the page showed."""
+    seen = read_instant(form.get("seen", ""))
+    return await pages.change(pages.visits.confirm(pages.token, seen=seen), "confirmed")
 
 
 @router.post("/cancel")
-async def cancel(pages: VisitPagesDep) -> Response:
-    """The patient does not come."""
-    return await pages.change(pages.visits.cancel(pages.token), "cancelled")
+async def cancel(pages: VisitPagesDep, form: FormDep) -> Response:
+    """The patient does not come, at the time that the page showed."""
+    seen = read_instant(form.get("seen", ""))
+    return await pages.change(pages.visits.cancel(pages.token, seen=seen), "cancelled")
 
 
 @router.post("/move")

@@ -116,6 +116,8 @@ _ENGLISH = {
     "visit-has-begun": "This visit has begun or is over, so it cannot be changed here. "
     "Please call us.",
     "too-late-to-change": "This visit is too near to be changed here. Please call us.",
+    "visit-moved": "The practice has moved this visit to another time meanwhile. It now stands as "
+    "shown here.",
     "appointment-transition": "This visit cannot be changed in that way any more.",
     "appointment-changed": "Somebody at the practice is changing this visit just now. Please try "
     "again in a moment.",
@@ -301,6 +303,8 @@ _SPANISH = {
     "visit-has-begun": "Esta cita ya empezó o ya pasó, así que aquí no se puede cambiar. Por "
     "favor, llámenos.",
     "too-late-to-change": "Falta demasiado poco para cambiar esta cita aquí. Por favor, llámenos.",
+    "visit-moved": "La clínica ha cambiado la hora de esta cita entretanto. Ahora está como se "
+    "muestra aquí.",
     "appointment-transition": "Esta cita ya no se puede cambiar de esa manera.",
     "appointment-changed": "Alguien de la clínica está cambiando esta cita ahora mismo. Por favor, "
     "inténtelo de nuevo en un momento.",

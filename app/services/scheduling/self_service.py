@@ -30,6 +30,13 @@ class VisitHasBegunError(ConflictError):
     title = "This visit has begun"
 
 
+class VisitMovedError(ConflictError):
+    """The visit is at another time than the patient had before their eyes."""
+
+    slug = "visit-moved"
+    title = "This visit was moved meanwhile"
+
+
 class VisitGoneError(NotFoundError):
     """The link is good, and its visit is not in the book any more: the practice removed it."""
 
@@ -90,20 +97,22 @@ class VisitSelfService:
         """The visit for a calendar program; changes nothing. Raises what `view` raises."""
         return await self._calendar.download(await self._visit(token), token, self._clock.now())
 
-    async def confirm(self, token: str) -> PatientVisitView:
-        """The patient will come; possible until the visit begins.
+    async def confirm(self, token: str, *, seen: datetime | None = None) -> PatientVisitView:
+        """The patient will come; possible until the visit begins. `seen`: the start that they were
+        shown, where that is known.
 
-        Raises `VisitHasBegunError`, `AppointmentTransitionError`.
+        Raises `VisitHasBegunError`, `VisitMovedError`, `AppointmentTransitionError`.
         """
-        visit = await self._ahead(token)
+        visit = _as_seen(await self._ahead(token), seen)
         return await self._view(await self._appointments.confirm(visit.id, by=BY_PATIENT), token)
 
-    async def cancel(self, token: str) -> PatientVisitView:
-        """The patient will not come. Cancelling twice changes nothing.
+    async def cancel(self, token: str, *, seen: datetime | None = None) -> PatientVisitView:
+        """The patient will not come. Cancelling twice changes nothing. `seen`: see `confirm`.
 
-        Raises `VisitHasBegunError`, `TooLateToChangeError`, `AppointmentTransitionError`.
+        Raises `VisitHasBegunError`, `VisitMovedError`, `TooLateToChangeError`,
+        `AppointmentTransitionError`.
         """
-        visit = await self._in_time(token)
+        visit = _as_seen(await self._in_time(token), seen)
         return await self._view(await self._appointments.cancel(visit.id, by=BY_PATIENT), token)
 
     async def reschedule(self, token: str, starts_at: datetime) -> PatientVisitView:
@@ -175,5 +184,13 @@ def _changes_until(visit: Appointment, clinic: Clinic) -> datetime:
     return visit.appointment_date - timedelta(minutes=clinic.self_service_notice_minutes)
 
 
+def _as_seen(visit: Appointment, seen: datetime | None) -> Appointment:
+    """The visit, unless the practice has moved it since its page was opened."""
+    if seen is not None and seen != visit.appointment_date.replace(microsecond=0):
+        raise VisitMovedError(_MOVED)
+    return visit
+
+
+_MOVED = "This visit was moved to another time meanwhile. Please look at it again."
 _GONE = "This visit is no longer in the book. You can book a new one, or call the practice."
 _NO_VISIT = "This link names no visit."

@@ -10,6 +10,7 @@ from app.models.appointment import Appointment, AppointmentStatus
 from app.models.base import new_id
 from app.models.schedule import Weekday
 from app.services.container import Services
+from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.booking import StaffBooking
 from app.services.tokens import TokenPurpose
 from tests.api.pages.browser import Browser, hold_to_the_headers
@@ -387,6 +388,27 @@ class TestBegunVisit:
             await browser.open(f"{link}{step}")
             assert browser.status == 200
             assert not browser.document.forms
+
+    @pytest.mark.parametrize(
+        ("step", "button"), [("", "Yes, I am coming"), ("/cancel", "Yes, cancel it")]
+    )
+    async def test_a_press_on_a_page_from_before_the_practice_moved_it_only_says_so(
+        self, browser: Browser, furnished: Services, link: str, step: str, button: str
+    ) -> None:
+        await browser.open(f"{link}{step}")
+        visit, ten = await only_visit(furnished), datetime(2026, 8, 20, 14, 0, tzinfo=UTC)
+        change = VisitChange(starts_at=ten)
+        appointments = furnished.scheduling.appointments
+        await appointments.change(visit.id, change, by="staff:x", staff=True)
+
+        await browser.press(button)
+
+        assert browser.answer.status_code == 409
+        assert "has moved this visit to another time" in browser.text
+        assert "Thursday, August 20, 2026, 10:00 AM EDT" in browser.text
+        assert await stored(furnished) == (AppointmentStatus.BOOKED, ten)
+        await browser.press("Yes, I am coming")
+        assert (await stored(furnished))[0] == AppointmentStatus.CONFIRMED
 
     @pytest.mark.parametrize("step", ["confirm", "cancel", "move"])
     async def test_refuses_every_form_with_a_sentence(
