@@ -155,6 +155,7 @@ class ChatClient:
             content=body,
             headers=self._endpoint.headers,
             follow_redirects=False,
+            timeout=None,  # ours is around it; httpx would give up after 5 seconds
         )
         async with request as response:
             _raise_for(response)

@@ -299,6 +299,19 @@ class TestLimits:
         with pytest.raises(ValidationError):
             make_settings(llm_deadline_seconds=slowest.llm_deadline_seconds + 1)
 
+    async def test_the_deadline_alone_decides_how_long_is_waited(self, local: Drowsy) -> None:
+        """Whole answers come after seconds of silence: no other time-out may cut that short."""
+        given: list[dict[str, float | None]] = []
+
+        class Notes(ScriptedModel):
+            def __call__(self, request: httpx.Request) -> httpx.Response:
+                given.append(request.extensions["timeout"])
+                return super().__call__(request)
+
+        await engine_of(Notes(), local, llm_deadline_seconds=20).engine.classify("Yes.")
+
+        assert [set(one.values()) for one in given] == [{None}]
+
     async def test_a_connection_that_breaks_in_its_encryption_is_one_that_broke(
         self, local: Drowsy
     ) -> None:
