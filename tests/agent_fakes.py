@@ -170,6 +170,7 @@ class Stage:
         clock: Clock,
         *,
         real_engine: Engine | None = None,
+        parts: Engine | None = None,
         mailbox: MailboxMail | None = None,
     ) -> None:
         self.repositories = repositories
@@ -206,7 +207,7 @@ class Stage:
             repositories=repositories,
             settings=settings,
             clinic=clinic,
-            reader=ReplyReader(engine),
+            reader=ReplyReader(engine, parts),
             knowledge=self.knowledge,
             in_campaign=self.actions,
             outside=OutsideActions(

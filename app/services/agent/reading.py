@@ -22,7 +22,7 @@ from app.services.agent.policy import Reading
 from app.services.agent.proposed.reading import proposed_times
 from app.services.agent.questions import split_questions
 from app.services.agent.returned import what_returned
-from app.services.agent.verdict import Verdict, combine
+from app.services.agent.verdict import Verdict, combine, suspects_emergency
 from app.services.mail.reading.machine import MachineKind
 
 T = TypeVar("T")
@@ -32,10 +32,9 @@ logger = logging.getLogger(__name__)
 GUARD_ENGINE = "guard"
 MAX_NOTE_CHARACTERS = 200
 
-_SETTLED_BY_GUARDS = frozenset(
-    {Intent.BOUNCE, Intent.AUTO_REPLY, Intent.UNVERIFIED_SENDER, Intent.EMERGENCY}
-)
-"""Findings that no engine can add to: it is not asked."""
+_SETTLED_BY_GUARDS = frozenset({Intent.BOUNCE, Intent.AUTO_REPLY, Intent.EMERGENCY})
+"""Findings that no engine can add to: it is not asked. Of a stranger's message it can say that
+somebody needs help today."""
 
 _LEAVES_QUESTIONS = frozenset({Intent.BOOKING_REQUEST, Intent.SERVICE_DENIAL})
 """What a whole reply may be taken for although it asks something, too."""
@@ -129,11 +128,15 @@ class ReplyReader:
     async def _predict(
         self, findings: GuardFindings, interaction: Interaction, context: ReplyContext
     ) -> IntentPrediction | None:
-        """The engine's word, unless a guard settles it. An opt-out does not wait for an engine."""
+        """The engine's word, unless a guard settles it. An opt-out does not wait for an engine, and
+        what a stranger writes is read here alone.
+        """
         leading = first_finding(findings)
         if leading in _SETTLED_BY_GUARDS:
             return None
         try:
+            if leading is Intent.UNVERIFIED_SENDER:
+                return await self._parts.classify(interaction.content)
             return await self._engine.classify(interaction.content, context)
         except Exception:  # what a guard found stands without the engine, whatever is wrong with it
             if leading is None:
@@ -170,6 +173,7 @@ class ReplyReader:
         by_guard = first_finding(findings) is not None
         beside = _beside(intent, prediction, text)
         is_urgent = Intent.EMERGENCY in {intent, *beside} or bool(findings.emergency)
+        is_urgent = is_urgent or suspects_emergency(prediction)
         said_by = prediction.by if prediction and prediction.by else None
         by = said_by or Provenance(self._engine.name, self._engine.version)
         evidence = _evidence(intent, findings, prediction, verdict, by_guard=by_guard)

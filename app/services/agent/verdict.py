@@ -57,7 +57,8 @@ def combine(findings: GuardFindings, prediction: Prediction | None, threshold: f
         ValueError: no guard decides and there is no prediction.
     """
     leading = first_finding(findings)
-    if prediction is not None and _suspects_emergency(leading, prediction):
+    outranked = leading in {None, Intent.OPT_OUT, Intent.THIRD_PERSON}
+    if prediction is not None and outranked and suspects_emergency(prediction):
         return _suspected(findings, prediction, Intent.EMERGENCY, threshold)
     if leading is not None:
         return _guarded(findings, leading)
@@ -71,10 +72,13 @@ def combine(findings: GuardFindings, prediction: Prediction | None, threshold: f
     return _predicted(prediction, threshold)
 
 
-def _suspects_emergency(leading: Intent | None, prediction: Prediction) -> bool:
-    """An emergency that only the engine sees still outranks an opt-out and a third person."""
-    outranked = leading in {None, Intent.OPT_OUT, Intent.THIRD_PERSON}
-    return outranked and prediction.probabilities.get(Intent.EMERGENCY, 0.0) >= EMERGENCY_BAR
+def suspects_emergency(prediction: Prediction | None) -> bool:
+    """Whether the engine does. It outranks an opt-out and a third person, and makes what a stranger
+    writes urgent.
+    """
+    if prediction is None:
+        return False
+    return prediction.probabilities.get(Intent.EMERGENCY, 0.0) >= EMERGENCY_BAR
 
 
 def _guarded(findings: GuardFindings, leading: Intent) -> Verdict:

@@ -469,7 +469,23 @@ class TestStrangers:
         assert campaign.attention
         assert campaign.attention.reason == "unverified_sender"
         assert await stage.outgoing(patient) == []
-        assert stage.engine.classified == []
+        assert campaign.attention.urgency == Urgency.NORMAL
+
+    async def test_a_stranger_in_a_danger_that_the_engine_alone_sees_is_urgent(
+        self, stage: Stage
+    ) -> None:
+        """A patient who writes from another address, say."""
+        words = "The side of my face looks like a balloon this morning"
+        stage.engine.intent_of[words] = Intent.EMERGENCY
+        stage.engine.confidence = 0.3
+
+        patient, campaign = await answered(stage, S.ATTEMPTING_RECOVERY, words, sender=STRANGER)
+
+        assert campaign.attention
+        assert campaign.attention.reason == "unverified_sender"
+        assert campaign.attention.urgency == Urgency.URGENT
+        assert stage.alerts.told == [(campaign.id, Urgency.URGENT)]
+        assert await stage.outgoing(patient) == []
 
     async def test_a_stranger_in_danger_is_urgent(self, stage: Stage) -> None:
         _patient, campaign = await answered(

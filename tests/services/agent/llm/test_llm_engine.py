@@ -66,7 +66,7 @@ class Listener:
             subject=subject,
             timestamp=NOON,
         )
-        reader = ReplyReader(engine_of(self.model, self.local).engine)
+        reader = ReplyReader(engine_of(self.model, self.local).engine, parts=self.local)
         return await reader.read(reply, PATIENT, TODAY)
 
 
@@ -93,7 +93,13 @@ class Desk:
         tokens = int(str(self.given.get("llm_tokens_per_day", 1_000_000)))
         budget = TokenBudget(self.repositories.engine_days, self.clock, tokens)
         built = engine_of(self.model, self.local, budget=budget, metrics=self.metrics, **self.given)
-        return Stage(self.repositories, self.settings, self.clock, real_engine=built.engine)
+        return Stage(
+            self.repositories,
+            self.settings,
+            self.clock,
+            real_engine=built.engine,
+            parts=self.local,
+        )
 
     async def read(self, text: str, stage: Stage | None = None) -> tuple[Stage, Interaction]:
         """A patient replies with `text`, and the agent has acted."""
