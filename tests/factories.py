@@ -6,9 +6,11 @@ from typing import Any
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.core.config import Settings
+from app.db.repositories import Repositories
 from app.models.appointment import Appointment, CreatedFrom
 from app.models.base import new_id
 from app.models.campaign import Campaign, CampaignOrigin, CampaignType, FollowUpDetails
+from app.models.merge import PatientMerge
 from app.models.patient import Patient, PatientType, name_key
 from app.models.role import StaffMember, StaffRole
 from app.services.signing_key import SigningKeys
@@ -91,3 +93,18 @@ def make_campaign(**given: Any) -> Campaign:
         "follow_up_details": FollowUpDetails(max_attempts=4),
     }
     return Campaign(**(fields | given))
+
+
+async def begin_merge(repositories: Repositories, goes: Patient, stays: Patient) -> None:
+    """As far as the record that goes is removed, and nothing of it has changed hands yet."""
+    merge = PatientMerge(
+        id=goes.id,
+        survivor_id=stays.id,
+        by="staff:x",
+        parties=[stays.id, goes.id],
+        taken=goes,
+        created_at=goes.created_at,
+        updated_at=goes.created_at,
+    )
+    await repositories.patient_merges.begin(merge)
+    assert await repositories.patients.remove_as_read(goes)

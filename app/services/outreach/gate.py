@@ -297,7 +297,7 @@ class SendGate:
             and visit.status in LIVE_STATUSES
             and visit.appointment_date == case.message.visit_starts_at
             and visit.appointment_date > case.now
-            and visit.patient_id == case.patient.id
+            and visit.patient_id in {case.patient.id, case.message.patient_id}
             and visit.wants_reminders
         )
         return None if stands else GateVerdict(Verdict.DROP, "visit_changed")

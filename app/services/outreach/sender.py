@@ -427,9 +427,10 @@ class OutboxSender:
         return True
 
     async def _patient(self, message: Interaction) -> Patient | None:
+        """Whom it is for: while two records are being merged, the one that stays."""
         if message.patient_id is None:
             return None
-        return await self._repositories.patients.get(message.patient_id)
+        return await self._repositories.patients.standing(message.patient_id)
 
     async def _campaign(self, message: Interaction) -> Campaign | None:
         if message.campaign_id is None:

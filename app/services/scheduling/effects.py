@@ -85,7 +85,10 @@ class Known:
 
 
 class AppointmentEffects:
-    """Carries changes of visits to everything else they concern."""
+    """Carries changes of visits to everything else they concern.
+
+    Of a patient whose record is just being merged into another one the other hears.
+    """
 
     def __init__(
         self,
@@ -231,7 +234,10 @@ class AppointmentEffects:
             procedure_date=appointment.appointment_date,
             next_follow_up_date=due,
         )
-        await self._repositories.patients.record_visit(appointment.patient_id, treatment, due)
+        patients = self._repositories.patients
+        patient = await patients.standing(appointment.patient_id)
+        if patient is not None:
+            await patients.record_visit(patient.id, treatment, due)
 
     async def _due_after(self, appointment: Appointment) -> datetime | None:
         service = await self._repositories.services.with_service_id(appointment.service_id)
@@ -253,7 +259,7 @@ class AppointmentEffects:
             return
         patient = known.patient if known else None
         if patient is None or patient.id != appointment.patient_id:
-            patient = await self._repositories.patients.get(appointment.patient_id)
+            patient = await self._repositories.patients.standing(appointment.patient_id)
         if patient is None or not self._routes.of(patient):
             return
         setup = known.setup if known else await self._reader.setup()

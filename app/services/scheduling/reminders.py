@@ -193,7 +193,7 @@ class VisitReminders:
         )
 
     async def _enqueue(self, visit: Appointment, clinic: Clinic, reminder: Reminder) -> bool:
-        patient = await self._patients.get(visit.patient_id)
+        patient = await self._patients.standing(visit.patient_id)
         if patient is None or not self._routes.of(patient):
             return False
         page = self._links.visit_page(visit.id)

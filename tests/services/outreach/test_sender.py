@@ -36,6 +36,7 @@ from app.services.outreach.outbox import Draft
 from app.services.outreach.proactive import attempt_key
 from app.services.outreach.routes import Route
 from app.services.outreach.sender import MAX_ATTEMPTS, backoff
+from tests.factories import begin_merge
 from tests.fakes import NOON, FrozenClock
 from tests.services.outreach.parts import Parts, RecordingTransport
 
@@ -81,6 +82,19 @@ class TestSending:
         assert state.sent_at == NOON
         assert state.provider_message_id == f"<{message.id}@example.com>"
         assert parts.outcomes == [("visit_notice", "sent")]
+
+    async def test_while_two_records_are_merged_it_goes_to_the_one_that_stays(
+        self, parts: Parts, transport: RecordingTransport
+    ) -> None:
+        """The other is gone already, and what was queued for it has not changed hands yet."""
+        goes, stays = await parts.patient(), await parts.patient(email="stays@example.com")
+        message = await parts.message(goes, M.VISIT_NOTICE)
+        await begin_merge(parts.repositories, goes, stays)
+
+        await parts.drain()
+
+        assert [mail.to for mail in transport.sent] == ["stays@example.com"]
+        assert (await delivery(parts, message)).status == DeliveryStatus.SENT
 
     async def test_notes_the_thread_once_and_replies_in_it(
         self, parts: Parts, clock: FrozenClock, transport: RecordingTransport

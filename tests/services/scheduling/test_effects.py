@@ -14,6 +14,7 @@ from app.models.schedule import Chair
 from app.services.scheduling.appointments import VisitChange
 from app.services.scheduling.localtime import months_later
 from app.services.scheduling.refusals import PatientHasVisitError
+from tests.factories import begin_merge
 from tests.services.scheduling.practice import STAFF, Practice, become, form, moment
 from tests.services.scheduling.rfc5545 import Component, hold_to_the_rules
 
@@ -326,6 +327,26 @@ class TestLetters:
                 f"appointment:{dead.id}:visit_cancelled:1",
             ]
         )
+
+    async def test_while_two_records_are_merged_the_one_that_stays_hears_and_is_treated(
+        self, practice: Practice
+    ) -> None:
+        goes = await practice.add_patient(patient_type=PatientType.COLD_LEAD)
+        stays = await practice.add_patient(
+            patient_type=PatientType.COLD_LEAD, email="stays@example.com"
+        )
+        seen = await practice.staff_book(goes, NINE)
+        off = await practice.staff_book(goes, "2026-08-21T09:00")
+        await begin_merge(practice.repositories, goes, stays)
+
+        await practice.appointments.complete(seen.id, by=STAFF)
+        await practice.appointments.cancel(off.id, by=STAFF)
+
+        patient = await practice.repositories.patients.get(stays.id)
+        assert patient is not None
+        assert patient.patient_type == PatientType.EXISTING
+        assert len(patient.treatment_history) == 1
+        assert f"appointment:{off.id}:visit_cancelled:1" in await practice.letters()
 
     async def test_nobody_without_an_address_is_written_to(self, practice: Practice) -> None:
         patient = await practice.add_patient(email=None, phone="+12125550142")
