@@ -121,6 +121,12 @@ class RetentionRepository:
         for where in ("contact", "phone"):
             await self._waitlist.delete_many({where: contact, **named, **nobodys})
 
+    async def unclaimed(self) -> AsyncIterator[tuple[PyObjectId, str]]:
+        """Messages that nobody on file was found for, settled or not, and who sent each."""
+        query = {"unmatched": {"$in": [True, False]}, "patient_id": {"$exists": False}}
+        async for row in self._interactions.find(query, {"sender": 1}):
+            yield row["_id"], row.get("sender") or ""
+
     async def _forget_sources(self, which: Mapping[str, Any]) -> None:
         """The deliveries that messages came in, and the questions that were in them."""
         rows = await self._interactions.find(which, {"provider_id": 1}).to_list(None)

@@ -20,6 +20,7 @@ from app.models.base import PyObjectId
 from app.models.campaign import BOOKED_STATUSES, Campaign, CampaignStatus
 from app.models.patient import Patient, name_key
 from app.models.records import AuditEntry
+from app.services.agent.replies import sender_address
 from app.services.campaigns import CampaignLifecycle
 from app.services.imports.people import lasting_id
 from app.services.merging import MergeRunningError
@@ -132,14 +133,29 @@ class PatientErasure:
         go.
         """
         patients, retention = self._repositories.patients, self._repositories.retention
+        theirs_alone = set()
         for address in patient.contacts:
             look_up = patients.with_email if "@" in address else patients.with_phone
             if all(other.id == patient.id for other in await look_up(address)):
+                theirs_alone.add(address)
                 await self._repositories.suppressions.seal(address, self._clock.now())
                 await retention.forget_bounces(address)
                 await retention.forget_waitlist(address)
             else:
                 await retention.forget_waitlist(address, name_key(patient.name))
+        await self._forget_unclaimed(theirs_alone)
+
+    async def _forget_unclaimed(self, contacts: set[str]) -> None:
+        """What came from there and was found to be nobody's, before they were on file say."""
+        if not contacts:
+            return
+        retention = self._repositories.retention
+        found = [
+            message_id
+            async for message_id, sender in retention.unclaimed()
+            if contacts & {sender, sender_address(sender)}
+        ]
+        await retention.clear_messages(found)
 
     async def _end(self, campaign: Campaign, by: str) -> None:
         """One that still stands booked has no live visit any more, and is led out of there."""

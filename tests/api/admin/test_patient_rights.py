@@ -89,6 +89,23 @@ class Known:
         await stored.inbound_events.store(InboundEvent(**event, **at))
         await stored.unanswered.record(self.reply.id, "canary words")
 
+    async def store_unclaimed(self) -> None:
+        """Messages of before they were on file, and another's."""
+        for sender, words, is_open in (
+            ("Pip <Philippa.Quennell@example.com>", "canary words", True),
+            ("+12125550147", "canary words", False),
+            ("else@example.com", "other words", True),
+        ):
+            await self._stored.interactions.insert(
+                Interaction(
+                    direction=Direction.INCOMING,
+                    sender=sender,
+                    content=words,
+                    unmatched=is_open,
+                    timestamp=NOON,
+                )
+            )
+
 
 def a_wish(name: str, contact: str | None, phone: str | None) -> WaitlistEntry:
     """On the waitlist, of somebody whom nobody found on file."""
@@ -195,6 +212,7 @@ class TestErase:
         assert (await stored.patients.get(patient_id)) is not None
         done = {"status": AppointmentStatus.COMPLETED}
         await stored.appointments.update_fields(known.visit.id, done)
+        await known.store_unclaimed()
 
         answers = [
             await app_client.post(f"{path}/erase", json=confirmed, headers=admin_headers)
@@ -206,6 +224,7 @@ class TestErase:
         assert answers[0].json()["erased_at"] == "2026-08-19T16:00:00Z"
         left = await everything(database, services)
         assert [mark for mark in MARKS if mark in left] == []
+        assert "other words" in left
         await is_over(services, known)
         erased = [one.action for one in await stored.audit.about(str(patient_id))]
         assert erased == ["patient_erased"]
