@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from app.db.errors import DuplicateValueError
-from app.db.indexes import INTERACTION_DAY_SLOT, INTERACTION_DEDUPE_KEY
+from app.db.indexes import INTERACTION_DEDUPE_KEY
 from app.db.repositories.base import DocumentRepository, Page
 from app.db.repositories.delivery_filter import DeliveryFilter, further_back
 from app.models.base import PyObjectId
@@ -316,6 +316,3 @@ def are_of_two_addresses(one: str | None, other: str | None) -> bool:
     if one is None or other is None:
         return False
     return one.rpartition("@")[0] != other.rpartition("@")[0]
-
-
-__all__ = ["INTERACTION_DAY_SLOT", "OutboxRepository", "are_of_two_addresses", "day_slot"]

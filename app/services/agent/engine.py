@@ -172,7 +172,9 @@ class LocalEngine:
         if self._models is None:
             try:
                 models = self._load()
-            except Exception:
+            except (
+                Exception
+            ):  # whatever is wrong with it: the probes say so, whoever asked hears it
                 self._is_broken = True
                 raise
             self._is_broken = False
